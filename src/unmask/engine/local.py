@@ -1,0 +1,101 @@
+"""The local engine: threads. Decoders and networks leave the interpreter lock, so threads keep all cores busy."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Stands in for the result of an item whose function raised."""
+
+    error: Exception
+    """What it raised."""
+
+
+def map_items(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int = 1
+) -> Iterator[tuple[Item, Result | Failure]]:
+    """Yield ``(item, function(item))`` for each item, in the order of the items.
+
+    Args:
+        function: Called once for each item, in a worker thread.
+        items: Consumed lazily; at most ``4 * workers`` items are under way or waiting to be yielded.
+        workers: Number of threads, at least 1.
+
+    Yields:
+        The item and its result, or a `Failure` when the function raised: one bad item never stops the rest.
+    """
+    source = iter(items)
+    pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="unmask")
+    running: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in islice(source, 4 * max(1, workers)):
+            running.append((item, pool.submit(function, item)))
+        while running:
+            item, future = running.popleft()
+            error = future.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield item, Failure(error) if error is not None else future.result()
+            for following in islice(source, 1):
+                running.append((following, pool.submit(function, following)))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Raised:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+_DONE = object()
+
+
+def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
+    """Produce ``items`` in a thread of its own, at most ``depth`` ahead of their consumer.
+
+    Errors of the producer are raised in the consumer; leaving the loop early stops the producer.
+    """
+    ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(value: object) -> bool:
+        while not stopped.is_set():
+            try:
+                ahead.put(value, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def produce() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+        except BaseException as error:  # noqa: BLE001 - handed over, whatever it is
+            put(_Raised(error))
+        else:
+            put(_DONE)
+
+    thread = threading.Thread(target=produce, name="unmask-prefetch", daemon=True)
+    thread.start()
+    try:
+        while (value := ahead.get()) is not _DONE:
+            if isinstance(value, _Raised):
+                raise value.error
+            yield value  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()

@@ -1,0 +1,57 @@
+"""Everything unmask raises on purpose.
+
+    UnmaskError
+    ├── InputError              the file cannot be judged; carries the row's status
+    │   ├── UnreadableError     status "unreadable": broken, empty, not media, not a regular file
+    │   ├── UnsupportedError    status "unsupported": a format or codec outside the allow-list
+    │   ├── NoVideoError        status "no_video": sound only, or a cover picture
+    │   └── LimitError          status "rejected_limit": larger than the policy allows
+    ├── ModelError              a model folder is missing, damaged or does not fit
+    └── UsageError              an argument does not make sense
+
+Messages say what happened, what is allowed, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class UnmaskError(Exception):
+    """Base of all errors that unmask raises on purpose."""
+
+
+class InputError(UnmaskError):
+    """A file cannot be judged. ``status`` is the word its row carries."""
+
+    status = "unreadable"
+
+
+class UnreadableError(InputError):
+    """The file is missing, empty, broken or no media file."""
+
+    status = "unreadable"
+
+
+class UnsupportedError(InputError):
+    """The container or codec is not one that unmask decodes."""
+
+    status = "unsupported"
+
+
+class NoVideoError(InputError):
+    """The file holds no moving picture."""
+
+    status = "no_video"
+
+
+class LimitError(InputError):
+    """The file asks for more than the limits allow."""
+
+    status = "rejected_limit"
+
+
+class ModelError(UnmaskError):
+    """A model folder is missing, damaged or does not fit the request."""
+
+
+class UsageError(UnmaskError):
+    """An argument or a combination of arguments makes no sense."""

@@ -1,0 +1,12 @@
+"""From a frame to faces, from faces to people, from a face to its crop.
+
+A new detector is one file: a class with `Detector.detect`, decorated with ``@register("name")``, imported in
+`unmask.faces.detect.load_detector`'s table or offered by an outside package under the entry point group
+``unmask.detectors``.
+"""
+
+from unmask.faces.crop import crop_face
+from unmask.faces.detect import DETECTORS, Detector, detector_scale, load_detector
+from unmask.faces.track import Tracker
+
+__all__ = ["DETECTORS", "Detector", "Tracker", "crop_face", "detector_scale", "load_detector"]

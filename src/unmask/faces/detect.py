@@ -1,0 +1,68 @@
+"""The detector interface, the registry, and the scale at which a frame is searched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Literal, Protocol
+
+from unmask.errors import UsageError
+from unmask.types import Detection, Face, ImageHW3
+
+
+class Detector(Protocol):
+    """Finds faces in one frame. Safe to call from several threads."""
+
+    def detect(self, image_HW3: ImageHW3) -> list[Face]:
+        """Return the faces of an upright RGB frame in its own pixels, largest first."""
+        ...
+
+
+DETECTORS: dict[str, Callable[[Detection], Detector]] = {}
+"""Name -> function that builds a detector from its settings."""
+
+_BUILT_IN = {"mtcnn": "unmask.faces.mtcnn"}
+
+
+def register(name: str) -> Callable[[Callable[[Detection], Detector]], Callable[[Detection], Detector]]:
+    """Enter a detector class (or factory) into `DETECTORS` under ``name``."""
+
+    def enter(factory: Callable[[Detection], Detector]) -> Callable[[Detection], Detector]:
+        DETECTORS[name] = factory
+        return factory
+
+    return enter
+
+
+def load_detector(settings: Detection) -> Detector:
+    """Build the detector that ``settings`` name: a built-in one or an installed plug-in.
+
+    Raises:
+        UsageError: No detector has that name.
+    """
+    name = settings.detector
+    if name in _BUILT_IN:
+        import_module(_BUILT_IN[name])
+    elif name not in DETECTORS:
+        for plug_in in entry_points(group="unmask.detectors", name=name):
+            DETECTORS[name] = plug_in.load()
+    if name not in DETECTORS:
+        raise UsageError(f"unknown face detector {name!r}; use one of {', '.join(sorted({*_BUILT_IN, *DETECTORS}))}")
+    return DETECTORS[name](settings)
+
+
+def detector_scale(width: int, height: int, scale: float | Literal["adaptive"] = "adaptive") -> float:
+    """Return the factor by which a frame is resized before faces are looked for.
+
+    ``adaptive`` is the rule of the challenge winner, by the longer side L in pixels: 2 below 300, 1 up to
+    1000, 0.5 up to 1900, 0.33 above. The winner's released code always used 0.5.
+    """
+    if scale != "adaptive":
+        return scale
+    longer = max(width, height)
+    if longer < 300:
+        return 2.0
+    if longer <= 1000:
+        return 1.0
+    return 0.5 if longer <= 1900 else 0.33

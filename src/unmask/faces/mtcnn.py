@@ -1,0 +1,317 @@
+"""MTCNN face detection (Zhang et al. 2016, arXiv 1604.02878), as facenet-pytorch computes it.
+
+Three small networks: P-net proposes boxes on an image pyramid, R-net sifts them, O-net sifts again and gives
+five landmarks. The weights are those of the ``mtcnn`` wheel (MIT), the same numbers as facenet-pytorch's; the
+networks run on OpenVINO, in fp32 always, since a box must not depend on the machine.
+
+Shape letters: N boxes, H W image, C channels, S side of a network's input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import cast
+
+import cv2
+import joblib
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as op
+
+from unmask.errors import ModelError
+from unmask.faces.detect import detector_scale, register
+from unmask.types import Detection, Face, ImageHW3
+
+Floats = NDArray[np.float32]
+
+_PYRAMID_FACTOR = 0.709
+_CELL_PX, _STRIDE_PX = 12, 2
+_COARSE_SLACK = 0.1
+"""How far below the threshold the dense pass of P-net still counts as promising; bf16 errs by 0.06 at most."""
+_BATCH = {"pnet": 16, "rnet": 16, "onet": 4}
+"""Fixed batch of each network: a new shape would compile new kernels."""
+_SHA256 = {
+    "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
+    "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
+    "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
+}
+
+
+@register("mtcnn")
+class Mtcnn:
+    """MTCNN on OpenVINO. One instance serves many threads."""
+
+    def __init__(self, settings: Detection) -> None:
+        self.settings = settings
+        self._networks = _networks()
+        self._local = threading.local()
+
+    def detect(self, image_HW3: ImageHW3) -> list[Face]:
+        """Return the faces of an upright RGB frame in its own pixels, largest first."""
+        height, width = image_HW3.shape[:2]
+        scale = detector_scale(width, height, self.settings.scale)
+        small = _resize(image_HW3, scale)
+        boxes_N4, scores_N, landmarks_N52 = self.detect_scaled(small)
+        x_scale, y_scale = width / small.shape[1], height / small.shape[0]
+        boxes_N4 = boxes_N4 * np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
+        landmarks_N52 = landmarks_N52 * np.array([x_scale, y_scale], np.float32)
+        order = np.argsort(-(boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1]), kind="stable")
+        return [
+            Face(cast(tuple[float, float, float, float], tuple(boxes_N4[i].tolist())), float(scores_N[i]), landmarks_N52[i])
+            for i in order
+        ]
+
+    def detect_scaled(self, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
+        """Run the three stages on a picture as it is, without resizing it first.
+
+        Returns:
+            Boxes (N, 4) xyxy in pixels, scores (N,), landmarks (N, 5, 2) in pixels; in no particular order.
+        """
+        t_propose, t_refine, t_output = self.settings.thresholds
+        sums = cv2.integral(image_HW3)
+        squares = _square(self._propose(sums, t_propose))
+        regions, inside = _pixel_regions(squares, image_HW3.shape[:2])
+        probability, shift = self._run("rnet", _area_crops(sums, regions, 24))
+        passed = probability[:, 1] > t_refine
+        boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
+        kept = _nms(boxes, scores, 0.7)
+        squares = _square(_regress(boxes[kept], shift[kept], 1))
+
+        regions, inside = _pixel_regions(squares, image_HW3.shape[:2])
+        probability, shift, points = self._run("onet", _area_crops(sums, regions, 48))
+        passed = probability[:, 1] > t_output
+        boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
+        sides = boxes[:, 2:] - boxes[:, :2] + 1
+        landmarks = np.stack([points[:, :5], points[:, 5:]], 2) * sides[:, None] + boxes[:, None, :2] - 1
+        boxes = _regress(boxes, shift, 1)
+        kept = _nms_of_smaller(boxes, scores, 0.7)
+        return boxes[kept], scores[kept], landmarks[kept]
+
+    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float) -> Floats:
+        """Stage one: (N, 4) regressed boxes.
+
+        The dense pass over the pyramid may run in bf16, where the processor has it. Each cell that comes near
+        the threshold is then computed again, from its own 12 x 12 pixels, in fp32: the result is that of a
+        dense fp32 pass at a fraction of the time.
+        """
+        height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
+        found = [np.zeros((0, 9), np.float32)]
+        scale = _CELL_PX / self.settings.min_face_px
+        while min(height, width) * scale >= _CELL_PX:
+            level_HW3 = _area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+            (probability_1RC,) = self._infer("pnet_dense", level_HW3[None])
+            cells_N2 = np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK)
+            scores, shift = self._exact_cells(level_HW3, cells_N2)
+            corner = np.tile(cells_N2[:, ::-1] * _STRIDE_PX + 1, 2) + [0, 0, _CELL_PX - 1, _CELL_PX - 1]
+            boxes = np.floor(corner / np.float32(scale)).astype(np.float32)
+            passed = np.flatnonzero(scores >= threshold)
+            kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
+            found.append(np.hstack([boxes, scores[:, None], shift])[kept])
+            scale *= _PYRAMID_FACTOR
+        candidates = np.concatenate(found)
+        candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
+        return _regress(candidates[:, :4], candidates[:, 5:], 0)
+
+    def _exact_cells(self, level_HW3: Floats, cells_N2: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Face probability (N,) and box shift (N, 4) of single P-net cells (row, column), in fp32."""
+        result_N6 = np.zeros((len(cells_N2), 6), np.float32)
+        corner_N2 = cells_N2 * _STRIDE_PX
+        # The last row or column may see 11 pixels, where pooling rounds up.
+        reach_N2 = np.minimum(_CELL_PX, np.array(level_HW3.shape[:2]) - corner_N2)
+        for reach in np.unique(reach_N2, axis=0):
+            group = (reach_N2 == reach).all(1)
+            windows = np.lib.stride_tricks.sliding_window_view(level_HW3, tuple(reach), axis=(0, 1))
+            patches_NHW3 = windows[corner_N2[group, 0], corner_N2[group, 1]].transpose(0, 2, 3, 1)
+            result_N6[group] = np.hstack(self._run("pnet", patches_NHW3))
+        return result_N6[:, 1], result_N6[:, 2:]
+
+    def _run(self, network: str, x_NSS3: Floats) -> list[Floats]:
+        """Run a network on any number of small pictures, in chunks of its fixed batch."""
+        batch = _BATCH[network]
+        chunks = [x_NSS3[i : i + batch] for i in range(0, max(len(x_NSS3), 1), batch)]
+        chunks[-1] = np.concatenate([chunks[-1], np.zeros((batch - len(chunks[-1]), *x_NSS3.shape[1:]), np.float32)])
+        results = [[output.copy() for output in self._infer(network, chunk)] for chunk in chunks]
+        return [np.concatenate(outputs)[: len(x_NSS3)] for outputs in zip(*results, strict=True)]
+
+    def _infer(self, network: str, x_NHW3: Floats) -> list[Floats]:
+        """One inference in this thread's own request; the outputs are valid until its next one."""
+        if not hasattr(self._local, network):
+            setattr(self._local, network, self._networks[network].create_infer_request())
+        request = getattr(self._local, network)
+        request.infer({0: np.ascontiguousarray(x_NHW3)}, share_inputs=True)
+        return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
+
+
+def _resize(image_HW3: ImageHW3, scale: float) -> ImageHW3:
+    if scale == 1:
+        return image_HW3
+    height, width = image_HW3.shape[:2]
+    size = (max(1, int(width * scale)), max(1, int(height * scale)))
+    return cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+
+
+def _bins(length: int | NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First pixel and end of each bin of adaptive average pooling (torch's "area" mode).
+
+    Bin i of n covers the pixels from floor(i L / n) to ceil((i + 1) L / n): neighbours may share a pixel, and
+    enlarging repeats pixels.
+    """
+    step = np.arange(count)
+    return step * length // count, -(-(step + 1) * length // count)
+
+
+def _area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
+    """Average-pool a picture, given as its integral, to ``size`` (height, width); (mean - 127.5) / 128."""
+    (y_from, y_to), (x_from, x_to) = _bins(sums_HW3.shape[0] - 1, size[0]), _bins(sums_HW3.shape[1] - 1, size[1])
+    rows = sums_HW3.take(y_to, axis=0)  # whole rows first: they are contiguous
+    rows -= sums_HW3.take(y_from, axis=0)
+    total = rows.take(x_to, axis=1)
+    total -= rows.take(x_from, axis=1)
+    flat = total.reshape(size[0], -1).astype(np.float32)
+    flat *= np.repeat(np.float32(1 / 128) / (x_to - x_from).astype(np.float32), 3)
+    flat *= 1 / (y_to - y_from).astype(np.float32)[:, None]
+    flat -= np.float32(127.5 / 128)
+    return flat.reshape(*size, 3)
+
+
+def _area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: int) -> Floats:
+    """As `_area_pool`, for N regions (ends exclusive) of the picture: (N, side, side, 3)."""
+    x_from, x_to = (xyxy_N4[:, :1] + edge for edge in _bins((xyxy_N4[:, 2] - xyxy_N4[:, 0])[:, None], side))
+    y_from, y_to = (xyxy_N4[:, 1:2] + edge for edge in _bins((xyxy_N4[:, 3] - xyxy_N4[:, 1])[:, None], side))
+    flat, width = sums_HW3.reshape(-1, 3), sums_HW3.shape[1]
+    top, bottom, left, right = (y_from * width)[..., None], (y_to * width)[..., None], x_from[:, None], x_to[:, None]
+    total = flat.take(bottom + right, axis=0) - flat.take(bottom + left, axis=0)
+    total += flat.take(top + left, axis=0) - flat.take(top + right, axis=0)
+    area = ((y_to - y_from)[:, :, None] * (x_to - x_from)[:, None])[..., None]
+    return total * (np.float32(1 / 128) / area.astype(np.float32)) - np.float32(127.5 / 128)
+
+
+def _square(boxes_N4: Floats) -> Floats:
+    """Widen boxes to squares around their centres."""
+    sides = boxes_N4[:, 2:] - boxes_N4[:, :2]
+    longest = sides.max(1, keepdims=True)
+    corner = boxes_N4[:, :2] + sides * 0.5 - longest * 0.5
+    return np.hstack([corner, corner + longest])
+
+
+def _regress(boxes_N4: Floats, shift_N4: Floats, extra_px: int) -> Floats:
+    """Move each edge by the network's answer, a share of the box side (plus ``extra_px``)."""
+    sides = boxes_N4[:, 2:] - boxes_N4[:, :2] + extra_px
+    return boxes_N4 + shift_N4 * np.tile(sides, 2)
+
+
+def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Truncate boxes to pixels inside the picture: coordinates are one-based and inclusive in this network.
+
+    Returns:
+        (M, 4) zero-based regions with exclusive ends, and a mask (N,) of the boxes that have any pixel.
+    """
+    height, width = shape[:2]
+    whole = np.trunc(boxes_N4).astype(np.int64)
+    regions = np.stack(
+        [
+            np.maximum(whole[:, 0], 1) - 1,
+            np.maximum(whole[:, 1], 1) - 1,
+            np.minimum(whole[:, 2], width),
+            np.minimum(whole[:, 3], height),
+        ],
+        1,
+    )
+    inside = (regions[:, 2] > regions[:, 0]) & (regions[:, 3] > regions[:, 1])
+    return regions[inside], inside
+
+
+def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
+    """Indices that survive non-maximum suppression by intersection over union, best first."""
+    if len(boxes_N4) == 0:
+        return np.zeros(0, np.int64)
+    xywh = np.hstack([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]]).astype(np.float64)
+    return np.asarray(cv2.dnn.NMSBoxes(xywh, scores_N, 0.0, threshold), np.int64).reshape(-1)
+
+
+def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
+    """As `_nms`, with the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
+    order, kept = np.argsort(-scores_N, kind="stable"), []
+    area = (boxes_N4[:, 2] - boxes_N4[:, 0] + 1) * (boxes_N4[:, 3] - boxes_N4[:, 1] + 1)
+    while len(order):
+        best, rest = order[0], order[1:]
+        kept.append(best)
+        corner = np.maximum(boxes_N4[best, :2], boxes_N4[rest, :2])
+        sides = np.maximum(0, np.minimum(boxes_N4[best, 2:], boxes_N4[rest, 2:]) - corner + 1)
+        overlap = sides[:, 0] * sides[:, 1] / np.minimum(area[best], area[rest])
+        order = rest[overlap <= threshold]
+    return np.asarray(kept, np.int64)
+
+
+@cache
+def _networks() -> dict[str, ov.CompiledModel]:
+    """Compile the networks once a process. The dense P-net takes any shape; OpenVINO caches kernels by shape."""
+    core = ov.Core()
+    config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
+    networks = {name: core.compile_model(_build(name, _BATCH[name]), "CPU", exact) for name in _BATCH}
+    return networks | {"pnet_dense": core.compile_model(_build("pnet", None), "CPU", dense)}
+
+
+def load_weights(name: str) -> list[Floats]:
+    """Read the arrays of ``pnet``, ``rnet`` or ``onet`` from the ``mtcnn`` wheel, in the order of the layers.
+
+    Raises:
+        ModelError: The wheel is missing, or its file is not the one unmask knows.
+    """
+    try:
+        path = Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{name}.lz4")))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (PackageNotFoundError, OSError) as error:
+        raise ModelError("the face detector's weights are missing; run: pip install mtcnn==1.0.0") from error
+    if digest != _SHA256[name]:  # joblib files can run code: read only the one that was reviewed
+        raise ModelError(f"{path} is not the file of mtcnn 1.0.0; run: pip install --force-reinstall mtcnn==1.0.0")
+    return [np.asarray(array, np.float32) for array in joblib.load(path)]
+
+
+def _build(name: str, batch: int | None) -> ov.Model:
+    """Assemble a network from its weights.
+
+    With a batch: (N, S, S, 3) in (of P-net 12 or 11 pixels a side); probability (N, 2), shift (N, 4) and, for O-net, points (N, 10) out.
+    Without: the dense P-net, (1, H, W, 3) in; face probability (1, R, C) of each cell out.
+    """
+    weights = iter(load_weights(name))
+
+    def convolve(x: ov.Node) -> ov.Node:
+        kernel = np.ascontiguousarray(next(weights).transpose(3, 2, 0, 1))
+        y = op.convolution(x, op.constant(kernel), [1, 1], [0, 0], [0, 0], [1, 1])
+        return op.add(y, op.constant(next(weights).reshape(1, -1, 1, 1)))
+
+    def dense(x: ov.Node) -> ov.Node:
+        y = op.matmul(x, op.constant(next(weights)), False, False)
+        return op.add(y, op.constant(next(weights).reshape(1, -1)))
+
+    def prelu(x: ov.Node) -> ov.Node:
+        return op.prelu(x, op.constant(next(weights).reshape(-1)))
+
+    def pool(x: ov.Node, side: int) -> ov.Output:
+        return op.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [side, side], rounding_type="ceil").output(0)
+
+    pools = {"pnet": [2, 0, 0], "rnet": [3, 3, 0], "onet": [3, 3, 2, 0]}[name]
+    side = {"pnet": -1, "rnet": 24, "onet": 48}[name]
+    picture = op.parameter([batch or 1, side, side, 3], np.float32)
+    x = op.transpose(picture, op.constant([0, 3, 1, 2]))
+    for pool_side in pools:
+        x = prelu(convolve(x))
+        x = pool(x, pool_side) if pool_side else x
+    head = convolve
+    if name != "pnet":
+        # Column-major order, a heritage of the original Matlab code.
+        x = op.reshape(op.transpose(x, op.constant([0, 3, 2, 1])), op.constant([0, -1]), special_zero=True)
+        x, head = prelu(dense(x)), dense
+    heads = [head(x) for _ in range(3 if name == "onet" else 2)]  # shift, (points,) two classes
+    probability = op.softmax(heads.pop(), 1)
+    if batch is None:
+        return ov.Model([op.gather(probability, op.constant(1), op.constant(1))], [picture], name)
+    outputs = [op.reshape(y, op.constant([batch, -1]), special_zero=False) for y in (probability, *heads)]
+    return ov.Model(outputs, [picture], name)

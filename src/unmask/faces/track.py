@@ -1,0 +1,105 @@
+"""From faces to people: who in this frame is who in the last one.
+
+Frames are sampled sparsely, so boxes are matched by overlap after a guess at their motion, or by nearness at
+similar size; a shot cut forgets everybody. A person who appears in two shots is two people here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.types import Face, Frame, ImageHW3
+
+_MIN_IOU = 0.3
+_MAX_DISTANCE = 0.6
+"""Farthest centre that can still be the same face, in box sides."""
+_MAX_SIZE_RATIO = 1.6
+_MOTION_SECONDS = 1.0
+"""Motion is carried forward over gaps up to this long."""
+_CUT_DISTANCE = 0.5
+"""Colour histograms that differ by more than this share of their mass lie on two sides of a cut."""
+
+
+@dataclass(slots=True)
+class _Person:
+    number: int
+    box: NDArray[np.float64]
+    time_seconds: float
+    velocity: NDArray[np.float64]
+    gap_seconds: float
+
+    def predict(self, time_seconds: float) -> NDArray[np.float64]:
+        ahead = time_seconds - self.time_seconds
+        if max(ahead, self.gap_seconds) > _MOTION_SECONDS:
+            return self.box
+        return self.box + np.tile(self.velocity * ahead, 2)
+
+
+class Tracker:
+    """Gives each face of a video the number of its person. Feed it the frames in order of time."""
+
+    def __init__(self) -> None:
+        self._people: list[_Person] = []
+        self._count = 0
+        self._histogram: NDArray[np.float64] | None = None
+
+    def update(self, frame: Frame, faces: Sequence[Face]) -> list[int]:
+        """Return the person number, from 1, of each face; numbers are given in order of appearance."""
+        if self._is_cut(frame.image_HW3):
+            self._people.clear()
+        boxes = [np.asarray(face.xyxy_px) for face in faces]
+        numbers = [0] * len(faces)
+        pairs = [
+            (affinity, p, f)
+            for p, person in enumerate(self._people)
+            for f, box in enumerate(boxes)
+            if (affinity := _affinity(person.predict(frame.time_seconds), box)) is not None
+        ]
+        taken: set[int] = set()
+        for _, p, f in sorted(pairs, key=lambda pair: -pair[0]):
+            if p in taken or numbers[f]:
+                continue
+            taken.add(p)
+            numbers[f] = self._people[p].number
+            _move(self._people[p], boxes[f], frame.time_seconds)
+        for f, box in enumerate(boxes):
+            if not numbers[f]:
+                self._count += 1
+                numbers[f] = self._count
+                self._people.append(_Person(self._count, box, frame.time_seconds, np.zeros(2), np.inf))
+        return numbers
+
+    def _is_cut(self, image_HW3: ImageHW3) -> bool:
+        step = max(1, max(image_HW3.shape[:2]) // 64)
+        bins = (image_HW3[::step, ::step] // 64).reshape(-1, 3) @ np.array([16, 4, 1], np.uint8)
+        histogram = np.bincount(bins, minlength=64) / len(bins)
+        before, self._histogram = self._histogram, histogram
+        return before is not None and float(np.abs(histogram - before).sum()) / 2 > _CUT_DISTANCE
+
+
+def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Intersection over union of two xyxy boxes, 0 to 1."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    if (sides <= 0).any():
+        return 0.0
+    overlap = float(sides.prod())
+    return overlap / (float((a[2:] - a[:2]).prod()) + float((b[2:] - b[:2]).prod()) - overlap)
+
+
+def _affinity(predicted: NDArray[np.float64], box: NDArray[np.float64]) -> float | None:
+    """Rank of a match, None when the two cannot be one face."""
+    overlap = iou(predicted, box)
+    side_a, side_b = float((predicted[2:] - predicted[:2]).max()), float((box[2:] - box[:2]).max())
+    distance = float(np.linalg.norm((predicted[:2] + predicted[2:] - box[:2] - box[2:]) / 2)) / max(side_a, side_b)
+    near = distance < _MAX_DISTANCE and max(side_a, side_b) < _MAX_SIZE_RATIO * min(side_a, side_b)
+    return overlap - distance if overlap >= _MIN_IOU or near else None
+
+
+def _move(person: _Person, box: NDArray[np.float64], time_seconds: float) -> None:
+    gap = max(time_seconds - person.time_seconds, 1e-6)
+    person.velocity = ((box[:2] + box[2:]) - (person.box[:2] + person.box[2:])) / 2 / gap
+    person.box, person.time_seconds, person.gap_seconds = box, time_seconds, gap

@@ -1,0 +1,151 @@
+"""Opening a file safely, and the index of the frames that are really in it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
+
+MAX_FRAME_PIXELS = 4096 * 4096
+"""Larger frames are refused: a few hundred kilobytes can ask for gigabytes."""
+
+# Formats that hold pictures and sound and nothing else. Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg
+# open other files and addresses, so they stay out. The sound formats are here to be answered with "no_video".
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,m4v,ivf,obu,flv,asf,ogg,gif,mxf,nut,rm,"
+    "mp3,wav,flac,aac,amr,aiff"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """The frames that exist, by their time stamps, in order of display."""
+
+    pts: NDArray[np.int64]
+    """(N,) strictly rising time stamps in ticks; positions 0..N-1 where the packets carry none."""
+    seconds_per_tick: float
+    """Length of one tick."""
+    key_packets: NDArray[np.int64]
+    """(P,) position of each key packet in decoding order."""
+    key_pts: NDArray[np.int64]
+    """(P,) time stamp of each key packet in ticks."""
+    stamped: bool
+    """False when packets carry no usable time stamps, so that only counting decoded frames finds one."""
+    end_seconds: float
+    """Time from the first frame to the end of the last."""
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    @property
+    def times_seconds(self) -> NDArray[np.float64]:
+        """(N,) seconds since the first frame."""
+        return (self.pts - self.pts[0]) * self.seconds_per_tick
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open an existing regular file for reading; pipes, devices, sockets and folders are refused.
+
+    Raises:
+        UnreadableError: No such file, no permission, empty, or not a regular file.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags)  # non-blocking: a FIFO without a writer must not hang the scan
+    except (OSError, ValueError) as error:
+        raise UnreadableError(f"cannot open the file: {getattr(error, 'strerror', None) or error}") from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size == 0:
+        os.close(descriptor)
+        what = "the file is empty" if stat.S_ISREG(facts.st_mode) else "this is not a regular file"
+        raise UnreadableError(f"{what}; name a video file")
+    return os.fdopen(descriptor, "rb")
+
+
+@contextmanager
+def open_container(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a media file from its start and pick the video stream.
+
+    Raises:
+        UnreadableError: The bytes are no media file.
+        UnsupportedError: A container format outside the allow-list, or a codec without decoder.
+        NoVideoError: Sound only, or a still cover picture.
+        LimitError: Frames larger than `MAX_FRAME_PIXELS`.
+    """
+    file.seek(0)
+    try:
+        container = av.open(file, options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
+    except av.error.ArgumentError as error:
+        raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise UnreadableError("this is no media file, or its header is damaged") from error
+    with container:
+        yield container, _pick_stream(container)
+
+
+def _pick_stream(container: InputContainer) -> VideoStream:
+    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not moving:
+        raise NoVideoError("the file holds no moving picture, only " + ("sound" if container.streams.audio else "data"))
+    stream = next((s for s in moving if s.disposition & Disposition.default), moving[0])
+    context = stream.codec_context
+    if context is None:
+        raise UnsupportedError("no decoder for this picture codec; convert the file to H.264")
+    if context.width * context.height > MAX_FRAME_PIXELS:
+        raise LimitError(
+            f"frames of {context.width}x{context.height} pixels; at most {MAX_FRAME_PIXELS} pixels are decoded"
+        )
+    context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
+    context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # a stream may outgrow its header
+    return stream
+
+
+def index_packets(packets: Iterator[av.Packet[VideoStream]], stream: VideoStream) -> FrameIndex:
+    """Build the index from packets alone: no decoding, and no belief in the header's frame count.
+
+    Frames before the first key packet cannot be decoded and frames cut away by an edit list are not shown;
+    neither exists.
+
+    Raises:
+        UnreadableError: There is not one packet.
+    """
+    pts, key_packets, key_pts, durations = [], [], [], []
+    position, stamped = -1, True
+    for packet in packets:
+        if not packet.size:
+            continue
+        position += 1
+        stamped &= packet.pts is not None
+        if packet.is_keyframe:
+            key_packets.append(position)
+            key_pts.append(packet.pts if packet.pts is not None else position)
+        if key_pts and not packet.is_discard:
+            pts.append(packet.pts if packet.pts is not None else position)
+            durations.append(packet.duration or 0)
+    if not pts:
+        raise UnreadableError("the file names a video track but holds no frame of it")
+    times = np.unique(np.asarray([t for t in pts if t >= key_pts[0]], np.int64))
+    stamped = bool(stamped and len(times) >= 0.9 * len(pts))
+    tick = float(stream.time_base) if stream.time_base else 1.0
+    if not stamped:
+        rate = stream.average_rate or stream.guessed_rate
+        times, tick = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25
+    last = max(durations) if stamped else 1
+    end = float(times[-1] - times[0] + (last or _typical_gap(times))) * tick
+    return FrameIndex(times, tick, np.asarray(key_packets), np.asarray(key_pts), stamped, end)
+
+
+def _typical_gap(times: NDArray[np.int64]) -> int:
+    return int(np.median(np.diff(times))) if len(times) > 1 else 0

@@ -1,0 +1,63 @@
+"""Turning stored frames upright. PyAV does not do it; players do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from av.sidedata.sidedata import Type
+from av.video.frame import VideoFrame
+
+from unmask.types import ImageHW3
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """One of the eight ways to turn and mirror a picture by right angles."""
+
+    transpose: bool = False
+    """Swap rows and columns first."""
+    flip_x: bool = False
+    """Then mirror left to right."""
+    flip_y: bool = False
+    """Then mirror top to bottom."""
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the result is a mirror image."""
+        return self.transpose ^ self.flip_x ^ self.flip_y
+
+    @property
+    def rotation_degrees(self) -> int:
+        """Counter-clockwise turn; for mirrored pictures the turn before the left-right mirror."""
+        flip_x = self.flip_x ^ self.mirrored
+        if self.transpose:
+            return 270 if flip_x else 90
+        return 180 if flip_x else 0
+
+    def apply(self, image_HW3: ImageHW3) -> ImageHW3:
+        """Return the upright picture, contiguous."""
+        if self.transpose:
+            image_HW3 = cv2.transpose(image_HW3)
+        if self.flip_x or self.flip_y:
+            image_HW3 = cv2.flip(image_HW3, -1 if self.flip_x and self.flip_y else int(self.flip_x))
+        return image_HW3
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """Read the display matrix of a decoded frame; anything but right angles counts as upright.
+
+    The matrix [[a, b], [c, d]] (16.16 fixed point, ISO/IEC 14496-12) sends a stored pixel (x, y) to
+    (a x + c y, b x + d y).
+    """
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return Orientation()
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]  # type: ignore[call-overload]
+    (a, b), (c, d) = np.sign(np.where(np.abs(matrix) > 2**15, matrix, 0)).tolist()
+    if a and d and not (b or c):
+        return Orientation(False, a < 0, d < 0)
+    if b and c and not (a or d):
+        return Orientation(True, c < 0, b < 0)
+    return Orientation()

@@ -1,0 +1,144 @@
+"""What a file is: the facts that the challenge's exploration notebook reads with ffprobe, and more."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from unmask.errors import UnreadableError
+from unmask.media.container import FrameIndex, index_packets, open_container, open_regular
+from unmask.media.orientation import Orientation, orientation_of
+from unmask.types import AudioFacts, MediaFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """An open file whose frames are known but not decoded yet."""
+
+    file: BinaryIO
+    """The open file."""
+    facts: MediaFacts
+    """What it is."""
+    index: FrameIndex
+    """Which frames it has."""
+    orientation: Orientation
+    """How its frames become upright."""
+
+
+@contextmanager
+def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
+    """Open a video file, list its frames and decode the first one.
+
+    Raises:
+        UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
+        UnsupportedError: A container or codec that is not decoded.
+        NoVideoError: Sound only, or a still cover picture.
+        LimitError: Frames larger than the limit.
+    """
+    with open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with open_container(file) as (container, stream):
+            walk = _Walk(container, stream)
+            index = index_packets(iter(walk), stream)
+            if walk.first_frame is None:
+                raise UnreadableError("not one frame of the video can be decoded")
+            orientation = orientation_of(walk.first_frame)
+            facts = _facts(file, digest, container, stream, index, walk.first_frame, orientation)
+        yield Video(file, facts, index, orientation)
+
+
+def probe(path: str | os.PathLike[str]) -> MediaFacts:
+    """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
+
+    Raises:
+        InputError: As `open_video`.
+    """
+    with open_video(path) as video:
+        return video.facts
+
+
+class _Walk:
+    """All video packets of a file; decodes until the first frame comes out, for its format and orientation."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.container, self.stream = container, stream
+        self.first_frame: VideoFrame | None = None
+
+    def __iter__(self) -> Iterator[av.Packet[VideoStream]]:
+        try:
+            for packet in self.container.demux(self.stream):
+                yield packet
+                if self.first_frame is None:
+                    self._try(packet)
+        except (av.error.FFmpegError, OSError):
+            return  # a damaged tail: what came before it still counts
+
+    def _try(self, packet: av.Packet[VideoStream]) -> None:
+        try:
+            frames = self.stream.codec_context.decode(packet if packet.size else None)
+        except av.error.FFmpegError:
+            return
+        self.first_frame = next((frame for frame in frames if not frame.is_corrupt), None)
+
+
+def _facts(
+    file: BinaryIO,
+    digest: str,
+    container: InputContainer,
+    stream: VideoStream,
+    index: FrameIndex,
+    frame: VideoFrame,
+    orientation: Orientation,
+) -> MediaFacts:
+    context = stream.codec_context
+    width, height = (frame.height, frame.width) if orientation.transpose else (frame.width, frame.height)
+    rate, start, shape = stream.average_rate, stream.start_time, stream.sample_aspect_ratio
+    return MediaFacts(
+        size_bytes=os.fstat(file.fileno()).st_size,
+        sha256=digest,
+        container=container.format.long_name,
+        codec=context.codec.canonical_name,
+        pixel_format=frame.format.name,
+        width=width,
+        height=height,
+        rotation_degrees=orientation.rotation_degrees,
+        mirrored=orientation.mirrored,
+        sample_aspect_ratio=float(shape) if shape else 1.0,
+        frames=len(index),
+        frames_claimed=stream.frames or None,
+        frame_rate=float(rate) if rate else None,
+        duration_seconds=index.end_seconds,
+        start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,
+        bit_rate=context.bit_rate or container.bit_rate or None,
+        encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
+        audio=_audio_facts(container),
+    )
+
+
+def _audio_facts(container: InputContainer) -> AudioFacts | None:
+    if not container.streams.audio:
+        return None
+    stream = container.streams.audio[0]
+    context, base = stream.codec_context, stream.time_base
+
+    def seconds(ticks: int | None) -> float | None:
+        return None if ticks is None or base is None else float(ticks * base)
+
+    return AudioFacts(
+        codec=context.codec.canonical_name if context else "unknown",
+        channels=context.channels if context else None,
+        sample_rate_hz=context.sample_rate if context else None,
+        frames=stream.frames or None,
+        bit_rate=(context.bit_rate or None) if context else None,
+        duration_seconds=seconds(stream.duration),
+        start_seconds=seconds(stream.start_time),
+    )

@@ -1,0 +1,198 @@
+"""The card of a model: all that is needed to use its weights rightly, and what they are worth."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from unmask.errors import ModelError
+from unmask.types import CropSpec, Label
+
+CARD_FILE = "card.json"
+_MAX_CARD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of a model folder."""
+
+    sha256: str
+    """64 hex digits."""
+    bytes: int
+    """Length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Turns a logit into one whose sigmoid can be read as a probability: (logit - offset) / temperature."""
+
+    temperature: float = 1.0
+    """Above 0; larger is less sure."""
+    offset: float = 0.0
+    """Logit at which real and fake are equally likely."""
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
+            raise ValueError(f"temperature {self.temperature} must be above 0, and offset {self.offset} finite")
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How frame scores become the score of a person, and people that of a video."""
+
+    frames: str = "mean"
+    """Name in ``unmask.models.FUSE_RULES``."""
+    people: str = "max"
+    """``max``: the most suspicious person decides. ``pool``: all faces of the video are fused as one person's."""
+    min_frames: int = 4
+    """A person seen in fewer frames is never called fake or real."""
+
+    def __post_init__(self) -> None:
+        if self.people not in ("max", "pool"):
+            raise ValueError(f"people {self.people!r} must be 'max' or 'pool'")
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Where a probability becomes a word. Between the two the answer is ``inconclusive``."""
+
+    real_below: float = 0.2
+    """At most this: ``real``."""
+    fake_above: float = 0.8
+    """At least this: ``fake``."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.real_below <= self.fake_above <= 1:
+            raise ValueError(f"thresholds {self.real_below} and {self.fake_above} must rise within 0..1")
+
+    def label(self, fake_probability: float) -> Label:
+        """Return the word for a probability."""
+        if fake_probability >= self.fake_above:
+            return "fake"
+        return "real" if fake_probability <= self.real_below else "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What ``card.json`` says."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+    name: str
+    """Short name, as reports show it."""
+    version: str
+    """Version of the weights."""
+    purpose: str
+    """What the model is for, in a sentence."""
+    architecture: str
+    """The network, in words."""
+    licence: str
+    """Terms of the weights."""
+    crop: CropSpec
+    """The crop rule it was trained with."""
+    files: dict[str, FileFacts]
+    """Name -> facts of each file beside the card; ``model.onnx`` is one of them."""
+    fusion: Fusion = field(default_factory=Fusion)
+    calibration: Calibration = field(default_factory=Calibration)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    training: dict[str, Any] = field(default_factory=dict)
+    """Data, its licence, method and optimiser."""
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    """Numbers on held-out data, with the script, data and seed that gave them."""
+    limitations: tuple[str, ...] = ()
+    """Where it fails, in sentences."""
+
+
+_CARD: TypeAdapter[Card] = TypeAdapter(Card)
+
+
+def bundled_folder() -> Path:
+    """Return the folder of the model that ships with the package."""
+    return Path(__file__).parent / "bundled"
+
+
+def models_home() -> Path:
+    """Return the folder of the user's models: ``$UNMASK_HOME/models``, by default ``~/.cache/unmask/models``."""
+    home = os.environ.get("UNMASK_HOME")
+    return (Path(home) if home else Path.home() / ".cache" / "unmask") / "models"
+
+
+def model_names() -> list[str]:
+    """Return the names that `model_folder` knows: ``bundled`` and the folders in `models_home`."""
+    home = models_home()
+    own = sorted(folder.parent.name for folder in home.glob(f"*/{CARD_FILE}")) if home.is_dir() else []
+    return ["bundled", *own]
+
+
+def model_folder(model: str | os.PathLike[str]) -> Path:
+    """Return the folder of a model, given its name or its path.
+
+    Raises:
+        ModelError: There is no such model.
+    """
+    if model == "bundled":
+        return bundled_folder()
+    for folder in (Path(model), models_home() / Path(model).name):
+        if (folder / CARD_FILE).is_file():
+            return folder
+    raise ModelError(f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE}, or one of {model_names()}")
+
+
+def load_card(folder: Path) -> Card:
+    """Read and check a card.
+
+    Raises:
+        ModelError: It is missing, too large, no JSON, or has missing, unknown or impossible fields.
+    """
+    path = folder / CARD_FILE
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_CARD_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if len(text) > _MAX_CARD_BYTES:
+        raise ModelError(f"{path} is larger than a card can be ({_MAX_CARD_BYTES} bytes)")
+    try:
+        card = _CARD.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ModelError(f"{path}: {where}: {first['msg']}") from error
+    if "model.onnx" not in card.files or any(Path(name).name != name for name in card.files):
+        raise ModelError(f"{path}: files must name model.onnx and nothing outside the folder")
+    return card
+
+
+def verify_folder(folder: Path) -> Card:
+    """Load the card and compare every file it names with its length and sha256.
+
+    Raises:
+        ModelError: A file is missing or is not the one that the card names.
+    """
+    card = load_card(folder)
+    for name in card.files:
+        read_verified(folder, card, name)
+    return card
+
+
+def read_verified(folder: Path, card: Card, name: str) -> bytes:
+    """Return the bytes of a model file after checking them against the card.
+
+    Raises:
+        ModelError: It is missing or is not the one that the card names.
+    """
+    expected, path = card.files[name], folder / name
+    try:
+        with path.open("rb") as file:
+            content = file.read(expected.bytes + 1)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    if len(content) != expected.bytes or hashlib.sha256(content).hexdigest() != expected.sha256:
+        raise ModelError(f"{path} is damaged or was replaced: its sha256 is not the card's; install the model again")
+    return content

@@ -1,0 +1,150 @@
+"""Running a model: crops in, scores out, on OpenVINO.
+
+Crops of all videos that are being scanned go through one queue; each of a few streams takes as many as wait
+there, up to a batch, and runs them. So batches fill across frames and videos, and all cores are busy. What a
+crop scores does not depend on its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+
+from unmask.errors import ModelError, UsageError
+from unmask.models.card import load_card, read_verified
+from unmask.types import ImageHW3
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+"""Name -> OpenVINO's name; ``auto`` takes bf16 where the processor computes in it."""
+
+_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CropScore:
+    """What a network says of one crop."""
+
+    logit: float
+    """Calibrated; its sigmoid is the fake probability."""
+    map_hw: NDArray[np.float32] | None = field(repr=False)
+    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
+
+    @property
+    def fake_probability(self) -> float:
+        """0 real to 1 fake."""
+        return float(1 / (1 + np.exp(-self.logit)))
+
+
+class Network:
+    """One model folder, loaded and ready. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, precision: str = "auto", streams: int | None = None) -> None:
+        """Check the folder's files against its card, then compile the network.
+
+        Args:
+            folder: Holds ``card.json`` and ``model.onnx``.
+            precision: ``fp32``, ``bf16`` or ``auto``.
+            streams: Batches computed at a time, one thread each; None for one per core.
+
+        Raises:
+            ModelError: The folder is damaged, or its network does not fit its card.
+            UsageError: An unknown precision, or bf16 on a processor without it.
+        """
+        self.card = load_card(folder)
+        self.precision = resolve_precision(precision)
+        core = ov.Core()
+        content = read_verified(folder, self.card, "model.onnx")
+        try:
+            model = core.read_model(content, b"")
+        except RuntimeError as error:
+            raise ModelError(f"{folder / 'model.onnx'} is no network that OpenVINO reads") from error
+        _check_ports(model, self.card.crop.size_px, folder)
+        streams = streams or os.cpu_count() or 1
+        config = {
+            "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
+            "INFERENCE_NUM_THREADS": streams,
+            "NUM_STREAMS": streams,
+        }
+        compiled = core.compile_model(model, "CPU", config)
+        self._has_map = len(compiled.outputs) > 1
+        # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
+        self._waiting: queue.Queue[tuple[ImageHW3, Future[CropScore]]] = queue.Queue(4 * _BATCH * streams)
+        for _ in range(streams):
+            request = compiled.create_infer_request()
+            threading.Thread(target=self._serve, args=(request,), name="unmask-network", daemon=True).start()
+
+    def submit(self, crop_SS3: ImageHW3) -> Future[CropScore]:
+        """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full."""
+        score: Future[CropScore] = Future()
+        self._waiting.put((crop_SS3, score))
+        return score
+
+    def score(self, crops_MSS3: NDArray[np.uint8]) -> list[CropScore]:
+        """Score M crops, in order.
+
+        Raises:
+            ModelError: The network gave something that is not a number.
+        """
+        return [future.result() for future in [self.submit(crop) for crop in crops_MSS3]]
+
+    def _serve(self, request: ov.InferRequest) -> None:
+        while True:
+            batch = [self._waiting.get()]
+            while len(batch) < _BATCH:
+                try:
+                    batch.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+            self._run(request, batch)
+
+    def _run(self, request: ov.InferRequest, batch: list[tuple[ImageHW3, Future[CropScore]]]) -> None:
+        calibration = self.card.calibration
+        try:
+            request.infer({0: np.stack([crop for crop, _ in batch])}, share_inputs=True)
+            logits = request.get_output_tensor(0).data.reshape(-1)
+            maps = request.get_output_tensor(1).data.astype(np.float32) if self._has_map else [None] * len(batch)
+            if not np.isfinite(logits).all():
+                raise ModelError(f"model {self.card.name!r} gave a score that is no number; verify it: unmask models verify")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
+            for _, score in batch:
+                score.set_exception(error)
+            return
+        for (_, score), logit, map_hw in zip(batch, logits, maps, strict=True):
+            calibrated = (float(logit) - calibration.offset) / calibration.temperature
+            score.set_result(CropScore(calibrated, map_hw))
+
+
+def resolve_precision(precision: str) -> str:
+    """Return ``fp32`` or ``bf16``.
+
+    Raises:
+        UsageError: An unknown name, or bf16 on a processor without it.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise UsageError(f"unknown precision {precision!r}; use auto, {' or '.join(PRECISIONS)}")
+    has_bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "bf16" and not has_bf16:
+        raise UsageError("this processor does not compute in bf16; use --precision fp32 or auto")
+    return precision if precision != "auto" else "bf16" if has_bf16 else "fp32"
+
+
+def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
+    shape = model.inputs[0].partial_shape
+    fits = len(model.inputs) == 1 and shape.rank.get_length() == 4 and [str(side) for side in shape][1:] == [
+        str(size_px),
+        str(size_px),
+        "3",
+    ]
+    if not fits or model.inputs[0].element_type != ov.Type.u8 or len(model.outputs) not in (1, 2):
+        raise ModelError(
+            f"{folder / 'model.onnx'} must take uint8 crops (N, {size_px}, {size_px}, 3) and give logit and, "
+            f"optionally, manipulation_map; it takes {shape}"
+        )

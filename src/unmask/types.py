@@ -1,0 +1,326 @@
+"""The values that travel from stage to stage.
+
+All are frozen, slotted and checked. Each field has shape, unit and range on the line after it; ``repr``
+prints shapes, never pixels. Array axes: H height, W width, 3 RGB, K landmarks; x grows to the right, y down.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask._version import __version__
+from unmask.errors import UsageError
+
+ImageHW3 = NDArray[np.uint8]
+"""Upright RGB picture, (H, W, 3) uint8 in [0, 255]."""
+
+Status = Literal[
+    "ok", "ok_partial", "no_face", "no_video", "unreadable", "unsupported",
+    "rejected_limit", "timeout", "crashed", "internal_error",
+]  # fmt: skip
+Label = Literal["fake", "real", "inconclusive"]
+
+SCHEMA_VERSION = 1
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _is_probability(value: float | None) -> bool:
+    return value is None or 0.0 <= value <= 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """The soundtrack, as its header tells it. None where the header is silent."""
+
+    codec: str
+    """Codec name, e.g. ``aac``."""
+    channels: int | None
+    """Number of channels."""
+    sample_rate_hz: int | None
+    """Samples a second."""
+    frames: int | None
+    """Number of packets that the header claims."""
+    bit_rate: int | None
+    """Bits a second."""
+    duration_seconds: float | None
+    """Length of the track."""
+    start_seconds: float | None
+    """Time stamp of its first sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a video file is: container, picture and sound, measured where possible."""
+
+    size_bytes: int
+    """Length of the file."""
+    sha256: str
+    """Hash of the file's bytes, 64 hex digits."""
+    container: str
+    """Long name of the container format, e.g. ``QuickTime / MOV``."""
+    codec: str
+    """Codec of the picture, e.g. ``h264``."""
+    pixel_format: str
+    """Pixel format as FFmpeg names it, e.g. ``yuv420p``."""
+    width: int
+    """Width of an upright frame in pixels, after rotation."""
+    height: int
+    """Height of an upright frame in pixels, after rotation."""
+    rotation_degrees: int
+    """Counter-clockwise turn from the stored to the upright frame: 0, 90, 180 or 270."""
+    mirrored: bool
+    """Whether the file asks for a mirrored display."""
+    sample_aspect_ratio: float
+    """Width of a stored pixel over its height; 1.0 when square or unknown."""
+    frames: int
+    """Frames whose packets are in the file."""
+    frames_claimed: int | None
+    """Frames that the header claims; a rumour."""
+    frame_rate: float | None
+    """Average frames a second, None when the header does not say."""
+    duration_seconds: float
+    """Time from the first frame to the end of the last."""
+    start_seconds: float | None
+    """Time stamp of the first frame."""
+    bit_rate: int | None
+    """Bits a second of the picture track."""
+    encoder: str | None
+    """Program that wrote the file, as it names itself."""
+    audio: AudioFacts | None
+    """The first soundtrack, None when silent."""
+
+    def __post_init__(self) -> None:
+        _check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
+        _check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
+        _check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture."""
+
+    image_HW3: ImageHW3
+    """Upright RGB picture, (H, W, 3) uint8."""
+    time_seconds: float
+    """Time since the first frame of the video."""
+    index: int
+    """Position among the frames that exist, in order of display, from 0."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self.image_HW3.ndim == 3 and self.image_HW3.shape[2] == 3 and self.image_HW3.dtype == np.uint8,
+            f"a frame is (H, W, 3) uint8, not {self.image_HW3.shape} {self.image_HW3.dtype}",
+        )
+
+    def __repr__(self) -> str:
+        height, width = self.image_HW3.shape[:2]
+        return f"Frame({width}x{height}, index={self.index}, time_seconds={self.time_seconds:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face."""
+
+    xyxy_px: tuple[float, float, float, float]
+    """Left, top, right, bottom in pixels of the upright frame; may reach past its border."""
+    confidence: float
+    """How sure the detector is, 0 to 1."""
+    landmarks_px: NDArray[np.float32]
+    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture)."""
+
+    def __post_init__(self) -> None:
+        x1, y1, x2, y2 = self.xyxy_px
+        _check(x2 > x1 and y2 > y1, f"box {self.xyxy_px} is empty")
+        _check(self.landmarks_px.shape == (5, 2), f"landmarks are (5, 2), not {self.landmarks_px.shape}")
+
+    @property
+    def side_px(self) -> float:
+        """The longer side of the box in pixels."""
+        x1, y1, x2, y2 = self.xyxy_px
+        return max(x2 - x1, y2 - y1)
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.1f}" for value in self.xyxy_px)
+        return f"Face(({box}), confidence={self.confidence:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How faces are looked for. Part of a model's card."""
+
+    detector: str = "mtcnn"
+    """Name in ``unmask.faces.DETECTORS``."""
+    scale: float | Literal["adaptive"] = "adaptive"
+    """Frame scale before detection; ``adaptive`` picks 2, 1, 0.5 or 0.33 by the longer side."""
+    thresholds: tuple[float, float, float] = (0.7, 0.8, 0.8)
+    """Least confidence of the detector's three stages, 0 to 1."""
+    min_face_px: int = 20
+    """Smallest face to look for, in pixels of the scaled frame; at least 12."""
+
+    def __post_init__(self) -> None:
+        _check(self.scale == "adaptive" or 0 < float(self.scale) <= 4, f"scale {self.scale} is not in (0, 4]")
+        _check(all(0 < t < 1 for t in self.thresholds), f"thresholds {self.thresholds} are not in (0, 1)")
+        _check(self.min_face_px >= 12, f"min_face_px {self.min_face_px} is below the detector's 12 pixels")
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """The one crop rule of a model: training, evaluation and scanning all cut faces by it."""
+
+    size_px: int
+    """Side of the square crop."""
+    margin: float = 1 / 3
+    """Share of the box side added on each side."""
+    outline: Literal["box", "square"] = "box"
+    """``box`` keeps the box's proportions and clips at the frame; ``square`` is as wide as the longer side."""
+    enlarge: Literal["cubic", "linear"] = "cubic"
+    """Filter where the face is smaller than the crop; shrinking always averages areas."""
+    min_side_px: int = 0
+    """Faces whose longer side is below this, in pixels of the upright frame, are not judged."""
+    detection: Detection = field(default_factory=Detection)
+    """How the faces are found."""
+
+    def __post_init__(self) -> None:
+        _check(16 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 16..2048")
+        _check(0 <= self.margin <= 2, f"margin {self.margin} is not in 0..2")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameScore:
+    """One face in one frame, judged."""
+
+    person: int
+    """Number of the person, from 1."""
+    index: int
+    """Frame index, see `Frame.index`."""
+    time_seconds: float
+    """Time since the first frame."""
+    xyxy_px: tuple[float, float, float, float]
+    """Box in pixels of the upright frame."""
+    confidence: float
+    """How sure the detector is, 0 to 1."""
+    fake_probability: float
+    """Calibrated, mean over the models, 0 real to 1 fake."""
+
+    def __post_init__(self) -> None:
+        _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class FaceVerdict:
+    """One person in the video, judged over all their frames."""
+
+    person: int
+    """Number of the person in order of appearance, from 1."""
+    label: Label
+    """What the thresholds make of ``fake_probability``."""
+    fake_probability: float
+    """Fused over frames and models, 0 real to 1 fake."""
+    start_seconds: float
+    """First sampled frame that shows the person."""
+    end_seconds: float
+    """Last sampled frame that shows the person."""
+    frames: int
+    """Number of sampled frames that show the person."""
+    models: dict[str, float]
+    """fake_probability by model name."""
+    thumbnail_jpeg: bytes = field(repr=False)
+    """The clearest crop as JPEG, 96 px."""
+    region: str | None = None
+    """Where the models see most manipulation: ``eyes``, ``nose``, ``mouth``, ``outline``; None when not fake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one input, whatever happened to it."""
+
+    path: str
+    """The input as named; bytes outside UTF-8 are kept as surrogate escapes."""
+    status: Status
+    """``ok``, or why there is no full answer."""
+    label: Label | None
+    """``fake``, ``real``, ``inconclusive``; None unless the status is ok or ok_partial."""
+    fake_probability: float | None
+    """0 real to 1 fake, of the most suspicious person; None unless the status is ok or ok_partial."""
+    reasons: tuple[str, ...] = ()
+    """Why, in sentences, most important first."""
+    warnings: tuple[str, ...] = ()
+    """What limits the answer, in sentences."""
+    faces: tuple[FaceVerdict, ...] = ()
+    """One entry for each person, most suspicious first."""
+    frames: tuple[FrameScore, ...] = ()
+    """One entry for each judged face in each sampled frame, in order of time."""
+    frames_asked: int = 0
+    """Frames that should have been looked at."""
+    frames_decoded: int = 0
+    """Frames that could be decoded."""
+    frames_with_faces: int = 0
+    """Frames in which a face was judged."""
+    models: tuple[dict[str, str], ...] = ()
+    """Name, version and sha256 of each model."""
+    media: MediaFacts | None = None
+    """What the file is, None when it could not be read."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """All that is needed to repeat the scan."""
+    elapsed_seconds: float = 0.0
+    """Wall time of this scan."""
+    version: str = __version__
+    """Version of unmask."""
+
+    def __post_init__(self) -> None:
+        _check(self.status in get_args(Status), f"status {self.status!r} is not one of {get_args(Status)}")
+        judged = self.status in ("ok", "ok_partial")
+        _check(
+            judged == (self.fake_probability is not None) == (self.label is not None),
+            f"status {self.status} with label {self.label} and fake_probability {self.fake_probability}",
+        )
+        _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON-ready values: what the CLI, the report and a service share."""
+        data = {"schema_version": SCHEMA_VERSION, **_jsonable(self)}
+        data["timings"] = {"elapsed_seconds": data.pop("elapsed_seconds")}
+        return data
+
+    def save(self, path: str | Path) -> Path:
+        """Write the verdict; the suffix of ``path`` picks the form, e.g. ``.json``, ``.html``, ``.csv``.
+
+        Raises:
+            UsageError: The suffix is not one of the known forms.
+        """
+        target = Path(path)
+        writer = VERDICT_WRITERS.get(target.suffix.lower())
+        if writer is None:
+            raise UsageError(f"cannot save a verdict as {target.suffix!r}; use one of {', '.join(VERDICT_WRITERS)}")
+        writer(self, target)
+        return target
+
+
+VERDICT_WRITERS: dict[str, Callable[[Verdict, Path], None]] = {}
+"""Suffix -> function that writes one verdict; `unmask.report` fills it."""
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain dicts, lists and numbers; slotted dataclasses by field, JPEG bytes as base64."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {item.name: _jsonable(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, float):
+        return round(value, 6)
+    return value
