@@ -87,6 +87,8 @@ class MediaFacts:
     """Frames whose packets are in the file."""
     frames_claimed: int | None
     """Frames that the header claims; a rumour."""
+    cut_short: bool
+    """Whether the file ends before the data that its header lists."""
     frame_rate: float | None
     """Average frames a second, None when the header does not say."""
     duration_seconds: float
@@ -288,9 +290,12 @@ class Verdict:
         _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON-ready values: what the CLI, the report and a service share."""
+        """Return the verdict as JSON-ready values: what the CLI, the report and a service share.
+
+        Scanning the same file with the same settings gives the same values, so the elapsed time is left out.
+        """
         data = {"schema_version": SCHEMA_VERSION, **_jsonable(self)}
-        data["timings"] = {"elapsed_seconds": data.pop("elapsed_seconds")}
+        del data["elapsed_seconds"]
         return data
 
     def save(self, path: str | Path) -> Path:

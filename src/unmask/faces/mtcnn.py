@@ -10,6 +10,7 @@ Shape letters: N boxes, H W image, C channels, S side of a network's input.
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -252,7 +253,8 @@ def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDA
 def _networks() -> dict[str, ov.CompiledModel]:
     """Compile the networks once a process. The dense P-net takes any shape; OpenVINO caches kernels by shape."""
     core = ov.Core()
-    config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+    streams = os.cpu_count() or 1  # as many frames at a time as there are cores, one thread each
+    config = {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams}
     exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
     networks = {name: core.compile_model(_build(name, _BATCH[name]), "CPU", exact) for name in _BATCH}
     return networks | {"pnet_dense": core.compile_model(_build("pnet", None), "CPU", dense)}

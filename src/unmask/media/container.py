@@ -45,6 +45,8 @@ class FrameIndex:
     """False when packets carry no usable time stamps, so that only counting decoded frames finds one."""
     end_seconds: float
     """Time from the first frame to the end of the last."""
+    packets: int
+    """All packets of the track, also those that are not shown."""
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -144,7 +146,7 @@ def index_packets(packets: Iterator[av.Packet[VideoStream]], stream: VideoStream
         times, tick = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25
     last = max(durations) if stamped else 1
     end = float(times[-1] - times[0] + (last or _typical_gap(times))) * tick
-    return FrameIndex(times, tick, np.asarray(key_packets), np.asarray(key_pts), stamped, end)
+    return FrameIndex(times, tick, np.asarray(key_packets), np.asarray(key_pts), stamped, end, position + 1)
 
 
 def _typical_gap(times: NDArray[np.int64]) -> int:

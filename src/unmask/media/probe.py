@@ -115,6 +115,7 @@ def _facts(
         sample_aspect_ratio=float(shape) if shape else 1.0,
         frames=len(index),
         frames_claimed=stream.frames or None,
+        cut_short=index.packets < (stream.frames or 0) - 1,
         frame_rate=float(rate) if rate else None,
         duration_seconds=index.end_seconds,
         start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,

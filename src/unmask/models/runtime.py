@@ -10,22 +10,26 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import weakref
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError, UsageError
-from unmask.models.card import load_card, read_verified
+from unmask.models.card import Card, load_card, read_verified
 from unmask.types import ImageHW3
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 """Name -> OpenVINO's name; ``auto`` takes bf16 where the processor computes in it."""
 
 _BATCH = 8
+
+_Queue: TypeAlias = "queue.Queue[tuple[ImageHW3, Future[CropScore]] | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,18 @@ class Network:
             "NUM_STREAMS": streams,
         }
         compiled = core.compile_model(model, "CPU", config)
-        self._has_map = len(compiled.outputs) > 1
         # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
-        self._waiting: queue.Queue[tuple[ImageHW3, Future[CropScore]]] = queue.Queue(4 * _BATCH * streams)
+        self._waiting: _Queue = queue.Queue(4 * _BATCH * streams)
         for _ in range(streams):
-            request = compiled.create_infer_request()
-            threading.Thread(target=self._serve, args=(request,), name="unmask-network", daemon=True).start()
+            work = (self._waiting, compiled.create_infer_request(), self.card)
+            threading.Thread(target=_serve, args=work, name="unmask-network", daemon=True).start()
+        weakref.finalize(self, self._waiting.put, None)  # the threads do not keep the network alive
 
     def submit(self, crop_SS3: ImageHW3) -> Future[CropScore]:
-        """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full."""
+        """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full.
+
+        The future raises ModelError when the network gives something that is not a number.
+        """
         score: Future[CropScore] = Future()
         self._waiting.put((crop_SS3, score))
         return score
@@ -95,31 +102,41 @@ class Network:
         """
         return [future.result() for future in [self.submit(crop) for crop in crops_MSS3]]
 
-    def _serve(self, request: ov.InferRequest) -> None:
-        while True:
-            batch = [self._waiting.get()]
-            while len(batch) < _BATCH:
-                try:
-                    batch.append(self._waiting.get_nowait())
-                except queue.Empty:
-                    break
-            self._run(request, batch)
 
-    def _run(self, request: ov.InferRequest, batch: list[tuple[ImageHW3, Future[CropScore]]]) -> None:
-        calibration = self.card.calibration
+def _serve(waiting: _Queue, request: ov.InferRequest, card: Card) -> None:
+    """One stream: take what waits, up to a batch, and run it; until None says that the network is gone."""
+    while (first := waiting.get()) is not None:
+        batch = [first]
+        while len(batch) < _BATCH and not waiting.empty():
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                break
+            if item is None:
+                waiting.put(None)
+                break
+            batch.append(item)
         try:
-            request.infer({0: np.stack([crop for crop, _ in batch])}, share_inputs=True)
-            logits = request.get_output_tensor(0).data.reshape(-1)
-            maps = request.get_output_tensor(1).data.astype(np.float32) if self._has_map else [None] * len(batch)
-            if not np.isfinite(logits).all():
-                raise ModelError(f"model {self.card.name!r} gave a score that is no number; verify it: unmask models verify")
+            scores = _run(request, np.stack([crop for crop, _ in batch]), card)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
-            for _, score in batch:
-                score.set_exception(error)
-            return
-        for (_, score), logit, map_hw in zip(batch, logits, maps, strict=True):
-            calibrated = (float(logit) - calibration.offset) / calibration.temperature
-            score.set_result(CropScore(calibrated, map_hw))
+            for _, future in batch:
+                future.set_exception(error)
+        else:
+            for (_, future), score in zip(batch, scores, strict=True):
+                future.set_result(score)
+    waiting.put(None)  # for the next stream
+
+
+def _run(request: ov.InferRequest, crops_NSS3: NDArray[np.uint8], card: Card) -> list[CropScore]:
+    request.infer({0: crops_NSS3}, share_inputs=True)
+    logits = request.get_output_tensor(0).data.reshape(-1)
+    if not np.isfinite(logits).all():
+        raise ModelError(f"model {card.name!r} gave a score that is no number; check it: unmask models verify")
+    calibrated = (logits.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
+    if len(request.model_outputs) == 1:
+        return [CropScore(float(logit), None) for logit in calibrated]
+    maps_Nhw = request.get_output_tensor(1).data.astype(np.float32)
+    return [CropScore(float(logit), map_hw) for logit, map_hw in zip(calibrated, maps_Nhw, strict=True)]
 
 
 def resolve_precision(precision: str) -> str:

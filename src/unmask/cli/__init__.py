@@ -1,0 +1,39 @@
+"""The command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unmask._version import __version__
+from unmask.cli import doctor, models, scan
+
+app = typer.Typer(
+    name="unmask",
+    help="Is the face in this video real?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"unmask {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Is the face in this video real?"""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

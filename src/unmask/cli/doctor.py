@@ -1,0 +1,97 @@
+"""Say what is installed, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distributions, version
+
+from unmask._version import __version__
+from unmask.cli.console import ExitCode
+
+
+def doctor() -> None:
+    """Check the installation: packages, processor, models, face detector."""
+    print(f"unmask {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
+    failures = 0
+    for name, check in CHECKS.items():
+        try:
+            print(f"ok    {name}: {check()}")
+        except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong and goes on
+            failures += 1
+            print(f"FAIL  {name}: {error}")
+    raise SystemExit(ExitCode.SOME_NOT_OK if failures else ExitCode.ALL_OK)
+
+
+def _packages() -> str:
+    names = ("numpy", "av", "opencv-python-headless", "openvino", "mtcnn", "pydantic", "typer")
+    missing = []
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        raise RuntimeError(f"missing: {', '.join(missing)}; run: pip install --force-reinstall unmask")
+    return ", ".join(found)
+
+
+def _opencv() -> str:
+    wheels = {d.metadata["Name"].lower() for d in distributions() if d.metadata["Name"].lower().startswith("opencv-")}
+    if len(wheels) > 1:
+        raise RuntimeError(
+            f"{', '.join(sorted(wheels))} write into the same folder and break each other; run: "
+            f"pip uninstall -y {' '.join(sorted(wheels))} && pip install 'opencv-python-headless<5'"
+        )
+    import cv2
+
+    return f"one wheel, version {cv2.__version__}"
+
+
+def _media() -> str:
+    import av
+
+    major, minor, _ = av.library_versions["libavcodec"]
+    decoders = [name for name in ("h264", "hevc", "vp9", "av1", "mpeg4") if name in av.codecs_available]
+    return f"libavcodec {major}.{minor}, decodes {', '.join(decoders)}"
+
+
+def _processor() -> str:
+    import openvino as ov
+
+    from unmask.models.runtime import resolve_precision
+
+    core = ov.Core()
+    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, precision auto = {resolve_precision('auto')}"
+
+
+def _models() -> str:
+    from unmask.models import model_folder, model_names, verify_folder
+
+    names = model_names()
+    for name in names:
+        verify_folder(model_folder(name))
+    return ", ".join(names)
+
+
+def _detector() -> str:
+    import numpy as np
+
+    from unmask.faces import load_detector
+    from unmask.types import Detection
+
+    load_detector(Detection()).detect(np.zeros((64, 64, 3), np.uint8))
+    return "MTCNN weights are whole and run"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "packages": _packages,
+    "OpenCV": _opencv,
+    "video": _media,
+    "processor": _processor,
+    "models": _models,
+    "face detector": _detector,
+}
+"""Name -> function that returns a line of facts or raises with the cure."""

@@ -1,0 +1,46 @@
+"""See which models are there, and whether their files are whole."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import ExitCode, say, wrong_use
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models by name, with their purpose and terms."""
+    with wrong_use():
+        from unmask.models import load_card, model_folder, model_names
+
+        for name in model_names():
+            folder = model_folder(name)
+            card = load_card(folder)
+            print(f"{name}  ({card.name} {card.version})")
+            print(f"    {card.purpose}")
+            print(f"    licence: {card.licence}")
+            print(f"    folder:  {folder}")
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names or folders; all when not given.", show_default=False)] = None,
+) -> None:
+    """Compare every file of a model with the sha256 in its card."""
+    from unmask.errors import ModelError
+    from unmask.models import model_folder, model_names, verify_folder
+
+    failed = 0
+    for name in names or model_names():
+        try:
+            card = verify_folder(model_folder(name))
+        except ModelError as error:
+            say(f"unmask: {error}")
+            failed += 1
+        else:
+            print(f"{name}: {len(card.files)} file{'s' * (len(card.files) != 1)} as the card says")
+    raise SystemExit(ExitCode.SOME_NOT_OK if failed else ExitCode.ALL_OK)

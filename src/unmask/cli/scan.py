@@ -1,0 +1,177 @@
+"""Judge videos: one line a video on stdout, and the files you ask for."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unmask.cli.console import ExitCode, printable, say, wrong_use
+
+if TYPE_CHECKING:
+    from unmask.inputs import Input
+    from unmask.report import Journal
+    from unmask.scan import Scanner
+
+Row = dict[str, Any]
+
+EPILOG = "Exit codes: 0 every video was judged; 3 some were not; 4 none was, or over half failed alike; 2 wrong use."
+
+
+class Precision(StrEnum):
+    """Number format of the network."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+def scan(
+    inputs: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False)],
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option(help="Write one JSON verdict a line; - for stdout.", show_default=False)] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a report folder: index.html and a page a video.", show_default=False)] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False)] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
+    precision: Annotated[Precision, typer.Option(help="auto takes bf16 where the processor computes in it.")] = Precision.AUTO,
+    workers: Annotated[int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the rows that an interrupted or earlier run wrote.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
+) -> None:  # fmt: skip
+    """Judge videos: one line a video on stdout, and the files you ask for."""
+    statuses: Counter[str] = Counter()
+    json_to_stdout = json is not None and str(json) == "-"
+    json_file = None if json_to_stdout else json
+    with wrong_use(), ExitStack() as stack:
+        from unmask.inputs import list_inputs
+        from unmask.scan import Scanner
+
+        outputs = [path for path in (json_file, csv, html) if path is not None]
+        for path in outputs:
+            _check_folder(path)
+        items = list_inputs(_names(inputs), recursive=recursive)
+        if not items:
+            say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
+            raise SystemExit(ExitCode.WRONG_USE)
+        scanner = Scanner(model or "bundled", frames=frames, precision=precision.value, workers=workers)
+        journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
+        try:
+            for row in _progress(_rows(scanner, items, journal), len(items), quiet):
+                statuses[row["status"]] += 1
+                _tell(row, verbose, json_to_stdout)
+        except KeyboardInterrupt:
+            say(f"unmask: interrupted after {statuses.total()} of {len(items)} videos" + ("; --resume goes on" if journal else ""))
+            raise SystemExit(ExitCode.INTERRUPTED) from None
+        if journal is not None:
+            _write_outputs(journal, items, csv, json_file, html)
+            journal.discard()
+    if not quiet and len(items) > 1:
+        say(", ".join(f"{count} {status}" for status, count in statuses.most_common()))
+    raise SystemExit(exit_code(statuses))
+
+
+def exit_code(statuses: Counter[str]) -> ExitCode:
+    """Return what a run with these statuses tells the shell."""
+    failed = {status: count for status, count in statuses.items() if status not in ("ok", "ok_partial")}
+    if not failed:
+        return ExitCode.ALL_OK
+    systemic = max(failed.values()) > statuses.total() / 2
+    return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
+
+
+def _names(inputs: Sequence[str]) -> Iterator[str]:
+    for name in inputs:
+        if name != "-":
+            yield name
+            continue
+        for line in sys.stdin.buffer:
+            if stripped := line.rstrip(b"\r\n"):
+                yield stripped.decode("utf-8", "surrogateescape")
+
+
+def _check_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: its folder does not exist; create it first")
+
+
+def _open_journal(stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None) -> Journal:
+    """Open the journal beside the first output; in a temporary folder when that is a device such as /dev/stdout."""
+    from unmask.report import Journal
+
+    beside = outputs[0]
+    if beside.exists() and not (beside.is_file() or beside.is_dir()):
+        beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
+    path = beside.with_name(f"{beside.name}.partial")
+    return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
+
+
+def _rows(scanner: Scanner, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
+    """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
+    known = {item.path for item in items if journal is not None and journal.find(item.path) is not None}
+    fresh = scanner.scan_many(item.path for item in items if item.path not in known)
+    for item in items:
+        if journal is not None and item.path in known:
+            yield from journal.rows([item.path])
+            continue
+        row = next(fresh).to_dict()
+        if journal is not None:
+            journal.append(row)
+        yield row
+
+
+def _progress(rows: Iterator[Row], total: int, quiet: bool) -> Iterator[Row]:
+    """Show a bar with the time left, on a terminal and for more than one video."""
+    if quiet or total == 1 or not sys.stderr.isatty():
+        yield from rows
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        for row in bar.track(rows, total=total):
+            yield row
+
+
+def _tell(row: Row, verbose: bool, as_json: bool) -> None:
+    from unmask.report import json_line
+
+    if as_json:
+        print(json_line(row), flush=True)
+        return
+    probability = row["fake_probability"]
+    number = "  -- " if probability is None else f"{probability:5.2f}"
+    print(f"{row['label'] or row['status']:<12} {number}  {printable(row['path'])}  {row['reasons'][0]}", flush=True)
+    if not verbose:
+        return
+    for text in (*row["reasons"][1:], *row["warnings"]):
+        print(f"    {text}")
+    for face in row["faces"]:
+        print(
+            f"    person {face['person']:<3} {face['label']:<12} {face['fake_probability']:5.2f}  "
+            f"{face['start_seconds']:6.1f} - {face['end_seconds']:.1f} s  {face['frames']} frames"
+        )
+
+
+def _write_outputs(journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None) -> None:
+    from unmask.report import write_csv, write_index, write_json_lines
+
+    paths = [item.path for item in items]
+    if csv is not None:
+        rows = zip(items, journal.rows(paths), strict=True)
+        unknown = write_csv(((item.name, row["fake_probability"]) for item, row in rows), csv)
+        if unknown:
+            say(f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that")
+    if html is not None:
+        write_index(journal.rows(paths), html)
+    if json is not None:
+        write_json_lines(journal.rows(paths), json)

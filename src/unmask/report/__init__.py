@@ -1,0 +1,10 @@
+"""Writing verdicts: the Kaggle table, JSON lines, HTML pages, and the journal that makes a long scan resumable.
+
+Importing this package gives `Verdict.save` its suffixes: ``.json``, ``.csv``, ``.html``.
+"""
+
+from unmask.report.journal import Journal
+from unmask.report.page import write_index, write_page
+from unmask.report.rows import json_line, write_csv, write_json, write_json_lines
+
+__all__ = ["Journal", "json_line", "write_csv", "write_index", "write_json", "write_json_lines", "write_page"]

@@ -1,0 +1,70 @@
+"""Verdicts as text: JSON, and the challenge's CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from unmask.atomic import atomic_file
+from unmask.types import VERDICT_WRITERS, Verdict
+
+KAGGLE_UNKNOWN = 0.5
+"""What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """Return one verdict (`Verdict.to_dict`) as a line of ASCII; any file name survives the round trip."""
+    return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
+
+
+def write_json(row: Mapping[str, Any], path: Path) -> None:
+    """Write one verdict, indented."""
+    with atomic_file(path) as file:
+        file.write(json.dumps(row, ensure_ascii=True, indent=1).encode() + b"\n")
+
+
+def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write one verdict a line."""
+    with atomic_file(path) as file:
+        file.writelines(json_line(row).encode() + b"\n" for row in rows)
+
+
+def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
+    """Write the challenge's table, ``filename,label`` with label = fake probability.
+
+    The form has no room for "no verdict": such rows get 0.5.
+
+    Args:
+        rows: Name and fake probability of each video.
+        path: The table.
+
+    Returns:
+        How many rows were written as 0.5 for want of a verdict.
+    """
+    unknown = 0
+    with atomic_file(path) as file:
+        # File names that are not UTF-8 keep their bytes.
+        text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="", write_through=True)
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("filename", "label"))
+        for name, probability in rows:
+            unknown += probability is None
+            writer.writerow((name, KAGGLE_UNKNOWN if probability is None else probability))
+        text.detach()
+    return unknown
+
+
+def _save_json(verdict: Verdict, path: Path) -> None:
+    write_json(verdict.to_dict(), path)
+
+
+def _save_csv(verdict: Verdict, path: Path) -> None:
+    write_csv([(Path(verdict.path).name, verdict.to_dict()["fake_probability"])], path)
+
+
+VERDICT_WRITERS[".json"] = _save_json
+VERDICT_WRITERS[".csv"] = _save_csv
