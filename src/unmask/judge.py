@@ -141,31 +141,28 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64]:
     return (face.landmarks_px.astype(np.float64) - centre) / side + 0.5
 
 
-def _reasons(label: Label, probability: float, faces: Sequence[FaceVerdict], enough: bool, card: Card) -> tuple[str, ...]:
-    worst, thresholds = faces[0], card.thresholds
+def _reasons(
+    label: Label, probability: float, faces: Sequence[FaceVerdict], enough: bool, card: Card
+) -> tuple[str, ...]:
+    low, high = card.thresholds.real_below, card.thresholds.fake_above
     if not enough:
-        return (
-            f"No face was seen in {card.fusion.min_frames} frames or more (most: {max(f.frames for f in faces)}), "
-            "too few to judge.",
-        )
+        most = max(face.frames for face in faces)
+        return (f"No face was seen in {card.fusion.min_frames} frames or more (at most {most}): too few to judge.",)
     if label == "inconclusive":
-        return (
-            f"The fake probability {probability:.2f} of person {worst.person} lies between {thresholds.real_below:.2f} "
-            f"and {thresholds.fake_above:.2f}, where this model is not to be trusted either way.",
-        )
+        whose = f"The fake probability {probability:.2f} of person {faces[0].person}"
+        return (f"{whose} lies between {low:.2f} and {high:.2f}, where this model cannot tell.",)
     if label == "real":
         who = "The one person" if len(faces) == 1 else f"All {len(faces)} people"
-        return (
-            f"{who} seen in enough frames scored at most {probability:.2f}, below the threshold "
-            f"{thresholds.real_below:.2f}: no trace of manipulation was found.",
-        )
-    return tuple(
-        f"Person {face.person} looks manipulated from {face.start_seconds:.1f} s to {face.end_seconds:.1f} s: "
-        f"fake probability {face.fake_probability:.2f} over {face.frames} frames (threshold {thresholds.fake_above:.2f})."
-        + (f" The strongest traces are at the {face.region}." if face.region else "")
-        for face in faces
-        if face.label == "fake"
-    ) or (f"All faces together score {probability:.2f}, above the threshold {thresholds.fake_above:.2f}.",)
+        return (f"{who} scored at most {probability:.2f} (threshold {low:.2f}): no trace of manipulation was found.",)
+    guilty = tuple(_accusation(face, high) for face in faces if face.label == "fake")
+    return guilty or (f"All faces together score {probability:.2f} (threshold {high:.2f}).",)
+
+
+def _accusation(face: FaceVerdict, threshold: float) -> str:
+    when = f"from {face.start_seconds:.1f} s to {face.end_seconds:.1f} s"
+    score = f"fake probability {face.fake_probability:.2f} over {face.frames} frames (threshold {threshold:.2f})"
+    where = f" The strongest traces are at the {face.region}." if face.region else ""
+    return f"Person {face.person} looks manipulated {when}: {score}.{where}"
 
 
 def _warnings(faces: Sequence[FaceVerdict], cards: Sequence[Card]) -> tuple[str, ...]:

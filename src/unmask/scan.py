@@ -7,10 +7,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import unmask.report  # noqa: F401 - gives Verdict.save its forms
@@ -87,7 +87,8 @@ class Scanner:
             "calibration": [asdict(card.calibration) for card in self.cards],
         }
         self.models = tuple(
-            {"name": card.name, "version": card.version, "sha256": card.files["model.onnx"].sha256} for card in self.cards
+            {"name": card.name, "version": card.version, "sha256": card.files["model.onnx"].sha256}
+            for card in self.cards
         )
 
     @property
@@ -178,7 +179,7 @@ class _Seen:
         self.small = 0
         self.portraits: dict[int, ImageHW3] = {}
         self._best: dict[int, float] = {}
-        self._pending: list[tuple[int, int, float, Face, list[Future[CropScore]]]] = []
+        self._pending: list[tuple[Callable[[tuple[CropScore, ...]], Sighting], list[Future[CropScore]]]] = []
 
     def note(self, frame: Frame, face: Face, person: int, networks: Sequence[Network]) -> None:
         if face.side_px < max(network.card.crop.min_side_px for network in networks):
@@ -186,15 +187,13 @@ class _Seen:
             return
         crops = [crop_face(frame.image_HW3, face, network.card.crop) for network in networks]
         scores = [network.submit(crop) for network, crop in zip(networks, crops, strict=True)]
-        self._pending.append((person, frame.index, frame.time_seconds, face, scores))  # the frame itself may go
+        self._pending.append((partial(Sighting, person, frame.index, frame.time_seconds, face), scores))
         if face.side_px * face.confidence > self._best.get(person, 0.0):
             self._best[person], self.portraits[person] = face.side_px * face.confidence, crops[0]
 
     def sightings(self) -> list[Sighting]:
         """Wait for the scores."""
-        return [
-            Sighting(*where, tuple(score.result() for score in scores)) for *where, scores in self._pending
-        ]
+        return [with_scores(tuple(score.result() for score in scores)) for with_scores, scores in self._pending]
 
 
 def _status(decoded: int, wanted: int, cut_short: bool) -> Status:
@@ -208,7 +207,9 @@ def _status(decoded: int, wanted: int, cut_short: bool) -> Status:
 def _media_warnings(video: Video, seen: _Seen, status: Status) -> list[str]:
     facts, found = video.facts, []
     if facts.cut_short:
-        found.append(f"The file is cut short: its header lists {facts.frames_claimed} frames, {facts.frames} are there.")
+        found.append(
+            f"The file is cut short: its header lists {facts.frames_claimed} frames, {facts.frames} are there."
+        )
     elif status == "ok_partial":
         found.append("The file is damaged: some frames could not be decoded.")
     if seen.small:

@@ -28,7 +28,9 @@ def list_models() -> None:
 
 @app.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or folders; all when not given.", show_default=False)] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names or folders; all when not given.", show_default=False)
+    ] = None,
 ) -> None:
     """Compare every file of a model with the sha256 in its card."""
     from unmask.errors import ModelError

@@ -34,19 +34,37 @@ class Precision(StrEnum):
 
 
 def scan(
-    inputs: Annotated[list[str], typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False)],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False),
+    ],
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")] = False,
-    csv: Annotated[Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)] = None,
-    json: Annotated[Path | None, typer.Option(help="Write one JSON verdict a line; - for stdout.", show_default=False)] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a report folder: index.html and a page a video.", show_default=False)] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False)] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write one JSON verdict a line; - for stdout.", show_default=False)
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report folder: index.html and a page a video.", show_default=False)
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
-    precision: Annotated[Precision, typer.Option(help="auto takes bf16 where the processor computes in it.")] = Precision.AUTO,
-    workers: Annotated[int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep the rows that an interrupted or earlier run wrote.")] = False,
+    precision: Annotated[
+        Precision, typer.Option(help="auto takes bf16 where the processor computes in it.")
+    ] = Precision.AUTO,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep the rows that an interrupted or earlier run wrote.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Judge videos: one line a video on stdout, and the files you ask for."""
     statuses: Counter[str] = Counter()
     json_to_stdout = json is not None and str(json) == "-"
@@ -69,7 +87,10 @@ def scan(
                 statuses[row["status"]] += 1
                 _tell(row, verbose, json_to_stdout)
         except KeyboardInterrupt:
-            say(f"unmask: interrupted after {statuses.total()} of {len(items)} videos" + ("; --resume goes on" if journal else ""))
+            say(
+                f"unmask: interrupted after {statuses.total()} of {len(items)} videos"
+                + ("; --resume goes on" if journal else "")
+            )
             raise SystemExit(ExitCode.INTERRUPTED) from None
         if journal is not None:
             _write_outputs(journal, items, csv, json_file, html)
@@ -103,7 +124,9 @@ def _check_folder(path: Path) -> None:
         raise FileNotFoundError(f"cannot write {path}: its folder does not exist; create it first")
 
 
-def _open_journal(stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None) -> Journal:
+def _open_journal(
+    stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
+) -> Journal:
     """Open the journal beside the first output; in a temporary folder when that is a device such as /dev/stdout."""
     from unmask.report import Journal
 
@@ -138,8 +161,7 @@ def _progress(rows: Iterator[Row], total: int, quiet: bool) -> Iterator[Row]:
 
     columns = TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        for row in bar.track(rows, total=total):
-            yield row
+        yield from bar.track(rows, total=total)
 
 
 def _tell(row: Row, verbose: bool, as_json: bool) -> None:
@@ -162,7 +184,9 @@ def _tell(row: Row, verbose: bool, as_json: bool) -> None:
         )
 
 
-def _write_outputs(journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None) -> None:
+def _write_outputs(
+    journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
+) -> None:
     from unmask.report import write_csv, write_index, write_json_lines
 
     paths = [item.path for item in items]
@@ -170,7 +194,9 @@ def _write_outputs(journal: Journal, items: Sequence[Input], csv: Path | None, j
         rows = zip(items, journal.rows(paths), strict=True)
         unknown = write_csv(((item.name, row["fake_probability"]) for item, row in rows), csv)
         if unknown:
-            say(f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that")
+            say(
+                f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"
+            )
     if html is not None:
         write_index(journal.rows(paths), html)
     if json is not None:

@@ -63,7 +63,11 @@ class Mtcnn:
         landmarks_N52 = landmarks_N52 * np.array([x_scale, y_scale], np.float32)
         order = np.argsort(-(boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1]), kind="stable")
         return [
-            Face(cast(tuple[float, float, float, float], tuple(boxes_N4[i].tolist())), float(scores_N[i]), landmarks_N52[i])
+            Face(
+                cast(tuple[float, float, float, float], tuple(boxes_N4[i].tolist())),
+                float(scores_N[i]),
+                landmarks_N52[i],
+            )
             for i in order
         ]
 
@@ -109,7 +113,7 @@ class Mtcnn:
             cells_N2 = np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK)
             scores, shift = self._exact_cells(level_HW3, cells_N2)
             corner = np.tile(cells_N2[:, ::-1] * _STRIDE_PX + 1, 2) + [0, 0, _CELL_PX - 1, _CELL_PX - 1]
-            boxes = np.floor(corner / np.float32(scale)).astype(np.float32)
+            boxes = np.floor(corner.astype(np.float32) / np.float32(scale))
             passed = np.flatnonzero(scores >= threshold)
             kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
             found.append(np.hstack([boxes, scores[:, None], shift])[kept])
@@ -232,7 +236,8 @@ def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int
     if len(boxes_N4) == 0:
         return np.zeros(0, np.int64)
     xywh = np.hstack([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]]).astype(np.float64)
-    return np.asarray(cv2.dnn.NMSBoxes(xywh, scores_N, 0.0, threshold), np.int64).reshape(-1)
+    kept = cv2.dnn.NMSBoxes(xywh, scores_N, 0.0, threshold)  # type: ignore[arg-type]  # arrays will do
+    return np.asarray(kept, np.int64).reshape(-1)
 
 
 def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
@@ -279,7 +284,8 @@ def load_weights(name: str) -> list[Floats]:
 def _build(name: str, batch: int | None) -> ov.Model:
     """Assemble a network from its weights.
 
-    With a batch: (N, S, S, 3) in (of P-net 12 or 11 pixels a side); probability (N, 2), shift (N, 4) and, for O-net, points (N, 10) out.
+    With a batch: (N, S, S, 3) in, of P-net 12 or 11 pixels a side; probability (N, 2), shift (N, 4) and, of O-net,
+    points (N, 10) out.
     Without: the dense P-net, (1, H, W, 3) in; face probability (1, R, C) of each cell out.
     """
     weights = iter(load_weights(name))

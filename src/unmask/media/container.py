@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedReader
 
 import av
 import numpy as np
@@ -57,7 +57,7 @@ class FrameIndex:
         return (self.pts - self.pts[0]) * self.seconds_per_tick
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open an existing regular file for reading; pipes, devices, sockets and folders are refused.
 
     Raises:
@@ -77,7 +77,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
 
 @contextmanager
-def open_container(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(file: BufferedReader) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a media file from its start and pick the video stream.
 
     Raises:
@@ -88,7 +88,7 @@ def open_container(file: BinaryIO) -> Iterator[tuple[InputContainer, VideoStream
     """
     file.seek(0)
     try:
-        container = av.open(file, options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
+        container = av.open(file, "r", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
     except av.error.ArgumentError as error:
         raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from io import BufferedReader
 
 import av
 import numpy as np
-from av.codec.context import CodecContext
 from av.container import InputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -106,11 +106,11 @@ def read_frames(video: Video, indices: NDArray[np.int64]) -> Iterator[Frame]:
     index, times = video.index, video.index.times_seconds
     for pts, picture in _decode(video.file, index, index.pts[indices]):
         position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
-        image = picture.to_ndarray(format="rgb24", interpolation="BILINEAR")
+        image = picture.to_ndarray(format="rgb24", interpolation="BILINEAR").astype(np.uint8, copy=False)
         yield Frame(video.orientation.apply(image), float(times[position]), position)
 
 
-def _decode(file: BinaryIO, index: FrameIndex, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
+def _decode(file: BufferedReader, index: FrameIndex, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
     """Yield (time stamp, picture) for each wanted time stamp, or for the first decodable one after it."""
     pending = wanted.tolist()[::-1]
     with open_container(file) as (container, stream):
@@ -129,7 +129,7 @@ def _pictures(
     container: InputContainer, stream: VideoStream, index: FrameIndex, pending: list[int]
 ) -> Iterator[VideoFrame]:
     """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need."""
-    context: CodecContext = stream.codec_context
+    context = stream.codec_context
     skippable = index.stamped and context.codec.canonical_name in _SKIPPABLE
     wanted = set(pending)
     position, resume_at = -1, 0
@@ -156,8 +156,8 @@ def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet
         return  # a damaged tail
 
 
-def _decode_packet(context: CodecContext, packet: av.Packet[VideoStream]) -> Iterator[VideoFrame]:
+def _decode_packet(context: VideoCodecContext, packet: av.Packet[VideoStream]) -> Iterator[VideoFrame]:
     try:
-        yield from context.decode(packet if packet.size else None)  # type: ignore[misc]
+        yield from context.decode(packet if packet.size else None)
     except av.error.FFmpegError:
         return  # one damaged packet; the next key packet heals the stream

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 
 from unmask.types import ImageHW3
@@ -51,7 +50,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix [[a, b], [c, d]] (16.16 fixed point, ISO/IEC 14496-12) sends a stored pixel (x, y) to
     (a x + c y, b x + d y).
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return Orientation()
     matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]  # type: ignore[call-overload]

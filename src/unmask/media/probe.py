@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedReader
 
 import av
 from av.container import InputContainer
@@ -24,7 +24,7 @@ from unmask.types import AudioFacts, MediaFacts
 class Video:
     """An open file whose frames are known but not decoded yet."""
 
-    file: BinaryIO
+    file: BufferedReader
     """The open file."""
     facts: MediaFacts
     """What it is."""
@@ -91,7 +91,7 @@ class _Walk:
 
 
 def _facts(
-    file: BinaryIO,
+    file: BufferedReader,
     digest: str,
     container: InputContainer,
     stream: VideoStream,

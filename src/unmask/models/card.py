@@ -82,7 +82,7 @@ class Thresholds:
 class Card:
     """What ``card.json`` says."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     """Short name, as reports show it."""
@@ -141,7 +141,9 @@ def model_folder(model: str | os.PathLike[str]) -> Path:
     for folder in (Path(model), models_home() / Path(model).name):
         if (folder / CARD_FILE).is_file():
             return folder
-    raise ModelError(f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE}, or one of {model_names()}")
+    raise ModelError(
+        f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE}, or one of {model_names()}"
+    )
 
 
 def load_card(folder: Path) -> Card:

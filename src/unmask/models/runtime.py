@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
-import weakref
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -29,7 +28,7 @@ PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 
 _BATCH = 8
 
-_Queue: TypeAlias = "queue.Queue[tuple[ImageHW3, Future[CropScore]] | None]"
+_Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +78,11 @@ class Network:
         }
         compiled = core.compile_model(model, "CPU", config)
         # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
-        self._waiting: _Queue = queue.Queue(4 * _BATCH * streams)
+        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * _BATCH * streams)
+        self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
-            work = (self._waiting, compiled.create_infer_request(), self.card)
-            threading.Thread(target=_serve, args=work, name="unmask-network", daemon=True).start()
-        weakref.finalize(self, self._waiting.put, None)  # the threads do not keep the network alive
+            self._idle.put(compiled.create_infer_request())
+        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="unmask-network")
 
     def submit(self, crop_SS3: ImageHW3) -> Future[CropScore]:
         """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full.
@@ -92,6 +91,7 @@ class Network:
         """
         score: Future[CropScore] = Future()
         self._waiting.put((crop_SS3, score))
+        self._pool.submit(self._serve)
         return score
 
     def score(self, crops_MSS3: NDArray[np.uint8]) -> list[CropScore]:
@@ -102,29 +102,25 @@ class Network:
         """
         return [future.result() for future in [self.submit(crop) for crop in crops_MSS3]]
 
-
-def _serve(waiting: _Queue, request: ov.InferRequest, card: Card) -> None:
-    """One stream: take what waits, up to a batch, and run it; until None says that the network is gone."""
-    while (first := waiting.get()) is not None:
-        batch = [first]
-        while len(batch) < _BATCH and not waiting.empty():
-            try:
-                item = waiting.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                waiting.put(None)
-                break
-            batch.append(item)
+    def _serve(self) -> None:
+        """Score the crops that wait, up to a batch; there may be none left, since each crop asks for one turn."""
+        batch: list[_Waiting] = []
+        with suppress(queue.Empty):
+            while len(batch) < _BATCH:
+                batch.append(self._waiting.get_nowait())
+        if not batch:
+            return
+        request = self._idle.get()
         try:
-            scores = _run(request, np.stack([crop for crop, _ in batch]), card)
+            scores = _run(request, np.stack([crop for crop, _ in batch]), self.card)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
             for _, future in batch:
                 future.set_exception(error)
         else:
             for (_, future), score in zip(batch, scores, strict=True):
                 future.set_result(score)
-    waiting.put(None)  # for the next stream
+        finally:
+            self._idle.put(request)
 
 
 def _run(request: ov.InferRequest, crops_NSS3: NDArray[np.uint8], card: Card) -> list[CropScore]:
@@ -155,11 +151,16 @@ def resolve_precision(precision: str) -> str:
 
 def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
     shape = model.inputs[0].partial_shape
-    fits = len(model.inputs) == 1 and shape.rank.get_length() == 4 and [str(side) for side in shape][1:] == [
-        str(size_px),
-        str(size_px),
-        "3",
-    ]
+    fits = (
+        len(model.inputs) == 1
+        and shape.rank.get_length() == 4
+        and [str(side) for side in shape][1:]
+        == [
+            str(size_px),
+            str(size_px),
+            "3",
+        ]
+    )
     if not fits or model.inputs[0].element_type != ov.Type.u8 or len(model.outputs) not in (1, 2):
         raise ModelError(
             f"{folder / 'model.onnx'} must take uint8 crops (N, {size_px}, {size_px}, 3) and give logit and, "

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.faces.scenes import COUNT, scene
+from unmask.errors import ModelError, UsageError
+from unmask.faces import detector_scale, load_detector, mtcnn
+from unmask.faces.track import iou
+from unmask.types import Detection
+
+REFERENCE = json.loads((Path(__file__).parent / "reference_boxes.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return mtcnn.Mtcnn(Detection(scale=1.0, thresholds=tuple(REFERENCE["thresholds"])))
+
+
+def test_finds_the_faces_of_facenet_pytorch(detector):
+    matched, wanted, extra, worst_px = 0, 0, 0, 0.0
+    for number in range(COUNT):
+        boxes, scores, landmarks = detector.detect_scaled(scene(number))
+        references = REFERENCE["scenes"][number]
+        extra += max(0, len(boxes) - len(references))
+        for reference in references:
+            wanted += 1
+            overlaps = [iou(np.asarray(reference["xyxy_px"]), box) for box in boxes.astype(float)]
+            best = int(np.argmax(overlaps)) if overlaps else -1
+            if best >= 0 and overlaps[best] >= 0.9:
+                matched += 1
+                worst_px = max(worst_px, float(np.abs(landmarks[best] - reference["landmarks_px"]).max()))
+                assert scores[best] == pytest.approx(reference["score"], abs=1e-3)
+    assert wanted > 100
+    assert matched / wanted >= 0.995
+    assert extra <= 0.005 * wanted
+    assert worst_px <= 1
+
+
+def test_largest_face_comes_first_in_frame_pixels():
+    number = max(range(COUNT), key=lambda n: len(REFERENCE["scenes"][n]))
+    faces = load_detector(Detection(scale=0.5)).detect(np.repeat(np.repeat(scene(number), 2, 0), 2, 1))
+    areas = [(f.xyxy_px[2] - f.xyxy_px[0]) * (f.xyxy_px[3] - f.xyxy_px[1]) for f in faces]
+    small = mtcnn.Mtcnn(Detection(scale=1.0)).detect(scene(number))
+    assert len(faces) > 1
+    assert areas == sorted(areas, reverse=True)
+    assert faces[0].xyxy_px == pytest.approx([2 * x for x in small[0].xyxy_px], abs=2)
+    assert faces[0].landmarks_px == pytest.approx(2 * small[0].landmarks_px, abs=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (12, 12), (13, 500), (40, 19)])
+def test_tiny_pictures_have_no_face(detector, shape):
+    assert detector.detect(np.zeros((*shape, 3), np.uint8)) == []
+
+
+def test_min_face_px_leaves_small_faces_out():
+    number = next(n for n in range(COUNT) if REFERENCE["scenes"][n])
+    boxes, _, _ = mtcnn.Mtcnn(Detection(scale=1.0, min_face_px=250)).detect_scaled(scene(number))
+    assert len(boxes) < len(REFERENCE["scenes"][number])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "scale"),
+    [
+        (299, 100, 2),
+        (300, 300, 1),
+        (640, 1000, 1),
+        (1280, 720, 0.5),
+        (1080, 1900, 0.5),
+        (1920, 1080, 0.33),
+        (2160, 3840, 0.33),
+    ],
+)
+def test_adaptive_scale_is_the_rule_of_the_challenge(width, height, scale):
+    assert detector_scale(width, height) == scale
+    assert detector_scale(width, height, 0.5) == 0.5
+
+
+def test_unknown_detector_names_the_known_ones():
+    with pytest.raises(UsageError, match="mtcnn"):
+        load_detector(Detection(detector="nobody"))
+
+
+def test_a_replaced_weight_file_is_refused(monkeypatch):
+    monkeypatch.setitem(mtcnn._SHA256, "pnet", "0" * 64)
+    with pytest.raises(ModelError, match=r"mtcnn==1\.0\.0"):
+        mtcnn.load_weights("pnet")
+
+
+def test_area_pooling_is_adaptive_average_pooling():
+    image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+    sums = mtcnn.cv2.integral(image)
+    expected = np.empty((11, 80, 3))
+    for i in range(11):
+        for j in range(80):
+            rows = slice(i * 37 // 11, -(-(i + 1) * 37 // 11))
+            columns = slice(j * 53 // 80, -(-(j + 1) * 53 // 80))
+            expected[i, j] = (image[rows, columns].mean((0, 1)) - 127.5) / 128
+    assert mtcnn._area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
+    crops = mtcnn._area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
+    assert crops[0] == pytest.approx(mtcnn._area_pool(sums, (24, 24)), abs=1e-6)
+    assert crops[1] == pytest.approx(mtcnn._area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)

@@ -1,0 +1,110 @@
+"""Small media files, made on the spot with PyAV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+SIZE = (160, 96)
+
+
+def pattern(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return a picture (H, W, 3) that shows its number: 16 black or white blocks in its upper half."""
+    width, height = size
+    picture = np.full((height, width, 3), 90, np.uint8)
+    picture[height // 2 :, :, 0] = np.linspace(0, 255, width, dtype=np.uint8)
+    picture[height // 2 :, :, 2] = (number * 7) % 256
+    for bit in range(16):
+        x = slice(bit * width // 16, (bit + 1) * width // 16)
+        picture[: height // 2, x] = 255 * (number >> bit & 1)
+    return picture
+
+
+def number_of(picture: np.ndarray) -> int:
+    """Read the number of a `pattern` back from a decoded picture."""
+    height, width = picture.shape[:2]
+    row = picture[height // 4, :, 1]
+    return sum(int(row[bit * width // 16 + width // 32] > 128) << bit for bit in range(16))
+
+
+def write_video(
+    path: Path,
+    pictures: Iterable[np.ndarray],
+    *,
+    times: Sequence[int] | None = None,
+    rate: int = 30,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    pixel_format: str = "yuv420p",
+    orientation: tuple[int, bool, bool] | None = None,
+    tone: bool = False,
+    gop: int | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Path:
+    """Encode pictures; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip)."""
+    pictures = list(pictures)
+    height, width = pictures[0].shape[:2]
+    with av.open(str(path), "w") as container:
+        container.metadata.update(metadata or {})
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        if gop:
+            stream.codec_context.gop_size = gop
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        if orientation:
+            stream.set_display_rotation(orientation[0], hflip=orientation[1], vflip=orientation[2])
+        sound = container.add_stream("aac", rate=44100) if tone else None
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[i], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if sound is not None:
+            write_tone(container, sound, len(pictures) / rate)
+    return path
+
+
+def write_tone(container, stream, seconds: float) -> None:
+    """Encode a sine."""
+    samples = np.sin(np.arange(int(44100 * seconds)) * 0.06).astype(np.float32)[None]
+    for start in range(0, samples.shape[1] - 1024, 1024):
+        frame = av.AudioFrame.from_ndarray(samples[:, start : start + 1024], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 44100, start, Fraction(1, 44100)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+
+
+def write_sound(path: Path) -> Path:
+    """Write a file without pictures."""
+    with av.open(str(path), "w") as container:
+        write_tone(container, container.add_stream("aac", rate=44100), 0.5)
+    return path
+
+
+def cut_without_reencoding(source: Path, target: Path, start_seconds: float) -> Path:
+    """Copy packets from the key frame before ``start_seconds``, as ``ffmpeg -ss -c copy`` does."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        track = original.streams.video[0]
+        out = copy.add_stream_from_template(track)
+        start = int(start_seconds / track.time_base)
+        original.seek(start, stream=track)
+        for packet in original.demux(track):
+            if packet.dts is None:
+                continue
+            packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, out
+            copy.mux(packet)
+    return target
+
+
+def on_canvas(picture: np.ndarray, size: tuple[int, int], at: tuple[int, int], side: int) -> np.ndarray:
+    """Place a square picture of ``side`` pixels on grey."""
+    canvas = np.full((size[1], size[0], 3), 110, np.uint8)
+    canvas[at[1] : at[1] + side, at[0] : at[0] + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    return canvas
