@@ -111,28 +111,23 @@ def _raw_logits(verdict: Verdict, calibration: Calibration) -> list[list[float]]
     return list(people.values())
 
 
-def fit_calibration(clips: Sequence[Clip], fusion: Fusion) -> Calibration:
-    """Grid search, then a finer one around its best point; real and fake weigh the same, and so do groups."""
-    weights = _weights(clips)
+GRID = [
+    Calibration(round(float(temperature), 3), round(float(offset), 3))
+    for temperature in np.geomspace(0.3, 20, 43)
+    for offset in np.linspace(-2, 4, 61)
+]
+
+
+def score_table(clips: Sequence[Clip], fusion: Fusion) -> NDArray[np.float64]:
+    """Fake probability (G, M) of M clips under each calibration of the grid."""
+    return np.array([[clip.fake_probability(calibration, fusion) for clip in clips] for calibration in GRID])
+
+
+def fit_calibration(clips: Sequence[Clip], table_GM: NDArray[np.float64]) -> int:
+    """Return the grid point of least log loss; real and fake weigh the same, and so do groups."""
     labels = np.array([clip.label for clip in clips])
-
-    def loss(calibration: Calibration) -> float:
-        p = np.clip([clip.fake_probability(calibration, fusion) for clip in clips], 1e-6, 1 - 1e-6)
-        return float(-(weights * np.where(labels == 1, np.log(p), np.log1p(-p))).sum())
-
-    best = Calibration()
-    for t_span, o_span in (
-        (np.geomspace(0.3, 10, 15), np.linspace(-2, 4, 25)),
-        (np.geomspace(0.8, 1.25, 9), np.linspace(-0.25, 0.25, 11)),
-    ):
-        centre = best
-        grid = [
-            Calibration(round(float(t) * centre.temperature, 3), round(float(o) + centre.offset, 3))
-            for t in t_span
-            for o in o_span
-        ]
-        best = min(grid, key=loss)
-    return best
+    p = np.clip(table_GM, 1e-6, 1 - 1e-6)
+    return int((-np.where(labels == 1, np.log(p), np.log1p(-p)) @ _weights(clips)).argmin())
 
 
 def _weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
@@ -170,17 +165,18 @@ def rates(clips: Sequence[Clip], scores: NDArray[np.float64], real_below: Any, f
     }
 
 
-def held_out(clips: Sequence[Clip], fusion: Fusion, rate: float) -> tuple[NDArray[np.float64], dict[str, float]]:
+def held_out(
+    clips: Sequence[Clip], table_GM: NDArray[np.float64], rate: float
+) -> tuple[NDArray[np.float64], dict[str, float]]:
     """Leave one group out at a time: its scores and words come from a fit to all other groups."""
     scores, low, high = np.zeros(len(clips)), np.zeros(len(clips)), np.zeros(len(clips))
-    for group in sorted({clip.group for clip in clips}):
-        rest = [clip for clip in clips if clip.group != group]
-        calibration = fit_calibration(rest, fusion)
-        rest_scores = np.array([clip.fake_probability(calibration, fusion) for clip in rest])
-        real_below, fake_above = fit_thresholds(rest, rest_scores, rate)
-        for i, clip in enumerate(clips):
-            if clip.group == group:
-                scores[i], low[i], high[i] = clip.fake_probability(calibration, fusion), real_below, fake_above
+    groups = np.array([clip.group for clip in clips])
+    for group in np.unique(groups):
+        rest, own = np.flatnonzero(groups != group), groups == group
+        others = [clips[i] for i in rest]
+        best = fit_calibration(others, table_GM[:, rest])
+        low[own], high[own] = fit_thresholds(others, table_GM[best, rest], rate)
+        scores[own] = table_GM[best, own]
     return scores, rates(clips, scores, low, high)
 
 
@@ -225,10 +221,11 @@ def main() -> None:
             args.work,
         )
     ]
-    calibration = fit_calibration(clips, card.fusion)
-    scores = np.array([clip.fake_probability(calibration, card.fusion) for clip in clips])
+    table_GM = score_table(clips, card.fusion)
+    best = fit_calibration(clips, table_GM)
+    calibration, scores = GRID[best], table_GM[best]
     real_below, fake_above = fit_thresholds(clips, scores, args.rate)
-    out_scores, out_rates = held_out(clips, card.fusion, args.rate)
+    out_scores, out_rates = held_out(clips, table_GM, args.rate)
     plain = np.array([clip.encoding == "as it is" for clip in clips])
     labels = np.array([clip.label for clip in clips])
     kept = [clip for clip, is_plain in zip(clips, plain, strict=True) if is_plain]

@@ -57,7 +57,7 @@ class Scanner:
                 thresholds; all must share the detector settings.
             frames: Frames to look at in each video, at least 1.
             sampling: ``time`` spreads them over the time stamps; ``reference`` takes the challenge winner's.
-            precision: ``fp32``, ``bf16`` or ``auto`` (bf16 where the processor computes in it).
+            precision: ``fp32``, ``bf16`` or ``auto`` (bf16 where the card allows it and the processor computes in it).
             workers: Videos that `scan_many` has under way at a time; None for one per core.
 
         Raises:

@@ -53,9 +53,7 @@ def scan(
         typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
-    precision: Annotated[
-        Precision, typer.Option(help="auto takes bf16 where the processor computes in it.")
-    ] = Precision.AUTO,
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,

@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -50,7 +50,7 @@ class Fusion:
     """Name in ``unmask.models.FUSE_RULES``."""
     people: str = "max"
     """``max``: the most suspicious person decides. ``pool``: all faces of the video are fused as one person's."""
-    min_frames: int = 4
+    min_frames: int = 6
     """A person seen in fewer frames is never called fake or real."""
 
     def __post_init__(self) -> None:
@@ -98,6 +98,8 @@ class Card:
     """The crop rule it was trained with."""
     files: dict[str, FileFacts]
     """Name -> facts of each file beside the card; ``model.onnx`` is one of them."""
+    precision: Literal["auto", "fp32"] = "auto"
+    """``fp32`` where bf16 would change the scores: then ``auto`` stays with fp32."""
     fusion: Fusion = field(default_factory=Fusion)
     calibration: Calibration = field(default_factory=Calibration)
     thresholds: Thresholds = field(default_factory=Thresholds)

@@ -7,6 +7,7 @@ crop scores does not depend on its neighbours in the batch.
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +25,7 @@ from unmask.models.card import Card, load_card, read_verified
 from unmask.types import ImageHW3
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
-"""Name -> OpenVINO's name; ``auto`` takes bf16 where the processor computes in it."""
+"""Name -> OpenVINO's name; ``auto`` takes bf16 where the card allows it and the processor computes in it."""
 
 _BATCH = 8
 
@@ -43,7 +44,7 @@ class CropScore:
     @property
     def fake_probability(self) -> float:
         """0 real to 1 fake."""
-        return float(1 / (1 + np.exp(-self.logit)))
+        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
 
 
 class Network:
@@ -62,7 +63,7 @@ class Network:
             UsageError: An unknown precision, or bf16 on a processor without it.
         """
         self.card = load_card(folder)
-        self.precision = resolve_precision(precision)
+        self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)
         core = ov.Core()
         content = read_verified(folder, self.card, "model.onnx")
         try:

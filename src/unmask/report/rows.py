@@ -49,10 +49,12 @@ def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
     with atomic_file(path) as file:
         # File names that are not UTF-8 keep their bytes.
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="", write_through=True)
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("filename", "label"))
+        plain = csv.writer(text, lineterminator="\n")
+        quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        plain.writerow(("filename", "label"))
         for name, probability in rows:
             unknown += probability is None
+            writer = quoted if "\r" in name else plain  # the module does not see that a lone CR needs quotes
             writer.writerow((name, KAGGLE_UNKNOWN if probability is None else probability))
         text.detach()
     return unknown

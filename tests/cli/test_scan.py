@@ -1,0 +1,275 @@
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from tests.media_factory import pattern, write_video
+from tests.test_scan import bad_inputs
+from unmask.cli import app
+
+
+def unmask(*args, stdin=None):
+    return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)
+
+
+@pytest.fixture
+def folder(tmp_path, clips):
+    """Three short clips: authentic, blended, and one without a face."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for clip in clips.values():
+        (folder / clip.name).write_bytes(clip.read_bytes())
+    write_video(folder / "nobody.mp4", map(pattern, range(10)))
+    return folder
+
+
+def test_options_are_frozen():
+    """A new option needs a reason: say it here."""
+    commands = get_command(app).commands
+    options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
+    assert options["scan"] == [
+        "--csv", "--frames", "--html", "--json", "--model", "--precision", "--quiet", "--recursive", "--resume",
+        "--verbose", "--workers",
+    ]  # fmt: skip
+    assert sorted(commands) == ["doctor", "models", "scan"]
+
+
+def test_one_line_a_video(folder):
+    done = unmask("scan", folder, "--frames", 8)
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 3
+    assert [line.split()[0] for line in lines] == ["real", "fake", "no_face"] or lines[0].startswith("inconclusive")
+    assert "2 ok, 1 no_face" in done.stderr
+
+
+def test_all_outputs(folder, tmp_path):
+    done = unmask(
+        "scan",
+        folder,
+        "--frames",
+        8,
+        "--csv",
+        tmp_path / "s.csv",
+        "--json",
+        tmp_path / "o.jsonl",
+        "--html",
+        tmp_path / "report",
+    )
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [Path(row["path"]).name for row in rows] == ["authentic.mp4", "blended.mp4", "nobody.mp4"]
+    needed = "path status label fake_probability reasons faces frames models media settings version"
+    assert set(needed.split()) <= set(rows[0])
+    assert {"duration_seconds", "width", "height"} <= set(rows[0]["media"])
+    table = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert [row["filename"] for row in table] == ["authentic.mp4", "blended.mp4", "nobody.mp4"]
+    assert [float(row["label"]) for row in table] == [rows[0]["fake_probability"], rows[1]["fake_probability"], 0.5]
+    assert "1 videos have no verdict" in done.stderr
+    index = (tmp_path / "report" / "index.html").read_text()
+    assert "000002.html" in index
+    assert "blended.mp4" in (tmp_path / "report" / "000002.html").read_text()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_json_to_stdout_and_a_list_from_stdin(clips):
+    done = unmask("scan", "-", "--json", "-", "--frames", 4, "-q", stdin="\n".join(map(str, clips.values())))
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == list(map(str, clips.values()))
+    assert done.exit_code == 0
+    assert not done.stderr
+
+
+def test_verbose_shows_the_people(clips):
+    done = unmask("scan", clips["blended"], "-v", "--frames", 8)
+    assert "person 1" in done.stdout
+    assert done.exit_code == 0
+
+
+def test_exit_codes(tmp_path, clips):
+    expected = bad_inputs(tmp_path, clips)
+    assert unmask("scan", *(tmp_path / name for name in expected), "-q").exit_code == 4
+    assert (
+        unmask(
+            "scan", clips["authentic"], tmp_path / "empty.mp4", tmp_path / "noise.mp4", "-q", "--frames", 2
+        ).exit_code
+        == 4
+    )
+    assert unmask("scan", clips["authentic"], tmp_path / "empty.mp4", "-q", "--frames", 2).exit_code == 3
+    assert unmask("scan", clips["authentic"], "-q", "--frames", 2).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["scan"], "Missing argument"),
+        (["scan", "x.mp4", "--precision", "int4"], "int4"),
+        (["scan", "x.mp4", "--frames", "0"], "equal to 1"),
+        (["scan", "x.mp4", "--model", "nobody"], "no model"),
+        (["scan", "x.mp4", "--csv", "/nowhere/at/all.csv"], "does not exist"),
+        (["scan", "{empty}"], "no video found"),
+    ],
+)
+def test_wrong_use_is_code_2_and_a_sentence(tmp_path, args, message):
+    done = unmask(*(arg.replace("{empty}", str(tmp_path)) for arg in args))
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+
+
+NAMES = [
+    os.fsdecode(name)
+    for name in (
+        b"=cmd|' _C calc'!A0.mp4",
+        b"-rf.mp4",
+        b"<script>alert(1)<_script>.mp4",
+        b"a,b\"c'.mp4",
+        b"new\nline.mp4",
+        b"carriage\rreturn.mp4",
+        b"tab\t.mp4",
+        b"\xff\xfe\x80.mp4",
+        "\u202egpj.mp4".encode(),
+        b"%41%2e.mp4",
+        b"x" * 250 + b".mp4",
+    )
+]
+
+
+def test_any_file_name_survives(tmp_path, clips):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / name).write_bytes(b"not a video")
+    (folder / NAMES[0]).write_bytes(clips["authentic"].read_bytes())
+    args = ["scan", folder, "--csv", "s.csv", "--json", "o.jsonl", "--html", "report", "--frames", "2"]
+    command = [sys.executable, "-m", "unmask", *map(str, args)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
+    assert done.returncode == 4, done.stderr
+    assert len(done.stdout.splitlines()) == len(NAMES)
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [Path(row["path"]).name for row in rows] == sorted(NAMES)
+    with (tmp_path / "s.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        assert [row[0] for row in csv.reader(file)][1:] == sorted(NAMES)
+    for page in (tmp_path / "report").glob("*.html"):
+        assert "<script" not in page.read_text()
+
+
+def test_equal_names_in_two_folders_stay_apart(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.mp4").write_bytes(b"not a video")
+    unmask("scan", tmp_path / "a", tmp_path / "b", "--csv", tmp_path / "s.csv", "-q")
+    rows = list(csv.reader((tmp_path / "s.csv").read_text().splitlines()))
+    assert [row[0] for row in rows[1:]] == [str(tmp_path / "a" / "x.mp4"), str(tmp_path / "b" / "x.mp4")]
+
+
+def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monkeypatch):
+    out = tmp_path / "o.jsonl"
+    unmask("scan", folder, "--json", out, "--frames", 8, "-q")
+    first = out.read_bytes()
+    from unmask.scan import Scanner
+
+    scanned = []
+    original = Scanner.scan
+    monkeypatch.setattr(Scanner, "scan", lambda self, path: scanned.append(Path(path).name) or original(self, path))
+    assert unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume").exit_code == 3
+    assert scanned == []
+    assert out.read_bytes() == first
+    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes())
+    unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
+    assert scanned == ["nobody.mp4"]
+    unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
+    assert len(scanned) == 4
+
+
+def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monkeypatch):
+    out = tmp_path / "o.jsonl"
+    unmask("scan", folder, "--json", out, "--frames", 8, "-q")
+    whole = out.read_bytes()
+    out.unlink()
+    from unmask.scan import Scanner
+
+    original = Scanner.scan
+
+    def stop_at_the_second(self, path):
+        if Path(path).name == "blended.mp4":
+            raise KeyboardInterrupt
+        return original(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scanner, "scan", stop_at_the_second)
+        done = unmask("scan", folder, "--json", out, "--frames", 8, "--workers", 1)
+    assert done.exit_code == 130
+    assert "--resume" in done.stderr
+    assert not out.exists()
+    partial = tmp_path / "o.jsonl.partial"
+    assert len(partial.read_bytes().splitlines()) == 1
+    with partial.open("ab") as file:
+        file.write(b'{"path": "torn')
+    assert unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume").exit_code == 3
+    assert out.read_bytes() == whole
+    assert not partial.exists()
+
+
+def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch):
+    out = tmp_path / "s.csv"
+    out.write_text("old")
+    import unmask.report.rows as rows
+
+    monkeypatch.setattr(rows.csv, "writer", lambda *a, **k: (_ for _ in ()).throw(OSError("disk full")))
+    done = unmask("scan", folder, "--csv", out, "--frames", 2, "-q")
+    assert done.exit_code == 2
+    assert out.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "s.csv.partial", "videos"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_is_an_error(clips):
+    done = unmask("scan", clips["authentic"], "--csv", "/dev/full", "--frames", 2, "-q")
+    assert done.exit_code == 2
+    assert "No space left" in done.stderr
+
+
+def test_models_and_doctor(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNMASK_HOME", str(tmp_path))
+    assert "bundled" in unmask("models", "list").stdout
+    assert unmask("models", "verify").exit_code == 0
+    assert unmask("models", "verify", "nobody").exit_code == 3
+    done = unmask("doctor")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("ok  ") == 6
+
+
+def test_doctor_names_the_cure(monkeypatch):
+    from unmask.cli import doctor
+
+    def broken():
+        raise RuntimeError("two wheels; run: pip uninstall one")
+
+    monkeypatch.setitem(doctor.CHECKS, "OpenCV", broken)
+    done = unmask("doctor")
+    assert done.exit_code == 3
+    assert "FAIL  OpenCV: two wheels; run: pip uninstall one" in done.stdout
+
+
+def test_version():
+    import unmask as package
+
+    assert unmask("--version").stdout.strip() == f"unmask {package.__version__}"
+
+
+def test_help_prints_defaults():
+    text = unmask("scan", "--help").stdout
+    assert "[default: 32]" in text
+    assert "Exit codes" in text
+
+
+def test_numbers_are_plain(clips, tmp_path):
+    unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2, "-q")
+    row = json.loads((tmp_path / "o.jsonl").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert isinstance(row["frames"][0]["xyxy_px"][0], float)
+    assert np.isfinite(row["fake_probability"])

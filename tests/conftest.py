@@ -1,0 +1,36 @@
+"""Clips that many tests share, made once a run."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from make_clips import find_face, load_portrait, self_blend, write_clip
+from unmask import Scanner
+
+
+@pytest.fixture(scope="session")
+def portrait() -> np.ndarray:
+    return load_portrait()
+
+
+@pytest.fixture(scope="session")
+def blended(portrait) -> np.ndarray:
+    return self_blend(portrait, find_face(portrait))
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory, portrait, blended) -> dict[str, Path]:
+    """Short clips by name: ``authentic`` and ``blended``."""
+    folder = tmp_path_factory.mktemp("clips")
+    pictures = {"authentic": portrait, "blended": blended}
+    return {name: write_clip(picture, folder / f"{name}.mp4", frames=40) for name, picture in pictures.items()}
+
+
+@pytest.fixture(scope="session")
+def scanner() -> Scanner:
+    """The bundled model in fp32, so that numbers do not depend on the processor."""
+    return Scanner(precision="fp32", frames=16)

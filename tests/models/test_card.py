@@ -1,0 +1,93 @@
+import json
+import shutil
+
+import pytest
+
+from unmask.errors import ModelError
+from unmask.models import load_card, model_folder, model_names, verify_folder
+from unmask.models.card import Calibration, Thresholds, bundled_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(bundled_folder(), tmp_path / "model")
+
+
+def edit(folder, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    card.update(changes)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_the_bundled_model_is_whole():
+    card = verify_folder(model_folder("bundled"))
+    assert card.files["model.onnx"].bytes <= 20e6
+    assert 0 < card.thresholds.real_below < card.thresholds.fake_above < 1
+    assert "non-commercial" in card.licence
+    assert card.limitations
+
+
+def test_a_flipped_bit_is_refused(folder):
+    path = folder / "model.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="damaged or was replaced"):
+        verify_folder(folder)
+
+
+def test_a_truncated_or_missing_file_is_refused(folder):
+    path = folder / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="sha256"):
+        verify_folder(folder)
+    path.unlink()
+    with pytest.raises(ModelError, match="cannot read"):
+        verify_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "BGR"}, "colour"),
+        ({"crop": {"size_px": 8}}, "size_px"),
+        ({"thresholds": {"real_below": 0.9, "fake_above": 0.1}}, "rise"),
+        ({"calibration": {"temperature": 0}}, "temperature"),
+        ({"fusion": {"people": "everyone"}}, "pool"),
+        ({"files": {"../model.onnx": {"sha256": "0", "bytes": 1}}}, "model.onnx"),
+        ({"name": 3}, "name"),
+    ],
+)
+def test_a_wrong_card_names_the_field(folder, changes, message):
+    edit(folder, **changes)
+    with pytest.raises(ModelError, match=message):
+        load_card(folder)
+
+
+def test_a_card_that_is_no_json_or_too_large(folder):
+    (folder / "card.json").write_text("{")
+    with pytest.raises(ModelError, match="JSON"):
+        load_card(folder)
+    (folder / "card.json").write_text(" " * (1 << 21))
+    with pytest.raises(ModelError, match="larger"):
+        load_card(folder)
+
+
+def test_models_are_found_by_name_and_path(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
+    assert model_names() == ["bundled"]
+    shutil.copytree(folder, tmp_path / "home" / "models" / "mine")
+    assert model_names() == ["bundled", "mine"]
+    assert model_folder("mine") == tmp_path / "home" / "models" / "mine"
+    assert model_folder(folder) == folder
+    with pytest.raises(ModelError, match="mine"):
+        model_folder("nobody")
+
+
+def test_words():
+    thresholds = Thresholds(0.2, 0.8)
+    assert [thresholds.label(p) for p in (0, 0.2, 0.21, 0.79, 0.8, 1)] == [
+        "real", "real", "inconclusive", "inconclusive", "fake", "fake",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="finite"):
+        Calibration(1.0, float("nan"))

@@ -1,0 +1,86 @@
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+from unmask.errors import ModelError, UsageError
+from unmask.models import Network, model_folder
+from unmask.models.runtime import resolve_precision
+
+
+@pytest.fixture(scope="module")
+def network():
+    return Network(model_folder("bundled"), "fp32")
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(0).integers(0, 256, (40, 160, 160, 3), dtype=np.uint8)
+
+
+def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
+    together = network.score(crops)
+    alone = [network.score(crops[i : i + 1])[0] for i in (0, 17, 39)]
+    assert [together[i].logit for i in (0, 17, 39)] == [score.logit for score in alone]
+    assert together[0].map_hw.shape == (20, 20)
+    assert 0 <= together[0].map_hw.min() <= together[0].map_hw.max() <= 1
+    assert 0 <= together[0].fake_probability <= 1
+    assert network.score(crops[:0]) == []
+
+
+def test_many_threads_share_a_network(network, crops):
+    expected = [score.logit for score in network.score(crops)]
+    results = {}
+    threads = [
+        threading.Thread(target=lambda k=k: results.__setitem__(k, [s.logit for s in network.score(crops)]))
+        for k in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(results[k] == expected for k in range(6))
+
+
+def test_fp32_and_bf16_agree(clips):
+    if resolve_precision("auto") != "bf16":
+        pytest.skip("this processor does not compute in bf16")
+    from unmask import Scanner
+
+    for clip in clips.values():
+        exact, fast = (Scanner(precision=name, frames=8).scan(clip) for name in ("fp32", "bf16"))
+        assert fast.label == exact.label
+        # The fixed high-pass filters of the bundled network lose digits in bf16, which is why its card says fp32.
+        assert fast.fake_probability == pytest.approx(exact.fake_probability, abs=0.06)
+
+
+def test_auto_precision_follows_the_card(network):
+    assert network.card.precision == "fp32"
+    assert Network(model_folder("bundled"), "auto").precision == "fp32"
+
+
+def test_unknown_precision():
+    with pytest.raises(UsageError, match="fp32"):
+        resolve_precision("int4")
+
+
+def test_a_score_that_is_no_number_is_an_error(network, crops, monkeypatch):
+    monkeypatch.setattr(np, "isfinite", lambda values: np.zeros(np.shape(values), bool))
+    with pytest.raises(ModelError, match="no number"):
+        network.score(crops[:2])
+    monkeypatch.undo()
+    assert len(network.score(crops[:2])) == 2
+
+
+def test_dropping_a_network_ends_its_threads(crops):
+    before = threading.active_count()
+    network = Network(model_folder("bundled"), "fp32")
+    network.score(crops[:4])
+    assert threading.active_count() > before
+    del network
+    gc.collect()
+    for thread in threading.enumerate():
+        if thread.name.startswith("unmask-network"):
+            thread.join(timeout=0.5)
+    assert threading.active_count() <= before

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+import pytest
+
+import unmask
+
+HEAVY = {"numpy", "cv2", "av", "openvino", "torch", "pydantic", "jinja2", "typer"}
+
+
+def loaded_by(code):
+    """Return which heavy packages a fresh interpreter has loaded after running ``code``."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    return HEAVY & set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_all_names_exist_and_are_sorted():
+    assert sorted(unmask.__all__) == unmask.__all__
+    for name in unmask.__all__:
+        assert getattr(unmask, name) is not None
+    assert dir(unmask) == unmask.__all__
+
+
+def test_unknown_name():
+    with pytest.raises(AttributeError, match="nothing"):
+        unmask.nothing  # noqa: B018
+
+
+def test_importing_unmask_loads_nothing_heavy():
+    assert loaded_by("import unmask") == set()
+
+
+def test_the_command_line_starts_without_the_heavy_parts():
+    assert loaded_by("import unmask.cli") <= {"typer"}
+
+
+def test_scanning_never_loads_torch(clips):
+    assert "torch" not in loaded_by(f"import unmask; unmask.Scanner(frames=2).scan({str(clips['authentic'])!r})")
