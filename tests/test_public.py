@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -36,3 +37,18 @@ def test_the_command_line_starts_without_the_heavy_parts():
 
 def test_scanning_never_loads_torch(clips):
     assert "torch" not in loaded_by(f"import unmask; unmask.Scanner(frames=2).scan({str(clips['authentic'])!r})")
+
+
+def test_scanning_makes_no_connection_and_writes_nothing(clips, tmp_path):
+    code = f"""
+import sys
+events = []
+watched = ("socket.connect", "socket.bind", "subprocess.Popen", "os.system")
+sys.addaudithook(lambda event, args: events.append((event, args)) if event in watched else None)
+import unmask
+assert unmask.Scanner(frames=2).scan({str(clips["authentic"])!r}).status == "ok"
+assert not events, events
+"""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []

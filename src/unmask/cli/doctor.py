@@ -59,8 +59,7 @@ def _media() -> str:
 
 
 def _processor() -> str:
-    import openvino as ov
-
+    from unmask._openvino import ov
     from unmask.models.runtime import resolve_precision
 
     core = ov.Core()

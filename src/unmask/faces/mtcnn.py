@@ -20,10 +20,9 @@ from typing import cast
 import cv2
 import joblib
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
-from openvino import opset13 as op
 
+from unmask._openvino import op, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import detector_scale, register
 from unmask.types import Detection, Face, ImageHW3

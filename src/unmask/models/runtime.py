@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
+from unmask._openvino import ov
 from unmask.errors import ModelError, UsageError
 from unmask.models.card import Card, load_card, read_verified
 from unmask.types import ImageHW3
