@@ -4,7 +4,8 @@
 
 Authentic clips are scored as they are and re-encoded with x264 at each ``--crf``. Clips of one source (the same
 person, or the same target video under several manipulations) form a group; each group weighs the same, and every
-rate printed as "held out" was measured on groups that its own fit did not see. Raw scores are cached in ``--work``.
+rate printed as "held out" was measured on groups that its own fit did not see. Copies and raw
+scores are kept in ``--work``.
 
 * temperature and offset minimise the class-balanced log loss of whole videos;
 * ``fake_above`` is the least threshold at which at most ``--rate`` of the authentic clips (all encodings) are called
@@ -14,6 +15,7 @@ rate printed as "held out" was measured on groups that its own fit did not see. 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -82,18 +84,19 @@ def reencode(source: Path, target: Path, crf: int) -> None:
 
 def score_clips(scanner: Scanner, paths: Sequence[Path], label: int, crfs: Sequence[int], work: Path) -> list[Clip]:
     """Scan each clip as it is and re-encoded; scores of an earlier call are read from ``work``."""
-    clips = []
+    card, clips = scanner.cards[0], []
+    key = hashlib.sha256(
+        f"{scanner.models}{scanner.frames}{scanner.networks[0].precision}{card.crop}".encode()
+    ).hexdigest()[:12]
     for path in paths:
         for crf in (None, *crfs):
             encoding = "as it is" if crf is None else f"crf {crf}"
-            cache = work / f"{path.stem}-{label}-{crf}-{scanner.models[0]['sha256'][:8]}-{scanner.frames}.json"
+            cache = work / f"{path.stem}-{label}-{crf}-{key}.json"
             if not cache.exists():
                 video = path if crf is None else work / f"{path.stem}-{crf}.mp4"
                 if crf is not None and not video.exists():
                     reencode(path, video, crf)
-                cache.write_text(json.dumps(_raw_logits(scanner.scan(video), scanner.cards[0].calibration)))
-                if crf is not None:
-                    video.unlink()
+                cache.write_text(json.dumps(_raw_logits(scanner.scan(video), card.calibration)))
             people = tuple(np.asarray(person) for person in json.loads(cache.read_text()))
             if people:
                 clips.append(Clip(path.stem, group_of(path), encoding, label, people))

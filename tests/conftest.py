@@ -1,14 +1,11 @@
 """Clips that many tests share, made once a run."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from examples.make_clips import find_face, load_portrait, self_blend, write_clip
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-from make_clips import find_face, load_portrait, self_blend, write_clip
 from unmask import Scanner
 
 

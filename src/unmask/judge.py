@@ -66,7 +66,7 @@ def judge(sightings: Sequence[Sighting], portraits: dict[int, ImageHW3], cards: 
         groups.setdefault(sighting.person, []).append(sighting)
     faces = sorted(
         (_judge_person(group, portraits[person], cards) for person, group in groups.items()),
-        key=lambda face: -face.fake_probability,
+        key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
     )
     steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
     if lead.fusion.people == "pool":

@@ -260,7 +260,7 @@ class Verdict:
     warnings: tuple[str, ...] = ()
     """What limits the answer, in sentences."""
     faces: tuple[FaceVerdict, ...] = ()
-    """One entry for each person, most suspicious first."""
+    """One entry for each person, most suspicious first; those seen in too few frames come last."""
     frames: tuple[FrameScore, ...] = ()
     """One entry for each judged face in each sampled frame, in order of time."""
     frames_asked: int = 0

@@ -1,0 +1,76 @@
+"""Memory does not grow with the length of a video, nor with its frame size times the number of frames."""
+
+import subprocess
+import sys
+from fractions import Fraction
+
+import av
+import pytest
+from examples.make_clips import write_clip
+
+from tests.media_factory import on_canvas, write_video
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc"),
+]
+
+SCAN = """
+import sys, unmask
+
+def megabytes(field):
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field))
+
+scanner = unmask.Scanner(precision="fp32")
+scanner.scan(sys.argv[1])
+loaded = megabytes("VmRSS")
+verdict = scanner.scan(sys.argv[2])
+assert verdict.status == "ok" and verdict.frames_with_faces == 32, verdict
+print(megabytes("VmHWM") - loaded)
+"""
+
+
+def peak_megabytes(warm_up, clip):
+    """Return the peak memory of scanning ``clip`` beyond that of a process that has scanned ``warm_up``."""
+    done = subprocess.run([sys.executable, "-c", SCAN, warm_up, clip], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory, portrait):
+    return write_clip(portrait, tmp_path_factory.mktemp("memory") / "short.mp4")
+
+
+def repeat(source, target, times):
+    """Copy the packets of a clip again and again, as one long clip."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        track = original.streams.video[0]
+        out = copy.add_stream_from_template(track)
+        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in original.demux(track) if p.dts is not None]
+        length = int(Fraction(track.duration))
+        for turn in range(times):
+            for data, pts, dts, is_key in packets:
+                packet = av.Packet(data)
+                packet.pts, packet.dts, packet.stream, packet.time_base = (
+                    pts + turn * length,
+                    dts + turn * length,
+                    out,
+                    track.time_base,
+                )
+                packet.is_keyframe = is_key
+                copy.mux(packet)
+    return target
+
+
+def test_ten_minutes(short, tmp_path):
+    long = repeat(short, tmp_path / "long.mp4", 200)
+    with av.open(str(long)) as container:
+        assert container.duration / 1e6 == pytest.approx(600, rel=0.02)
+    assert peak_megabytes(short, long) < 150
+
+
+def test_4k(short, tmp_path, portrait):
+    pictures = (on_canvas(portrait, (3840, 2160), (900 + 4 * i, 100), 1800) for i in range(40))
+    clip = write_video(tmp_path / "4k.mp4", pictures, options={"preset": "ultrafast"})
+    assert peak_megabytes(short, clip) < 600
