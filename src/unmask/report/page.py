@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, Template
+from typing import TYPE_CHECKING, Any
 
 from unmask.atomic import atomic_file
 from unmask.types import VERDICT_WRITERS, Verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 90.0
 
@@ -55,6 +56,8 @@ def _readable(path: str) -> str:
 
 @cache
 def _template(name: str) -> Template:
+    from jinja2 import Environment, PackageLoader  # a tenth of a second that only pages need
+
     return Environment(loader=PackageLoader("unmask.report"), autoescape=True, trim_blocks=True).get_template(name)
 
 
