@@ -1,12 +1,11 @@
 """Write the JSON schema of a verdict, made from the types, to docs/verdict.schema.json.
 
-python scripts/make_schema.py [--check]
+python scripts/make_schema.py
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,5 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 
-def main() -> None:
-    """Write the file, or say whether it is up to date."""
-    text = json.dumps(schema(), indent=1) + "\n"
-    if "--check" in sys.argv:
-        sys.exit(not PATH.exists() or PATH.read_text() != text)
-    PATH.write_text(text)
-
-
 if __name__ == "__main__":
-    main()
+    PATH.write_text(json.dumps(schema(), indent=1) + "\n")
