@@ -8,8 +8,8 @@ rate printed as "held out" was measured on groups that its own fit did not see. 
 scores are kept in ``--work``.
 
 * temperature and offset minimise the class-balanced log loss of whole videos;
-* ``fake_above`` is the least threshold at which at most ``--rate`` of the authentic clips (all encodings) are called
-  fake, ``real_below`` the greatest at which at most ``--rate`` of the fakes are called real.
+* ``fake_above`` is the least threshold at which at most ``--rate`` of the authentic clips are called fake, in each
+  encoding by itself; ``real_below`` is the greatest at which at most ``--rate`` of the fakes are called real.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def group_of(path: Path) -> str:
 
 def reencode(source: Path, target: Path, crf: int) -> None:
     """Write the first frames of a clip again with x264."""
-    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+    unfinished = target.with_suffix(".part.mp4")
+    with av.open(str(source)) as original, av.open(str(unfinished), "w") as copy:
         track = original.streams.video[0]
         rate = track.average_rate or Fraction(25)
         out = copy.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "veryfast"})
@@ -80,6 +81,7 @@ def reencode(source: Path, target: Path, crf: int) -> None:
             fitted.time_base = 1 / rate
             copy.mux(out.encode(fitted))
         copy.mux(out.encode())
+    unfinished.rename(target)
 
 
 def score_clips(scanner: Scanner, paths: Sequence[Path], label: int, crfs: Sequence[int], work: Path) -> list[Clip]:
@@ -98,14 +100,15 @@ def score_clips(scanner: Scanner, paths: Sequence[Path], label: int, crfs: Seque
                     reencode(path, video, crf)
                 cache.write_text(json.dumps(_raw_logits(scanner.scan(video), card.calibration)))
             people = tuple(np.asarray(person) for person in json.loads(cache.read_text()))
-            if people:
-                clips.append(Clip(path.stem, group_of(path), encoding, label, people))
+            clips.append(Clip(path.stem, group_of(path), encoding, label, people))
             print(f"{path.stem[:40]:40} {encoding:10} {len(people)} people", flush=True)
     return clips
 
 
 def _raw_logits(verdict: Verdict, calibration: Calibration) -> list[list[float]]:
     """Take the card's present calibration out of the frame scores again."""
+    if verdict.status != "ok":
+        raise SystemExit(f"{verdict.path}: {verdict.status}: {verdict.reasons[0]}")
     people: dict[int, list[float]] = {}
     for frame in verdict.frames:
         p = min(max(frame.fake_probability, 1e-12), 1 - 1e-12)
@@ -145,7 +148,9 @@ def _weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
 def fit_thresholds(clips: Sequence[Clip], scores: NDArray[np.float64], rate: float) -> tuple[float, float]:
     """Return (real_below, fake_above), rounded to the safe side."""
     labels = np.array([clip.label for clip in clips])
-    fake_above = float(np.ceil(_upper(scores[labels == 0], rate) * 1000) / 1000)
+    encodings = np.array([clip.encoding for clip in clips])
+    authentic = [scores[(labels == 0) & (encodings == encoding)] for encoding in np.unique(encodings[labels == 0])]
+    fake_above = float(np.ceil(max(_upper(part, rate) for part in authentic) * 1000) / 1000)
     real_below = float(np.floor((1 - _upper(1 - scores[labels == 1], rate)) * 1000) / 1000)
     return min(real_below, fake_above), fake_above
 
