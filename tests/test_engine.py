@@ -34,6 +34,23 @@ def test_items_are_consumed_lazily():
     assert len(taken) <= 3 + 4 * 2
 
 
+def test_leaving_early_tells_the_workers():
+    stopping, left = threading.Event(), []
+
+    def patient(item):
+        if item:
+            left.append(stopping.wait(timeout=30))
+        return item
+
+    results = map_items(patient, range(4), workers=2, stopping=stopping)
+    assert next(results) == (0, 0)
+    started = time.perf_counter()
+    results.close()
+    assert time.perf_counter() - started < 10
+    assert left
+    assert all(left)
+
+
 def test_prefetch_keeps_order_and_raises_where_it_belongs():
     assert list(prefetch(range(100), depth=3)) == list(range(100))
 
@@ -41,27 +58,14 @@ def test_prefetch_keeps_order_and_raises_where_it_belongs():
         yield 1
         raise RuntimeError("half way")
 
-    got = []
+    ahead = prefetch(broken())
+    assert next(ahead) == 1
     with pytest.raises(RuntimeError, match="half way"):
-        got.extend(prefetch(broken()))
-    assert got == [1] or got == []
+        next(ahead)
 
 
 def test_leaving_a_prefetch_early_stops_its_thread():
-    closed = threading.Event()
-
-    def endless():
-        try:
-            yield from count()
-        finally:
-            closed.set()
-
-    source = endless()
-    for value in prefetch(source, depth=2):
-        if value == 5:
-            break
-    del value
-    before = threading.active_count()
-    source.close()
-    assert closed.is_set()
-    assert threading.active_count() <= before
+    ahead = prefetch(count(), depth=2)
+    assert list(islice(ahead, 5)) == [0, 1, 2, 3, 4]
+    ahead.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "unmask-prefetch"]

@@ -6,7 +6,7 @@ import pytest
 
 import unmask
 
-HEAVY = {"numpy", "cv2", "av", "openvino", "torch", "pydantic", "jinja2", "typer"}
+HEAVY = {"numpy", "cv2", "av", "openvino", "torch", "torchvision", "timm", "pydantic", "jinja2", "typer"}
 
 
 def loaded_by(code):
@@ -22,6 +22,12 @@ def test_all_names_exist_and_are_sorted():
     assert dir(unmask) == unmask.__all__
 
 
+def test_a_verdict_can_be_saved_without_a_scanner(tmp_path):
+    code = "import unmask; unmask.Verdict('x.mp4', 'no_face', None, None).save('x.json')"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    assert (tmp_path / "x.json").exists()
+
+
 def test_unknown_name():
     with pytest.raises(AttributeError, match="nothing"):
         unmask.nothing  # noqa: B018
@@ -35,8 +41,14 @@ def test_the_command_line_starts_without_the_heavy_parts():
     assert loaded_by("import unmask.cli") <= {"typer"}
 
 
-def test_scanning_never_loads_torch(clips):
-    assert "torch" not in loaded_by(f"import unmask; unmask.Scanner(frames=2).scan({str(clips['authentic'])!r})")
+def test_scanning_never_loads_torch(clips, tmp_path, monkeypatch):
+    for name in ("torch", "torchvision", "timm"):
+        (tmp_path / f"{name}.py").touch()  # so that importing it would succeed
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert loaded_by("import torch") == {"torch"}
+    assert not {"torch", "torchvision", "timm"} & loaded_by(
+        f"import unmask; unmask.Scanner(frames=2).scan({str(clips['authentic'])!r})"
+    )
 
 
 def test_scanning_makes_no_connection_and_writes_nothing(clips, tmp_path):

@@ -163,7 +163,7 @@ def test_a_bug_costs_one_row(scanner, clips, monkeypatch):
     assert second.status == "no_face"
 
 
-def test_a_damaged_clip_is_partial_or_unreadable(scanner, tmp_path, portrait):
+def test_a_clip_that_is_cut_short_is_partial(scanner, tmp_path, portrait):
     whole = write_clip(portrait, tmp_path / "whole.mp4", frames=60)
     with (
         av.open(str(whole)) as original,
@@ -214,6 +214,7 @@ def test_pooled_people_are_judged_together(scanner, tmp_path, portrait, blended)
     verdict = Scanner(folder, precision="fp32", frames=8).scan(clip)
     scores = [frame.fake_probability for frame in verdict.frames]
     assert verdict.fake_probability == pytest.approx(np.mean(scores))
+    assert verdict.reasons[0].startswith(f"All {len(scores)} faces together score")
 
 
 def test_models_that_search_differently_cannot_be_mixed(tmp_path):
@@ -260,3 +261,56 @@ def test_a_verdict_checks_itself():
         Verdict("x", "ok", None, 0.5)
     with pytest.raises(ValueError, match="label"):
         Verdict("x", "no_face", "real", 0.1)
+
+
+def half_of(path, target):
+    target.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return target
+
+
+def test_too_little_of_a_file_is_unreadable_but_known(scanner, tmp_path, portrait):
+    picture = on_canvas(portrait, (320, 320), (20, 20), 280)
+    whole = write_video(tmp_path / "whole.mkv", [picture] * 12, rate=4, options={"crf": "5"}, gop=1)
+    verdict = scanner.scan(half_of(whole, tmp_path / "half.mkv"))
+    assert verdict.status == "unreadable"
+    assert verdict.frames_asked == 16
+    assert 0 < verdict.frames_decoded < 8
+    assert verdict.media.sha256
+    assert "cut short" in verdict.warnings[0]
+
+
+def shots(path, pictures, frames=4):
+    """Film short shots with hard cuts: the ground changes from dark to bright and back."""
+    canvases = []
+    for i, picture in enumerate(pictures):
+        canvas = np.full((480, 640, 3), 230 if i % 2 else 20, np.uint8)
+        canvas[20:320, 60:360] = on_canvas(picture, (300, 300), (0, 0), 300)
+        canvases += [canvas] * frames
+    return write_video(path, canvases, rate=10, options={"crf": "12"})
+
+
+def test_a_video_of_short_shots_is_judged_as_a_whole(scanner, tmp_path, portrait, blended):
+    verdict = scanner.scan(shots(tmp_path / "fake.mp4", [blended] * 4))
+    assert max(face.frames for face in verdict.faces) < scanner.cards[0].fusion.min_frames
+    assert verdict.label == "fake"
+    assert "All 16 faces together" in verdict.reasons[0]
+    verdict = scanner.scan(shots(tmp_path / "real.mp4", [portrait] * 4))
+    assert verdict.label == "inconclusive"
+
+
+def test_a_card_with_an_unknown_rule_is_refused(tmp_path):
+    folder = shutil.copytree(bundled_folder(), tmp_path / "typo")
+    card = json.loads((folder / "card.json").read_text())
+    card["fusion"]["frames"] = "typo"
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="confident"):
+        Scanner(folder)
+
+
+def test_verdicts_are_told_as_they_come(scanner, clips, tmp_path):
+    told = []
+    inputs = [clips["authentic"], tmp_path / "missing.mp4"]
+    verdicts = list(scanner.scan_many(inputs, on_verdict=told.append))
+    assert sorted(verdict.path for verdict in told) == sorted(verdict.path for verdict in verdicts)
+    with pytest.raises(OSError, match="disk full"):
+        list(scanner.scan_many(inputs, on_verdict=lambda verdict: (_ for _ in ()).throw(OSError("disk full"))))

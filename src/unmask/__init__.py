@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "unmask.errors": ("InputError", "ModelError", "UnmaskError", "UsageError"),
     "unmask.media": ("probe", "sample_frames"),
+    "unmask.report": ("Verdict",),  # which teaches it to save itself
     "unmask.scan": ("Scanner",),
-    "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts", "Verdict"),
+    "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,27 +14,25 @@ from typing import BinaryIO
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file through a temporary one in the same folder: fsync, then rename.
 
-    When the block raises, or the disk is full, the old file stays as it was. A device such as ``/dev/stdout``
-    is written directly.
+    When the block raises, or the disk is full, the old file stays as it was. A link stays a link. What lies in
+    ``/dev`` or ``/proc``, such as ``/dev/stdout``, is written directly.
 
     Raises:
         OSError: The folder is missing or read-only, or the disk is full.
     """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
+    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not path.is_file()):
+        with path.open("ab") as device:
             yield device
         return
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)  # mkstemp makes private files; an output has the usual permissions
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(path)
+        temporary.replace(path)
     except BaseException:
         with suppress(OSError):
-            Path(name).unlink()
+            temporary.unlink()
         raise

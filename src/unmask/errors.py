@@ -14,6 +14,8 @@ Messages say what happened, what is allowed, and what to do next.
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class UnmaskError(Exception):
     """Base of all errors that unmask raises on purpose."""
@@ -22,7 +24,7 @@ class UnmaskError(Exception):
 class InputError(UnmaskError):
     """A file cannot be judged. ``status`` is the word its row carries."""
 
-    status = "unreadable"
+    status: Literal["unreadable", "unsupported", "no_video", "rejected_limit"] = "unreadable"
 
 
 class UnreadableError(InputError):

@@ -40,14 +40,17 @@ def list_inputs(paths: Iterable[str | os.PathLike[str]], *, recursive: bool = Fa
 
 
 def _expand(path: str, recursive: bool) -> Iterator[Input]:
-    if not Path(path).is_dir():
+    if not path or not Path(path).is_dir():
         yield Input(path, Path(path).name or path)
         return
-    for folder, folders, files in os.walk(path):
+    closed: list[OSError] = []
+    for folder, folders, files in os.walk(path, onerror=closed.append):
         folders.sort()
         for file in sorted(files):
             if Path(file).suffix.lower() in VIDEO_SUFFIXES:
                 whole = Path(folder, file)
                 yield Input(str(whole), str(whole.relative_to(path)))
         if not recursive:
-            return
+            break
+    for error in closed:  # a folder that cannot be read gets a row that says so
+        yield Input(str(error.filename), str(error.filename))

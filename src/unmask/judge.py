@@ -69,16 +69,17 @@ def judge(sightings: Sequence[Sighting], portraits: dict[int, ImageHW3], cards: 
         key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
     )
     steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
-    if lead.fusion.people == "pool":
-        by_model = _by_model(sightings, cards)
-        probability, enough = float(np.mean(list(by_model.values()))), len(sightings) >= lead.fusion.min_frames
+    if steady and lead.fusion.people == "max":
+        probability = steady[0].fake_probability
+        label = lead.thresholds.label(probability)
+        reasons = _reasons(label, probability, steady, lead)
     else:
-        probability, enough = (steady or faces)[0].fake_probability, bool(steady)
-    label = lead.thresholds.label(probability) if enough else "inconclusive"
+        probability = float(np.mean(list(_by_model(sightings, cards).values())))
+        label, reasons = _judge_pool(probability, len(sightings), lead)
     return Judgement(
         label=label,
         fake_probability=probability,
-        reasons=_reasons(label, probability, steady or faces, enough, lead),
+        reasons=reasons,
         warnings=_warnings(faces, cards),
         faces=tuple(faces),
         frames=tuple(
@@ -141,21 +142,31 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64]:
     return (face.landmarks_px.astype(np.float64) - centre) / side + 0.5
 
 
-def _reasons(
-    label: Label, probability: float, faces: Sequence[FaceVerdict], enough: bool, card: Card
-) -> tuple[str, ...]:
+def _reasons(label: Label, probability: float, faces: Sequence[FaceVerdict], card: Card) -> tuple[str, ...]:
     low, high = card.thresholds.real_below, card.thresholds.fake_above
-    if not enough:
-        most = max(face.frames for face in faces)
-        return (f"No face was seen in {card.fusion.min_frames} frames or more (at most {most}): too few to judge.",)
     if label == "inconclusive":
         whose = f"The fake probability {probability:.2f} of person {faces[0].person}"
         return (f"{whose} lies between {low:.2f} and {high:.2f}, where this model cannot tell.",)
     if label == "real":
         who = "The one person" if len(faces) == 1 else f"All {len(faces)} people"
         return (f"{who} scored at most {probability:.2f} (threshold {low:.2f}): no trace of manipulation was found.",)
-    guilty = tuple(_accusation(face, high) for face in faces if face.label == "fake")
-    return guilty or (f"All faces together score {probability:.2f} (threshold {high:.2f}).",)
+    return tuple(_accusation(face, high) for face in faces if face.label == "fake")
+
+
+def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tuple[str, ...]]:
+    """Judge all faces of a video together: by choice of the card, or because nobody stays for long.
+
+    In a video of short shots one manipulated shot would drown among the others: it may be called fake, not real.
+    """
+    low, high = card.thresholds.real_below, card.thresholds.fake_above
+    label = card.thresholds.label(probability)
+    together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
+    if card.fusion.people == "pool":
+        return (label if count >= card.fusion.min_frames else "inconclusive"), (together,)
+    fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."
+    if count < 2 * card.fusion.min_frames:
+        return "inconclusive", (f"{fleeting} That is too few to judge.",)
+    return ("fake" if label == "fake" else "inconclusive"), (f"{fleeting} {together}",)
 
 
 def _accusation(face: FaceVerdict, threshold: float) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,13 +15,14 @@ from functools import partial
 from typing import Any
 
 import unmask.report  # noqa: F401 - gives Verdict.save its forms
-from unmask.engine import Failure, map_items, prefetch
-from unmask.errors import InputError, UnreadableError, UsageError
+from unmask._version import __version__
+from unmask.engine import Failure, cores, map_items, prefetch
+from unmask.errors import InputError, ModelError, UsageError
 from unmask.faces import Tracker, crop_face, load_detector
 from unmask.inputs import list_inputs
 from unmask.judge import Sighting, judge
 from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
-from unmask.models import CropScore, Network, model_folder
+from unmask.models import FUSE_RULES, CropScore, Network, model_folder
 from unmask.types import Face, Frame, ImageHW3, Status, Verdict
 
 log = logging.getLogger(__name__)
@@ -61,8 +63,8 @@ class Scanner:
             workers: Videos that `scan_many` has under way at a time; None for one per core.
 
         Raises:
-            ModelError: A model is missing, damaged, or searches faces in another way than the first.
-            UsageError: An argument makes no sense.
+            ModelError: A model is missing or damaged, or its card names an unknown fusion rule.
+            UsageError: An argument makes no sense, or the models search faces in different ways.
         """
         names = [models] if isinstance(models, (str, os.PathLike)) else list(models)
         if not names or frames < 1 or (workers is not None and workers < 1) or sampling not in SAMPLINGS:
@@ -72,15 +74,19 @@ class Scanner:
             )
         self.networks = tuple(Network(model_folder(name), precision) for name in names)
         self.cards = tuple(network.card for network in self.networks)
-        self.frames, self.sampling, self.workers = frames, sampling, workers or os.cpu_count() or 1
+        self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
         detection = self.cards[0].crop.detection
+        if self.cards[0].fusion.frames not in FUSE_RULES:
+            raise ModelError(
+                f"card of {names[0]!r}: fusion {self.cards[0].fusion.frames!r} is not one of {[*FUSE_RULES]}"
+            )
         if any(card.crop.detection != detection for card in self.cards):
             raise UsageError("these models search faces with different settings and cannot share one scan")
         self.detector = load_detector(detection)
         self.settings: dict[str, Any] = {
             "frames": frames,
             "sampling": sampling,
-            "precision": self.networks[0].precision,
+            "precision": [network.precision for network in self.networks],
             "crops": [asdict(card.crop) for card in self.cards],
             "fusion": asdict(self.cards[0].fusion),
             "thresholds": asdict(self.cards[0].thresholds),
@@ -94,7 +100,7 @@ class Scanner:
     @property
     def settings_hash(self) -> str:
         """Hash of models and settings: verdicts with the same hash can stand in one table."""
-        text = json.dumps([self.settings, self.models], sort_keys=True, default=list)
+        text = json.dumps([__version__, self.settings, self.models], sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def scan(self, path: PathLike) -> Verdict:
@@ -105,70 +111,109 @@ class Scanner:
         Raises:
             ModelError: The model gave something that is not a number.
         """
-        started = time.perf_counter()
-        try:
-            with open_video(path) as video:
-                return self._judge(path, video, started)
-        except InputError as error:
-            return self._failed(path, error.status, str(error), started)  # type: ignore[arg-type]
+        return self._scan(path, threading.Event())
 
-    def scan_many(self, inputs: PathLike | Iterable[PathLike], *, recursive: bool = False) -> Iterator[Verdict]:
+    def scan_many(
+        self,
+        inputs: PathLike | Iterable[PathLike],
+        *,
+        recursive: bool = False,
+        on_verdict: Callable[[Verdict], None] | None = None,
+    ) -> Iterator[Verdict]:
         """Judge many videos: one verdict for each input, in order, whatever happens to any of them.
 
         Args:
             inputs: Files and folders; of a folder, the files whose suffix is that of a video, sorted by name.
             recursive: Also look into the folders of folders.
+            on_verdict: Called with each verdict as soon as it is there, in any order and from several threads.
         """
         named = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
         paths = (item.path for item in list_inputs(named, recursive=recursive))
-        for path, outcome in map_items(self.scan, paths, self.workers):
+        stopping = threading.Event()
+
+        def scan(path: str) -> Verdict:
+            try:
+                verdict = self._scan(path, stopping)
+            except _Stopped:
+                raise
+            except Exception as error:
+                log.exception("scanning %r failed", path)
+                reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
+                verdict = self._failed(path, "internal_error", reason, time.perf_counter())
+            if on_verdict is not None:
+                on_verdict(verdict)
+            return verdict
+
+        for _, outcome in map_items(scan, paths, self.workers, stopping):
             if isinstance(outcome, Failure):
-                log.error("scanning %r failed", path, exc_info=outcome.error)
-                reason = f"unmask failed, not the file: {type(outcome.error).__name__}: {outcome.error}"
-                outcome = self._failed(path, "internal_error", reason, time.perf_counter())
+                raise outcome.error  # on_verdict could not take it
             yield outcome
 
-    def _judge(self, path: PathLike, video: Video, started: float) -> Verdict:
+    def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
+        started = time.perf_counter()
+        try:
+            with open_video(path) as video:
+                return self._judge(path, video, started, stopping)
+        except InputError as error:
+            return self._failed(path, error.status, str(error), started)
+
+    def _judge(self, path: PathLike, video: Video, started: float, stopping: threading.Event) -> Verdict:
         wanted = pick_frames(video, self.frames, self.sampling)
-        seen = _Seen()
-        tracker = Tracker()
+        seen, tracker = _Seen(), Tracker()
         for frame in prefetch(read_frames(video, wanted)):
+            if stopping.is_set():
+                raise _Stopped
             faces = self.detector.detect(frame.image_HW3)
             for face, person in zip(faces, tracker.update(frame, faces), strict=True):
                 seen.note(frame, face, person, self.networks)
             seen.decoded += 1
-        status = _status(seen.decoded, len(wanted), video.facts.cut_short)
-        sightings, common = seen.sightings(), self._common(path, started)
-        common |= {"media": video.facts, "frames_asked": len(wanted), "frames_decoded": seen.decoded}
-        if not sightings:
+        sightings = seen.sightings()
+        status, asked = _completeness(video, seen.decoded, len(wanted), self.frames)
+        known: dict[str, Any] = {
+            **self._known(path, started),
+            "media": video.facts,
+            "frames_asked": asked,
+            "frames_decoded": seen.decoded,
+            "frames_with_faces": len({sighting.index for sighting in sightings}),
+        }
+        warnings = tuple(_media_warnings(video, seen, status))
+        if status == "unreadable" or not sightings:
             reason = f"No face was found in {seen.decoded} frames."
             if seen.small:
                 reason = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
-            return Verdict(**common, status="no_face", label=None, fake_probability=None, reasons=(reason,))
+            if status == "unreadable":
+                reason = f"The file is damaged: {seen.decoded} of {asked} frames could be decoded."
+            failed: Status = "unreadable" if status == "unreadable" else "no_face"
+            return Verdict(
+                **known, status=failed, label=None, fake_probability=None, reasons=(reason,), warnings=warnings
+            )
         result = judge(sightings, seen.portraits, self.cards)
         return Verdict(
-            **common,
+            **known,
             status=status,
             label=result.label,
             fake_probability=result.fake_probability,
             reasons=result.reasons,
-            warnings=(*_media_warnings(video, seen, status), *result.warnings),
+            warnings=(*warnings, *result.warnings),
             faces=result.faces,
             frames=result.frames,
-            frames_with_faces=len({sighting.index for sighting in sightings}),
         )
 
     def _failed(self, path: PathLike, status: Status, reason: str, started: float) -> Verdict:
-        common = self._common(path, started)
-        return Verdict(**common, status=status, label=None, fake_probability=None, reasons=(reason,))
+        known = self._known(path, started)
+        return Verdict(**known, status=status, label=None, fake_probability=None, reasons=(reason,))
 
-    def _common(self, path: PathLike, started: float) -> dict[str, Any]:
+    def _known(self, path: PathLike, started: float) -> dict[str, Any]:
         return {
             "path": os.fspath(path),
             "models": self.models,
             "settings": self.settings | {"hash": self.settings_hash},
             "elapsed_seconds": time.perf_counter() - started,
         }
+
+
+class _Stopped(Exception):  # noqa: N818 - no error, a farewell
+    """The caller of `Scanner.scan_many` has gone."""
 
 
 class _Seen:
@@ -196,21 +241,19 @@ class _Seen:
         return [with_scores(tuple(score.result() for score in scores)) for with_scores, scores in self._pending]
 
 
-def _status(decoded: int, wanted: int, cut_short: bool) -> Status:
-    if decoded == wanted:
-        return "ok_partial" if cut_short else "ok"
-    if decoded < max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * wanted):
-        raise UnreadableError(f"the file is damaged: {decoded} of {wanted} frames could be decoded")
-    return "ok_partial"
+def _completeness(video: Video, decoded: int, wanted: int, frames: int) -> tuple[Status, int]:
+    """Return the status that the number of decoded frames earns, and how many there should have been."""
+    asked = min(frames, max(wanted, video.facts.frames_claimed or frames)) if video.facts.cut_short else wanted
+    if decoded == wanted and not video.facts.cut_short:
+        return "ok", asked
+    return ("unreadable" if decoded < max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked) else "ok_partial"), asked
 
 
 def _media_warnings(video: Video, seen: _Seen, status: Status) -> list[str]:
     facts, found = video.facts, []
     if facts.cut_short:
-        found.append(
-            f"The file is cut short: its header lists {facts.frames_claimed} frames, {facts.frames} are there."
-        )
-    elif status == "ok_partial":
+        found.append(f"The file is cut short: its header promises more than the {facts.frames} frames that are there.")
+    elif status != "ok":
         found.append("The file is damaged: some frames could not be decoded.")
     if seen.small:
         found.append(f"{seen.small} faces were too small to judge.")

@@ -96,7 +96,7 @@ class MediaFacts:
     start_seconds: float | None
     """Time stamp of the first frame."""
     bit_rate: int | None
-    """Bits a second of the picture track."""
+    """Bits a second of the picture track; measured where the header does not say."""
     encoder: str | None
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None

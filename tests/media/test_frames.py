@@ -53,6 +53,8 @@ def test_each_frame_is_taken_once(total, count):
         ("libx264", {"bf": "3", "b-pyramid": "normal"}, 250, "mp4"),
         ("libx264", {"x264-params": "open-gop=1:keyint=12:bframes=3"}, 12, "mp4"),
         ("libx264", {"x264-params": "open-gop=1:keyint=12:bframes=3"}, 12, "ts"),
+        ("libx264", {"x264-params": "intra-refresh=1:keyint=30:bframes=0"}, 30, "mp4"),
+        ("libx264", {"x264-params": "intra-refresh=1:keyint=30:bframes=0"}, 30, "ts"),
         ("libx265", {"x265-params": "log-level=none"}, 30, "mp4"),
         ("mpeg4", {"bf": "2"}, 12, "avi"),
         ("mpeg2video", {"bf": "2"}, 12, "mpg"),

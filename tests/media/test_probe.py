@@ -153,3 +153,24 @@ def test_any_file_name(tmp_path):
         copy = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
         shutil.copy(whole, copy)
         assert probe(copy).frames == 5
+
+
+def test_a_title_in_another_encoding_is_no_damage(tmp_path):
+    path = write_video(tmp_path / "clip.avi", map(pattern, range(5)), codec="mpeg4", metadata={"title": "Cafe_"})
+    data = path.read_bytes()
+    assert b"Cafe_" in data
+    path.write_bytes(data.replace(b"Cafe_", b"Caf\xe9_"))
+    assert probe(path).frames == 5
+
+
+def test_a_matroska_file_that_ends_early_is_cut_short(tmp_path):
+    whole = write_video(tmp_path / "whole.mkv", map(pattern, range(120)), gop=30)
+    assert not probe(whole).cut_short
+    (tmp_path / "half.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    assert probe(tmp_path / "half.mkv").cut_short
+
+
+def test_the_last_frame_of_a_variable_rate_clip_has_its_own_length(tmp_path):
+    times = [0, 40, 1500, 1540, 1580]
+    facts = probe(write_video(tmp_path / "vfr.mp4", map(pattern, range(5)), times=times))
+    assert 1.58 <= facts.duration_seconds < 1.8

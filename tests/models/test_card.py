@@ -82,6 +82,8 @@ def test_models_are_found_by_name_and_path(folder, tmp_path, monkeypatch):
     assert model_folder(folder) == folder
     with pytest.raises(ModelError, match="mine"):
         model_folder("nobody")
+    with pytest.raises(ModelError, match="runs/mine"):
+        model_folder("runs/mine")  # a path is no name
 
 
 def test_words():

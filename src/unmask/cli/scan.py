@@ -58,7 +58,8 @@ def scan(
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Keep the rows that an interrupted or earlier run wrote.")
+        bool,
+        typer.Option("--resume", help="Keep what an interrupted run, or an earlier --json, has of the same files."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
@@ -72,8 +73,7 @@ def scan(
         from unmask.scan import Scanner
 
         outputs = [path for path in (json_file, csv, html) if path is not None]
-        for path in outputs:
-            _check_folder(path)
+        _check_outputs(outputs, html, resume)
         items = list_inputs(_names(inputs), recursive=recursive)
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
@@ -117,9 +117,21 @@ def _names(inputs: Sequence[str]) -> Iterator[str]:
                 yield stripped.decode("utf-8", "surrogateescape")
 
 
-def _check_folder(path: Path) -> None:
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: its folder does not exist; create it first")
+def _check_outputs(outputs: Sequence[Path], html: Path | None, resume: bool) -> None:
+    """Refuse before the work what would fail after it."""
+    from unmask.errors import UsageError
+
+    if resume and not outputs:
+        raise UsageError("--resume needs an output to go on with: --json, --csv or --html")
+    if len({path.absolute() for path in outputs}) < len(outputs):
+        raise UsageError("two outputs have the same name")
+    for path in outputs:
+        if not path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {path}: its folder does not exist; create it first")
+        if path.is_dir() and path is not html:
+            raise UsageError(f"cannot write {path}: this is a folder; name a file")
+        if path.is_file() and path is html:
+            raise UsageError(f"cannot write the report to {path}: this is a file; name a folder")
 
 
 def _open_journal(
@@ -128,7 +140,7 @@ def _open_journal(
     """Open the journal beside the first output; in a temporary folder when that is a device such as /dev/stdout."""
     from unmask.report import Journal
 
-    beside = outputs[0]
+    beside = outputs[0].absolute()
     if beside.exists() and not (beside.is_file() or beside.is_dir()):
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
     path = beside.with_name(f"{beside.name}.partial")
@@ -138,15 +150,13 @@ def _open_journal(
 def _rows(scanner: Scanner, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
     """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
     known = {item.path for item in items if journal is not None and journal.find(item.path) is not None}
-    fresh = scanner.scan_many(item.path for item in items if item.path not in known)
+    keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None
+    fresh = scanner.scan_many((item.path for item in items if item.path not in known), on_verdict=keep)
     for item in items:
         if journal is not None and item.path in known:
             yield from journal.rows([item.path])
-            continue
-        row = next(fresh).to_dict()
-        if journal is not None:
-            journal.append(row)
-        yield row
+        else:
+            yield next(fresh).to_dict()
 
 
 def _progress(rows: Iterator[Row], total: int, quiet: bool) -> Iterator[Row]:
@@ -158,7 +168,9 @@ def _progress(rows: Iterator[Row], total: int, quiet: bool) -> Iterator[Row]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # With stdout on the same terminal the rows scroll above the bar; redirected, they go where they were sent.
+    shared = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=shared) as bar:
         yield from bar.track(rows, total=total)
 
 

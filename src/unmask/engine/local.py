@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections import deque
@@ -15,6 +16,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Stands in for the result of an item whose function raised."""
@@ -24,7 +30,10 @@ class Failure:
 
 
 def map_items(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int = 1
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int = 1,
+    stopping: threading.Event | None = None,
 ) -> Iterator[tuple[Item, Result | Failure]]:
     """Yield ``(item, function(item))`` for each item, in the order of the items.
 
@@ -32,6 +41,7 @@ def map_items(
         function: Called once for each item, in a worker thread.
         items: Consumed lazily; at most ``4 * workers`` items are under way or waiting to be yielded.
         workers: Number of threads, at least 1.
+        stopping: Set when the caller stops early; a long ``function`` should watch it and give up.
 
     Yields:
         The item and its result, or a `Failure` when the function raised: one bad item never stops the rest.
@@ -51,6 +61,8 @@ def map_items(
             for following in islice(source, 1):
                 running.append((following, pool.submit(function, following)))
     finally:
+        if stopping is not None:
+            stopping.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

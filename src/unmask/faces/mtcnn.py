@@ -10,7 +10,6 @@ Shape letters: N boxes, H W image, C channels, S side of a network's input.
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask._openvino import op, ov
+from unmask.engine import cores
 from unmask.errors import ModelError
 from unmask.faces.detect import detector_scale, register
 from unmask.types import Detection, Face, ImageHW3
@@ -257,7 +257,7 @@ def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDA
 def _networks() -> dict[str, ov.CompiledModel]:
     """Compile the networks once a process. The dense P-net takes any shape; OpenVINO caches kernels by shape."""
     core = ov.Core()
-    streams = os.cpu_count() or 1  # as many frames at a time as there are cores, one thread each
+    streams = cores()  # as many frames at a time as there are cores, one thread each
     config = {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams}
     exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
     networks = {name: core.compile_model(_build(name, _BATCH[name]), "CPU", exact) for name in _BATCH}

@@ -20,7 +20,7 @@ _MAX_DISTANCE = 0.6
 _MAX_SIZE_RATIO = 1.6
 _MOTION_SECONDS = 1.0
 """Motion is carried forward over gaps up to this long."""
-_CUT_DISTANCE = 0.5
+_CUT_DISTANCE = 0.4
 """Colour histograms that differ by more than this share of their mass lie on two sides of a cut."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -38,15 +38,17 @@ class FrameIndex:
     seconds_per_tick: float
     """Length of one tick."""
     key_packets: NDArray[np.int64]
-    """(P,) position of each key packet in decoding order."""
+    """(P,) position, in decoding order, of each packet from which decoding can start afresh."""
     key_pts: NDArray[np.int64]
-    """(P,) time stamp of each key packet in ticks."""
+    """(P,) time stamp of each of them in ticks."""
     stamped: bool
     """False when packets carry no usable time stamps, so that only counting decoded frames finds one."""
     end_seconds: float
     """Time from the first frame to the end of the last."""
     packets: int
     """All packets of the track, also those that are not shown."""
+    size_bytes: int
+    """Length of all packets of the track."""
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -87,8 +89,9 @@ def open_container(file: BufferedReader) -> Iterator[tuple[InputContainer, Video
         LimitError: Frames larger than `MAX_FRAME_PIXELS`.
     """
     file.seek(0)
+    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     try:
-        container = av.open(file, "r", options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"})
+        container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
     except av.error.ArgumentError as error:
         raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -114,7 +117,7 @@ def _pick_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def index_packets(packets: Iterator[av.Packet[VideoStream]], stream: VideoStream) -> FrameIndex:
+def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream) -> FrameIndex:
     """Build the index from packets alone: no decoding, and no belief in the header's frame count.
 
     Frames before the first key packet cannot be decoded and frames cut away by an edit list are not shown;
@@ -123,31 +126,62 @@ def index_packets(packets: Iterator[av.Packet[VideoStream]], stream: VideoStream
     Raises:
         UnreadableError: There is not one packet.
     """
-    pts, key_packets, key_pts, durations = [], [], [], []
-    position, stamped = -1, True
+    pts: list[int] = []
+    key_packets: list[int] = []
+    key_pts: list[int] = []
+    position, size_bytes, stamped, last_pts, last_duration = -1, 0, True, -(2**63), 0
+    starts_afresh = _key_test(stream)
     for packet in packets:
         if not packet.size:
             continue
         position += 1
+        size_bytes += packet.size
         stamped &= packet.pts is not None
-        if packet.is_keyframe:
+        stamp = packet.pts if packet.pts is not None else position
+        if packet.is_keyframe and (not key_pts or starts_afresh(packet)):
             key_packets.append(position)
-            key_pts.append(packet.pts if packet.pts is not None else position)
-        if key_pts and not packet.is_discard:
-            pts.append(packet.pts if packet.pts is not None else position)
-            durations.append(packet.duration or 0)
+            key_pts.append(stamp)
+        if key_pts and not packet.is_discard and stamp >= key_pts[0]:
+            pts.append(stamp)
+            if stamp > last_pts:
+                last_pts, last_duration = stamp, packet.duration or 0
     if not pts:
         raise UnreadableError("the file names a video track but holds no frame of it")
-    times = np.unique(np.asarray([t for t in pts if t >= key_pts[0]], np.int64))
-    stamped = bool(stamped and len(times) >= 0.9 * len(pts))
+    times = np.unique(np.asarray(pts, np.int64))
+    stamped = stamped and len(times) >= 0.9 * len(pts)
     tick = float(stream.time_base) if stream.time_base else 1.0
     if not stamped:
         rate = stream.average_rate or stream.guessed_rate
-        times, tick = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25
-    last = max(durations) if stamped else 1
-    end = float(times[-1] - times[0] + (last or _typical_gap(times))) * tick
-    return FrameIndex(times, tick, np.asarray(key_packets), np.asarray(key_pts), stamped, end, position + 1)
+        times, tick, last_duration = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25, 1
+    end = float(times[-1] - times[0] + (last_duration or _typical_gap(times))) * tick
+    keys = np.asarray(key_packets), np.asarray(key_pts)
+    return FrameIndex(times, tick, *keys, stamped, end, position + 1, size_bytes)
 
 
 def _typical_gap(times: NDArray[np.int64]) -> int:
     return int(np.median(np.diff(times))) if len(times) > 1 else 0
+
+
+def _key_test(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], bool]:
+    """Return a test of key packets: does decoding need nothing from before them?
+
+    Of H.264 only IDR pictures (NAL type 5) qualify: encoders also flag recovery points of an intra refresh,
+    whose pictures are whole only frames later. Packets hold NAL units after a length (MP4, Matroska) or after
+    a start code (Annex B of ITU-T H.264).
+    """
+    if stream.codec_context.codec.canonical_name != "h264":
+        return lambda _: True
+    extra = stream.codec_context.extradata or b""
+    prefix = (extra[4] & 3) + 1 if len(extra) > 4 and extra[0] == 1 else 0
+
+    def is_idr(packet: av.Packet[VideoStream]) -> bool:
+        data, at = bytes(packet), 0
+        if not prefix:
+            return any(unit[:1] and unit[0] & 31 == 5 for unit in data.split(b"\0\0\1")[1:])
+        while at + prefix < len(data):
+            if data[at + prefix] & 31 == 5:
+                return True
+            at += prefix + int.from_bytes(data[at : at + prefix], "big")
+        return False
+
+    return is_idr

@@ -37,7 +37,7 @@ def spread_over_time(times_seconds: NDArray[np.float64], count: int) -> NDArray[
         count: How many to pick, at least 1.
 
     Returns:
-        (min(count, N),) strictly rising frame indices; the first and the last frame are among them.
+        (min(count, N),) strictly rising frame indices; from 2 on, the first and the last frame are among them.
     """
     total = len(times_seconds)
     if total <= count:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -48,7 +48,7 @@ def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         with open_container(file) as (container, stream):
             walk = _Walk(container, stream)
-            index = index_packets(iter(walk), stream)
+            index = index_packets(walk, stream)
             if walk.first_frame is None:
                 raise UnreadableError("not one frame of the video can be decoded")
             orientation = orientation_of(walk.first_frame)
@@ -115,14 +115,28 @@ def _facts(
         sample_aspect_ratio=float(shape) if shape else 1.0,
         frames=len(index),
         frames_claimed=stream.frames or None,
-        cut_short=index.packets < (stream.frames or 0) - 1,
+        cut_short=_is_cut_short(container, stream, index),
         frame_rate=float(rate) if rate else None,
         duration_seconds=index.end_seconds,
         start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,
-        bit_rate=context.bit_rate or container.bit_rate or None,
+        bit_rate=context.bit_rate or (round(8 * index.size_bytes / index.end_seconds) if index.end_seconds else None),
         encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
         audio=_audio_facts(container),
     )
+
+
+def _is_cut_short(container: InputContainer, stream: VideoStream, index: FrameIndex) -> bool:
+    """Whether the header lists more than the file holds: more frames or, where it counts none, more seconds."""
+    if stream.frames:
+        return index.packets < stream.frames - 1
+    claimed = 0.0
+    if tag := stream.metadata.get("DURATION"):  # Matroska: 00:00:02.400000000
+        with suppress(ValueError):
+            hours, minutes, seconds = map(float, tag.split(":"))
+            claimed = 3600 * hours + 60 * minutes + seconds
+    elif container.duration and not container.streams.audio:  # sound may well outlast the picture
+        claimed = container.duration / av.time_base
+    return claimed > 1.05 * (index.end_seconds + (stream.start_time or 0) * index.seconds_per_tick) + 0.5
 
 
 def _audio_facts(container: InputContainer) -> AudioFacts | None:

@@ -140,7 +140,8 @@ def model_folder(model: str | os.PathLike[str]) -> Path:
     """
     if model == "bundled":
         return bundled_folder()
-    for folder in (Path(model), models_home() / Path(model).name):
+    named = models_home() / model if Path(model).name == os.fspath(model) else None
+    for folder in filter(None, (Path(model), named)):
         if (folder / CARD_FILE).is_file():
             return folder
     raise ModelError(

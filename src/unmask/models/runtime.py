@@ -8,8 +8,8 @@ crop scores does not depend on its neighbours in the batch.
 from __future__ import annotations
 
 import math
-import os
 import queue
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask._openvino import ov
+from unmask.engine import cores
 from unmask.errors import ModelError, UsageError
 from unmask.models.card import Card, load_card, read_verified
 from unmask.types import ImageHW3
@@ -71,7 +72,7 @@ class Network:
         except RuntimeError as error:
             raise ModelError(f"{folder / 'model.onnx'} is no network that OpenVINO reads") from error
         _check_ports(model, self.card.crop.size_px, folder)
-        streams = streams or os.cpu_count() or 1
+        streams = streams or cores()
         config = {
             "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
             "INFERENCE_NUM_THREADS": streams,
@@ -84,6 +85,7 @@ class Network:
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="unmask-network")
+        self._lock, self._streams, self._turns = threading.Lock(), streams, 0
 
     def submit(self, crop_SS3: ImageHW3) -> Future[CropScore]:
         """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full.
@@ -92,7 +94,10 @@ class Network:
         """
         score: Future[CropScore] = Future()
         self._waiting.put((crop_SS3, score))
-        self._pool.submit(self._serve)
+        with self._lock:
+            if self._turns < self._streams:
+                self._turns += 1
+                self._pool.submit(self._serve)
         return score
 
     def score(self, crops_MSS3: NDArray[np.uint8]) -> list[CropScore]:
@@ -104,29 +109,37 @@ class Network:
         return [future.result() for future in [self.submit(crop) for crop in crops_MSS3]]
 
     def _serve(self) -> None:
-        """Score the crops that wait, up to a batch; there may be none left, since each crop asks for one turn."""
-        batch: list[_Waiting] = []
-        with suppress(queue.Empty):
-            while len(batch) < _BATCH:
-                batch.append(self._waiting.get_nowait())
-        if not batch:
-            return
+        """One stream's turn: score batch after batch until no crop waits."""
         request = self._idle.get()
-        try:
-            scores = _run(request, np.stack([crop for crop, _ in batch]), self.card)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
-            for _, future in batch:
-                future.set_exception(error)
-        else:
-            for (_, future), score in zip(batch, scores, strict=True):
-                future.set_result(score)
-        finally:
-            self._idle.put(request)
+        while True:
+            batch: list[_Waiting] = []
+            with suppress(queue.Empty):
+                while len(batch) < _BATCH:
+                    batch.append(self._waiting.get_nowait())
+            if not batch:
+                with self._lock:  # a crop that came in the meantime saw this turn still running
+                    if self._waiting.empty():
+                        self._turns -= 1
+                        break
+                continue
+            try:
+                scores = _run(request, np.stack([crop for crop, _ in batch]), self.card)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
+                for _, future in batch:
+                    future.set_exception(error)
+            else:
+                for (_, future), score in zip(batch, scores, strict=True):
+                    future.set_result(score)
+        self._idle.put(request)
 
 
 def _run(request: ov.InferRequest, crops_NSS3: NDArray[np.uint8], card: Card) -> list[CropScore]:
     request.infer({0: crops_NSS3}, share_inputs=True)
     logits = request.get_output_tensor(0).data.reshape(-1)
+    if len(logits) != len(crops_NSS3):
+        raise ModelError(
+            f"model {card.name!r} gave {len(logits)} scores for {len(crops_NSS3)} crops; it must give one each"
+        )
     if not np.isfinite(logits).all():
         raise ModelError(f"model {card.name!r} gave a score that is no number; check it: unmask models verify")
     calibrated = (logits.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
@@ -151,19 +164,15 @@ def resolve_precision(precision: str) -> str:
 
 
 def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
-    shape = model.inputs[0].partial_shape
+    """Refuse a network whose input or outputs are not those of the convention, see `unmask.models`."""
+    wanted = f"uint8 crops (N, {size_px}, {size_px}, 3) in; logit (N,) or (N, 1) and, optionally, a map (N, h, w) out"
+    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
     fits = (
         len(model.inputs) == 1
-        and shape.rank.get_length() == 4
-        and [str(side) for side in shape][1:]
-        == [
-            str(size_px),
-            str(size_px),
-            "3",
-        ]
+        and model.inputs[0].element_type == ov.Type.u8
+        and shapes[0][1:] == [str(size_px), str(size_px), "3"]
+        and shapes[1][1:] in ([], ["1"])
+        and [len(shape) for shape in shapes[2:]] in ([], [3])
     )
-    if not fits or model.inputs[0].element_type != ov.Type.u8 or len(model.outputs) not in (1, 2):
-        raise ModelError(
-            f"{folder / 'model.onnx'} must take uint8 crops (N, {size_px}, {size_px}, 3) and give logit and, "
-            f"optionally, manipulation_map; it takes {shape}"
-        )
+    if not fits:
+        raise ModelError(f"{folder / 'model.onnx'} must have {wanted}; it has {shapes}")

@@ -6,5 +6,15 @@ Importing this package gives `Verdict.save` its suffixes: ``.json``, ``.csv``, `
 from unmask.report.journal import Journal
 from unmask.report.page import write_index, write_page
 from unmask.report.rows import json_line, write_csv, write_json, write_json_lines
+from unmask.types import Verdict
 
-__all__ = ["Journal", "json_line", "write_csv", "write_index", "write_json", "write_json_lines", "write_page"]
+__all__ = [
+    "Journal",
+    "Verdict",
+    "json_line",
+    "write_csv",
+    "write_index",
+    "write_json",
+    "write_json_lines",
+    "write_page",
+]

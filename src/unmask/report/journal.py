@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from unmask.errors import UsageError
 from unmask.report.rows import json_line
 
 Row = dict[str, Any]
@@ -29,26 +32,50 @@ class Journal:
             settings_hash: `Scanner.settings_hash` of this run.
             resume: Take over what an interrupted run left here, and the rows of ``finished``.
             finished: JSON lines of a finished run, when there are any.
+
+        Raises:
+            UsageError: Another run holds the journal, or an interrupted one left it and ``resume`` is not set.
         """
         self.path, self._settings_hash = path, settings_hash
         self._places: dict[str, int] = {}
-        old = path if resume and path.is_file() else None
-        self._file: BinaryIO = path.open("r+b" if old else "w+b")
-        if old:
-            self._index(self._file)
-            self._file.seek(0, 2)
-            self._file.write(b"\n")  # the last line may be torn
+        self._lock = threading.Lock()
+        self._file: BinaryIO = os.fdopen(
+            os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b"
+        )
+        try:
+            self._claim()
+            if self._index(self._file) and not resume:
+                raise UsageError(f"an interrupted run left {path}; go on with --resume, or delete it to start over")
+        except UsageError:
+            self._file.close()
+            raise
+        self._file.seek(0, 2)
+        self._file.write(b"\n")  # the last line may be torn
         if resume and finished is not None and finished.is_file():
             with finished.open("rb") as lines:
                 for row in filter(None, map(self._usable, lines)):
-                    self.append(row)
+                    if row["path"] not in self._places:
+                        self.append(row)
 
-    def _index(self, lines: BinaryIO) -> None:
+    def _claim(self) -> None:
+        """Lock the journal for this process; the lock ends with it."""
+        try:
+            import fcntl
+        except ImportError:  # Windows: no two handles can write a file that one deletes, so a clash shows itself
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"another run is writing {self.path}; wait for it, or name another output") from error
+
+    def _index(self, lines: BinaryIO) -> bool:
+        """Find the usable rows; say whether there was anything."""
         place = 0
         for line in lines:
             if row := self._usable(line):
                 self._places[row["path"]] = place
             place += len(line)
+        return place > 0
 
     def _usable(self, line: bytes) -> Row | None:
         try:
@@ -71,10 +98,11 @@ class Journal:
         return row if same else None
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a finished row."""
-        self._places[row["path"]] = self._file.seek(0, 2)
-        self._file.write(json_line(row).encode() + b"\n")
-        self._file.flush()
+        """Add a finished row; any thread may call this."""
+        with self._lock:
+            self._places[row["path"]] = self._file.seek(0, 2)
+            self._file.write(json_line(row).encode() + b"\n")
+            self._file.flush()
 
     def rows(self, paths: Iterable[str]) -> Iterator[Row]:
         """Yield the rows of these paths, in this order."""
@@ -82,8 +110,9 @@ class Journal:
             yield self._read(self._places[path])
 
     def _read(self, place: int) -> Row:
-        self._file.seek(place)
-        row: Row = json.loads(self._file.readline())
+        with self._lock:
+            self._file.seek(place)
+            row: Row = json.loads(self._file.readline())
         return row
 
     def discard(self) -> None:
