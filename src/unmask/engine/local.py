@@ -74,7 +74,7 @@ class _Raised:
 _DONE = object()
 
 
-def prefetch(items: Iterable[Item], depth: int = 2) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     """Produce ``items`` in a thread of its own, at most ``depth`` ahead of their consumer.
 
     Errors of the producer are raised in the consumer; leaving the loop early stops the producer.

@@ -10,8 +10,9 @@ Shape letters: N boxes, H W image, C channels, S side of a network's input.
 from __future__ import annotations
 
 import hashlib
-import threading
-from functools import cache
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import cast
@@ -22,7 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask._openvino import op, ov
-from unmask.engine import cores
 from unmask.errors import ModelError
 from unmask.faces.detect import detector_scale, register
 from unmask.types import Detection, Face, ImageHW3
@@ -33,7 +33,7 @@ _PYRAMID_FACTOR = 0.709
 _CELL_PX, _STRIDE_PX = 12, 2
 _COARSE_SLACK = 0.1
 """How far below the threshold the dense pass of P-net still counts as promising; bf16 errs by 0.06 at most."""
-_BATCH = {"pnet": 16, "rnet": 16, "onet": 4}
+_BATCH = {"pnet": 64, "rnet": 16, "onet": 4}
 """Fixed batch of each network: a new shape would compile new kernels."""
 _SHA256 = {
     "pnet": "ea6b0c3e685ebee3165326ad6484acc95f2ef78f1c94fbf40a55704fa989f7b5",
@@ -48,8 +48,8 @@ class Mtcnn:
 
     def __init__(self, settings: Detection) -> None:
         self.settings = settings
-        self._networks = _networks()
-        self._local = threading.local()
+        with _networks():
+            pass  # compiles now rather than at the first frame
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
@@ -76,18 +76,24 @@ class Mtcnn:
         Returns:
             Boxes (N, 4) xyxy in pixels, scores (N,), landmarks (N, 5, 2) in pixels; in no particular order.
         """
+        with _networks() as networks:
+            return self._cascade(cv2.integral(image_HW3), image_HW3.shape[:2], networks)
+
+    def _cascade(
+        self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks
+    ) -> tuple[Floats, Floats, Floats]:
         t_propose, t_refine, t_output = self.settings.thresholds
-        sums = cv2.integral(image_HW3)
-        squares = _square(self._propose(sums, t_propose))
-        regions, inside = _pixel_regions(squares, image_HW3.shape[:2])
-        probability, shift = self._run("rnet", _area_crops(sums, regions, 24))
+        squares = _square(self._propose(sums_HW3, t_propose, networks))
+
+        regions, inside = _pixel_regions(squares, shape)
+        probability, shift = networks.run("rnet", _area_crops(sums_HW3, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
         kept = _nms(boxes, scores, 0.7)
         squares = _square(_regress(boxes[kept], shift[kept], 1))
 
-        regions, inside = _pixel_regions(squares, image_HW3.shape[:2])
-        probability, shift, points = self._run("onet", _area_crops(sums, regions, 48))
+        regions, inside = _pixel_regions(squares, shape)
+        probability, shift, points = networks.run("onet", _area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
         sides = boxes[:, 2:] - boxes[:, :2] + 1
@@ -96,7 +102,7 @@ class Mtcnn:
         kept = _nms_of_smaller(boxes, scores, 0.7)
         return boxes[kept], scores[kept], landmarks[kept]
 
-    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float) -> Floats:
+    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks) -> Floats:
         """Stage one: (N, 4) regressed boxes.
 
         The dense pass over the pyramid may run in bf16, where the processor has it. Each cell that comes near
@@ -104,51 +110,89 @@ class Mtcnn:
         dense fp32 pass at a fraction of the time.
         """
         height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
-        found = [np.zeros((0, 9), np.float32)]
+        scales, levels, cells = [], [], []
         scale = _CELL_PX / self.settings.min_face_px
         while min(height, width) * scale >= _CELL_PX:
             level_HW3 = _area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
-            (probability_1RC,) = self._infer("pnet_dense", level_HW3[None])
-            cells_N2 = np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK)
-            scores, shift = self._exact_cells(level_HW3, cells_N2)
+            (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
+            scales.append(scale)
+            levels.append(level_HW3)
+            cells.append(np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK))
+            scale *= _PYRAMID_FACTOR
+        found = [np.zeros((0, 9), np.float32)]
+        exact = networks.exact_cells(levels, cells)
+        for scale, cells_N2, result_N6 in zip(scales, cells, exact, strict=True):
             corner = np.tile(cells_N2[:, ::-1] * _STRIDE_PX + 1, 2) + [0, 0, _CELL_PX - 1, _CELL_PX - 1]
             boxes = np.floor(corner.astype(np.float32) / np.float32(scale))
+            scores, shift = result_N6[:, 1], result_N6[:, 2:]
             passed = np.flatnonzero(scores >= threshold)
             kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
             found.append(np.hstack([boxes, scores[:, None], shift])[kept])
-            scale *= _PYRAMID_FACTOR
         candidates = np.concatenate(found)
         candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
         return _regress(candidates[:, :4], candidates[:, 5:], 0)
 
-    def _exact_cells(self, level_HW3: Floats, cells_N2: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Face probability (N,) and box shift (N, 4) of single P-net cells (row, column), in fp32."""
-        result_N6 = np.zeros((len(cells_N2), 6), np.float32)
-        corner_N2 = cells_N2 * _STRIDE_PX
-        # The last row or column may see 11 pixels, where pooling rounds up.
-        reach_N2 = np.minimum(_CELL_PX, np.array(level_HW3.shape[:2]) - corner_N2)
-        for reach in np.unique(reach_N2, axis=0):
-            group = (reach_N2 == reach).all(1)
-            windows = np.lib.stride_tricks.sliding_window_view(level_HW3, tuple(reach), axis=(0, 1))
-            patches_NHW3 = windows[corner_N2[group, 0], corner_N2[group, 1]].transpose(0, 2, 3, 1)
-            result_N6[group] = np.hstack(self._run("pnet", patches_NHW3))
-        return result_N6[:, 1], result_N6[:, 2:]
 
-    def _run(self, network: str, x_NSS3: Floats) -> list[Floats]:
+class _Networks:
+    """The compiled networks. They run in the calling thread, one at a time: a set serves one thread at once."""
+
+    def __init__(self) -> None:
+        core = ov.Core()
+        config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+        exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
+        models = {name: core.compile_model(_build(name, batch), "CPU", exact) for name, batch in _BATCH.items()}
+        # The dense P-net takes pictures of any size; OpenVINO caches kernels by shape.
+        models["pnet_dense"] = core.compile_model(_build("pnet", None), "CPU", dense)
+        self._requests = {name: model.create_infer_request() for name, model in models.items()}
+
+    def infer(self, network: str, x_NHW3: Floats) -> list[Floats]:
+        """Run a network once; its outputs are valid until it runs again."""
+        request = self._requests[network]
+        request.infer({0: np.ascontiguousarray(x_NHW3)}, share_inputs=True)
+        return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
+
+    def run(self, network: str, x_NSS3: Floats) -> list[Floats]:
         """Run a network on any number of small pictures, in chunks of its fixed batch."""
         batch = _BATCH[network]
         chunks = [x_NSS3[i : i + batch] for i in range(0, max(len(x_NSS3), 1), batch)]
         chunks[-1] = np.concatenate([chunks[-1], np.zeros((batch - len(chunks[-1]), *x_NSS3.shape[1:]), np.float32)])
-        results = [[output.copy() for output in self._infer(network, chunk)] for chunk in chunks]
+        results = [[output.copy() for output in self.infer(network, chunk)] for chunk in chunks]
         return [np.concatenate(outputs)[: len(x_NSS3)] for outputs in zip(*results, strict=True)]
 
-    def _infer(self, network: str, x_NHW3: Floats) -> list[Floats]:
-        """One inference in this thread's own request; the outputs are valid until its next one."""
-        if not hasattr(self._local, network):
-            setattr(self._local, network, self._networks[network].create_infer_request())
-        request = getattr(self._local, network)
-        request.infer({0: np.ascontiguousarray(x_NHW3)}, share_inputs=True)
-        return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
+    def exact_cells(self, levels: list[Floats], cells: list[NDArray[np.int64]]) -> list[Floats]:
+        """Compute single P-net cells (row, column) of each level in fp32: (N, 6) two classes and box shift each."""
+        results = [np.zeros((len(cells_N2), 6), np.float32) for cells_N2 in cells]
+        patches: dict[tuple[int, ...], list[tuple[Floats, Floats, NDArray[np.bool_]]]] = {}
+        for level_HW3, cells_N2, result_N6 in zip(levels, cells, results, strict=True):
+            corner_N2 = cells_N2 * _STRIDE_PX
+            # The last row or column may see 11 pixels, where pooling rounds up.
+            reach_N2 = np.minimum(_CELL_PX, np.array(level_HW3.shape[:2]) - corner_N2)
+            for reach in {tuple(reach) for reach in reach_N2.tolist()}:
+                chosen = (reach_N2 == reach).all(1)
+                windows = np.lib.stride_tricks.sliding_window_view(level_HW3, reach, axis=(0, 1))
+                pixels = windows[corner_N2[chosen, 0], corner_N2[chosen, 1]].transpose(0, 2, 3, 1)
+                patches.setdefault(reach, []).append((pixels, result_N6, chosen))
+        for group in patches.values():
+            answers = np.hstack(self.run("pnet", np.concatenate([pixels for pixels, _, _ in group])))
+            for pixels, result_N6, chosen in group:
+                result_N6[chosen], answers = answers[: len(pixels)], answers[len(pixels) :]
+        return results
+
+
+_IDLE: queue.LifoQueue[_Networks] = queue.LifoQueue()
+
+
+@contextmanager
+def _networks() -> Iterator[_Networks]:
+    """Lend a set of compiled networks; there are as many as threads that ever detected at the same time."""
+    try:
+        networks = _IDLE.get_nowait()
+    except queue.Empty:
+        networks = _Networks()
+    try:
+        yield networks
+    finally:
+        _IDLE.put(networks)
 
 
 def _resize(image_HW3: ImageHW3, scale: float) -> ImageHW3:
@@ -241,7 +285,7 @@ def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int
 
 def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
     """As `_nms`, with the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
-    order, kept = np.argsort(-scores_N, kind="stable"), []
+    order, kept = np.argsort(scores_N, kind="stable")[::-1], []  # of equals, the last
     area = (boxes_N4[:, 2] - boxes_N4[:, 0] + 1) * (boxes_N4[:, 3] - boxes_N4[:, 1] + 1)
     while len(order):
         best, rest = order[0], order[1:]
@@ -251,17 +295,6 @@ def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDA
         overlap = sides[:, 0] * sides[:, 1] / np.minimum(area[best], area[rest])
         order = rest[overlap <= threshold]
     return np.asarray(kept, np.int64)
-
-
-@cache
-def _networks() -> dict[str, ov.CompiledModel]:
-    """Compile the networks once a process. The dense P-net takes any shape; OpenVINO caches kernels by shape."""
-    core = ov.Core()
-    streams = cores()  # as many frames at a time as there are cores, one thread each
-    config = {"INFERENCE_NUM_THREADS": streams, "NUM_STREAMS": streams}
-    exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
-    networks = {name: core.compile_model(_build(name, _BATCH[name]), "CPU", exact) for name in _BATCH}
-    return networks | {"pnet_dense": core.compile_model(_build("pnet", None), "CPU", dense)}
 
 
 def load_weights(name: str) -> list[Floats]:

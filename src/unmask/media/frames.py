@@ -16,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -24,8 +25,7 @@ from unmask.media.container import FrameIndex, open_container
 from unmask.media.probe import Video, open_video
 from unmask.types import Frame
 
-# Codecs in which a packet that is not referred to can be skipped without a trace. HEVC is not among them:
-# with temporal sub-layers its "non-reference" pictures may be referred to by others of the same layer.
+# Codecs in which a picture that is not referred to can be skipped without a trace; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
 
 
@@ -104,9 +104,11 @@ def read_frames(video: Video, indices: NDArray[np.int64]) -> Iterator[Frame]:
     a damaged video yields fewer frames, never the same one twice.
     """
     index, times = video.index, video.index.times_seconds
+    converter = VideoReformatter()  # one for all frames: it keeps its tables
     for pts, picture in _decode(video.file, index, index.pts[indices]):
         position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
-        image = picture.to_ndarray(format="rgb24", interpolation="BILINEAR").astype(np.uint8, copy=False)
+        picture = converter.reformat(picture, format="rgb24", interpolation="BILINEAR", threads=1)
+        image = picture.to_ndarray().astype(np.uint8, copy=False)
         yield Frame(video.orientation.apply(image), float(times[position]), position)
 
 
@@ -130,7 +132,7 @@ def _pictures(
 ) -> Iterator[VideoFrame]:
     """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need."""
     context = stream.codec_context
-    skippable = index.stamped and context.codec.canonical_name in _SKIPPABLE
+    skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
     position, resume_at = -1, 0
     for packet in _demux(container, stream):
@@ -147,6 +149,18 @@ def _pictures(
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])
                 context.flush_buffers()
+
+
+def _is_skippable(context: VideoCodecContext) -> bool:
+    """Whether unwanted non-reference pictures can be skipped, and all others stay as they are.
+
+    In HEVC with several temporal sub-layers a "sub-layer non-reference" picture may be referred to by pictures of
+    higher layers. The header (hvcC, ISO/IEC 14496-15) tells how many layers there are; without it, nothing is skipped.
+    """
+    if context.codec.canonical_name == "hevc":
+        header = context.extradata or b""
+        return len(header) > 22 and header[0] == 1 and header[21] >> 3 & 7 == 1
+    return context.codec.canonical_name in _SKIPPABLE
 
 
 def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:

@@ -36,7 +36,7 @@ class Orientation:
         return 180 if flip_x else 0
 
     def apply(self, image_HW3: ImageHW3) -> ImageHW3:
-        """Return the upright picture, contiguous."""
+        """Return the upright picture."""
         if self.transpose:
             image_HW3 = cv2.transpose(image_HW3)
         if self.flip_x or self.flip_y:
