@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -139,7 +139,7 @@ class Scanner:
             except Exception as error:
                 log.exception("scanning %r failed", path)
                 reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
-                verdict = self._failed(path, "internal_error", reason, time.perf_counter())
+                verdict = replace(self._blank(path), reasons=(reason,))
             if on_verdict is not None:
                 on_verdict(verdict)
             return verdict
@@ -150,16 +150,22 @@ class Scanner:
             yield outcome
 
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
-        started = time.perf_counter()
+        started, blank = time.perf_counter(), self._blank(path)
         try:
             with open_video(path) as video:
-                return self._judge(path, video, started, stopping)
+                verdict = self._judge(blank, video, self._look(video, stopping))
         except InputError as error:
-            return self._failed(path, error.status, str(error), started)
+            verdict = replace(blank, status=error.status, reasons=(str(error),))
+        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
 
-    def _judge(self, path: PathLike, video: Video, started: float, stopping: threading.Event) -> Verdict:
+    def _blank(self, path: PathLike) -> Verdict:
+        settings = self.settings | {"hash": self.settings_hash}
+        return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
+
+    def _look(self, video: Video, stopping: threading.Event) -> _Seen:
+        """Frames -> faces -> people -> crops -> scores, frame by frame."""
         wanted = pick_frames(video, self.frames, self.sampling)
-        seen, tracker = _Seen(), Tracker()
+        seen, tracker = _Seen(wanted=len(wanted)), Tracker()
         for frame in prefetch(read_frames(video, wanted)):
             if stopping.is_set():
                 raise _Stopped
@@ -167,49 +173,38 @@ class Scanner:
             for face, person in zip(faces, tracker.update(frame, faces), strict=True):
                 seen.note(frame, face, person, self.networks)
             seen.decoded += 1
+        return seen
+
+    def _judge(self, blank: Verdict, video: Video, seen: _Seen) -> Verdict:
+        """Scores -> verdict."""
         sightings = seen.sightings()
-        status, asked = _completeness(video, seen.decoded, len(wanted), self.frames)
-        known: dict[str, Any] = {
-            **self._known(path, started),
-            "media": video.facts,
-            "frames_asked": asked,
-            "frames_decoded": seen.decoded,
-            "frames_with_faces": len({sighting.index for sighting in sightings}),
-        }
-        warnings = tuple(_media_warnings(video, seen, status))
-        if status == "unreadable" or not sightings:
-            reason = f"No face was found in {seen.decoded} frames."
-            if seen.small:
-                reason = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
-            if status == "unreadable":
-                reason = f"The file is damaged: {seen.decoded} of {asked} frames could be decoded."
-            failed: Status = "unreadable" if status == "unreadable" else "no_face"
-            return Verdict(
-                **known, status=failed, label=None, fake_probability=None, reasons=(reason,), warnings=warnings
-            )
+        status, asked = _completeness(video, seen, self.frames)
+        known = replace(
+            blank,
+            media=video.facts,
+            frames_asked=asked,
+            frames_decoded=seen.decoded,
+            frames_with_faces=len({sighting.index for sighting in sightings}),
+            warnings=tuple(_media_warnings(video, seen, status)),
+        )
+        if status == "unreadable":
+            reason = f"The file is damaged: {seen.decoded} of {asked} frames could be decoded."
+            return replace(known, status=status, reasons=(reason,))
+        if not sightings:
+            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
+            reason = small if seen.small else f"No face was found in {seen.decoded} frames."
+            return replace(known, status="no_face", reasons=(reason,))
         result = judge(sightings, seen.portraits, self.cards)
-        return Verdict(
-            **known,
+        return replace(
+            known,
             status=status,
             label=result.label,
             fake_probability=result.fake_probability,
             reasons=result.reasons,
-            warnings=(*warnings, *result.warnings),
+            warnings=(*known.warnings, *result.warnings),
             faces=result.faces,
             frames=result.frames,
         )
-
-    def _failed(self, path: PathLike, status: Status, reason: str, started: float) -> Verdict:
-        known = self._known(path, started)
-        return Verdict(**known, status=status, label=None, fake_probability=None, reasons=(reason,))
-
-    def _known(self, path: PathLike, started: float) -> dict[str, Any]:
-        return {
-            "path": os.fspath(path),
-            "models": self.models,
-            "settings": self.settings | {"hash": self.settings_hash},
-            "elapsed_seconds": time.perf_counter() - started,
-        }
 
 
 class _Stopped(Exception):  # noqa: N818 - no error, a farewell
@@ -219,7 +214,8 @@ class _Stopped(Exception):  # noqa: N818 - no error, a farewell
 class _Seen:
     """What was seen so far in one video: crops are handed to the networks at once, only scores stay."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int) -> None:
+        self.wanted = wanted
         self.decoded = 0
         self.small = 0
         self.portraits: dict[int, ImageHW3] = {}
@@ -241,12 +237,15 @@ class _Seen:
         return [with_scores(tuple(score.result() for score in scores)) for with_scores, scores in self._pending]
 
 
-def _completeness(video: Video, decoded: int, wanted: int, frames: int) -> tuple[Status, int]:
+def _completeness(video: Video, seen: _Seen, frames: int) -> tuple[Status, int]:
     """Return the status that the number of decoded frames earns, and how many there should have been."""
-    asked = min(frames, max(wanted, video.facts.frames_claimed or frames)) if video.facts.cut_short else wanted
-    if decoded == wanted and not video.facts.cut_short:
+    facts, asked = video.facts, seen.wanted
+    if facts.cut_short:
+        asked = min(frames, max(seen.wanted, facts.frames_claimed or frames))
+    elif seen.decoded == seen.wanted:
         return "ok", asked
-    return ("unreadable" if decoded < max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked) else "ok_partial"), asked
+    enough = seen.decoded >= max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked)
+    return ("ok_partial" if enough else "unreadable"), asked
 
 
 def _media_warnings(video: Video, seen: _Seen, status: Status) -> list[str]:
