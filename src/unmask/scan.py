@@ -22,7 +22,7 @@ from unmask.faces import Tracker, crop_face, load_detector
 from unmask.inputs import list_inputs
 from unmask.judge import Sighting, judge
 from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
-from unmask.models import FUSE_RULES, CropScore, Network, model_folder
+from unmask.models import BATCH_CROPS, FUSE_RULES, CropScore, Network, model_folder
 from unmask.types import Face, Frame, ImageHW3, Status, Verdict
 
 log = logging.getLogger(__name__)
@@ -165,13 +165,13 @@ class Scanner:
     def _look(self, video: Video, stopping: threading.Event) -> _Seen:
         """Frames -> faces -> people -> crops -> scores, frame by frame."""
         wanted = pick_frames(video, self.frames, self.sampling)
-        seen, tracker = _Seen(wanted=len(wanted)), Tracker()
+        seen, tracker = _Seen(self.networks, len(wanted)), Tracker()
         for frame in prefetch(read_frames(video, wanted)):
             if stopping.is_set():
                 raise _Stopped
             faces = self.detector.detect(frame.image_HW3)
             for face, person in zip(faces, tracker.update(frame, faces), strict=True):
-                seen.note(frame, face, person, self.networks)
+                seen.note(frame, face, person)
             seen.decoded += 1
         return seen
 
@@ -212,29 +212,42 @@ class _Stopped(Exception):  # noqa: N818 - no error, a farewell
 
 
 class _Seen:
-    """What was seen so far in one video: crops are handed to the networks at once, only scores stay."""
+    """What was seen so far in one video: crops go to the networks batch by batch, only scores stay."""
 
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, networks: Sequence[Network], wanted: int) -> None:
         self.wanted = wanted
         self.decoded = 0
         self.small = 0
         self.portraits: dict[int, ImageHW3] = {}
+        self._networks = networks
         self._best: dict[int, float] = {}
-        self._pending: list[tuple[Callable[[tuple[CropScore, ...]], Sighting], list[Future[CropScore]]]] = []
+        self._faces: list[Callable[[tuple[CropScore, ...]], Sighting]] = []
+        self._held: list[list[ImageHW3]] = [[] for _ in networks]
+        self._scores: list[list[Future[CropScore]]] = [[] for _ in networks]
 
-    def note(self, frame: Frame, face: Face, person: int, networks: Sequence[Network]) -> None:
-        if face.side_px < max(network.card.crop.min_side_px for network in networks):
+    def note(self, frame: Frame, face: Face, person: int) -> None:
+        """Cut a face out of its frame, for each network."""
+        if face.side_px < max(network.card.crop.min_side_px for network in self._networks):
             self.small += 1
             return
-        crops = [crop_face(frame.image_HW3, face, network.card.crop) for network in networks]
-        scores = [network.submit(crop) for network, crop in zip(networks, crops, strict=True)]
-        self._pending.append((partial(Sighting, person, frame.index, frame.time_seconds, face), scores))
+        self._faces.append(partial(Sighting, person, frame.index, frame.time_seconds, face))
+        for held, network in zip(self._held, self._networks, strict=True):
+            held.append(crop_face(frame.image_HW3, face, network.card.crop))
         if face.side_px * face.confidence > self._best.get(person, 0.0):
-            self._best[person], self.portraits[person] = face.side_px * face.confidence, crops[0]
+            self._best[person], self.portraits[person] = face.side_px * face.confidence, self._held[0][-1]
+        if len(self._held[0]) >= BATCH_CROPS:
+            self._submit()
 
     def sightings(self) -> list[Sighting]:
         """Wait for the scores."""
-        return [with_scores(tuple(score.result() for score in scores)) for with_scores, scores in self._pending]
+        self._submit()
+        by_face = zip(*([score.result() for score in scores] for scores in self._scores), strict=True)
+        return [with_scores(scores) for with_scores, scores in zip(self._faces, by_face, strict=True)]
+
+    def _submit(self) -> None:
+        for held, scores, network in zip(self._held, self._scores, self._networks, strict=True):
+            scores += network.submit(held)
+            held.clear()
 
 
 def _completeness(video: Video, seen: _Seen, frames: int) -> tuple[Status, int]:

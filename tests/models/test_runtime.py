@@ -122,6 +122,6 @@ def test_too_few_scores_are_an_error(crops):
 
 
 def test_the_backlog_stays_small(network, crops):
-    futures = [network.submit(crop) for crop in np.tile(crops, (8, 1, 1, 1))]
+    futures = network.submit(np.tile(crops, (8, 1, 1, 1)))
     assert network._pool._work_queue.qsize() <= network._streams
     assert all(future.result() is not None for future in futures)

@@ -6,9 +6,10 @@ A model is a folder: ``model.onnx`` and ``card.json``. The network takes uint8 R
 
 from unmask.models.card import Card, load_card, model_folder, model_names, verify_folder
 from unmask.models.fuse import FUSE_RULES, fuse, register_rule
-from unmask.models.runtime import PRECISIONS, CropScore, Network
+from unmask.models.runtime import BATCH_CROPS, PRECISIONS, CropScore, Network
 
 __all__ = [
+    "BATCH_CROPS",
     "FUSE_RULES",
     "PRECISIONS",
     "Card",

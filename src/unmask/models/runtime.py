@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,7 +29,8 @@ from unmask.types import ImageHW3
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
 """Name -> OpenVINO's name; ``auto`` takes bf16 where the card allows it and the processor computes in it."""
 
-_BATCH = 8
+BATCH_CROPS = 8
+"""Crops that run together; more gain nothing on a processor."""
 
 _Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"
 
@@ -80,33 +82,44 @@ class Network:
         }
         compiled = core.compile_model(model, "CPU", config)
         # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
-        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * _BATCH * streams)
+        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * BATCH_CROPS * streams)
         self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
         for _ in range(streams):
             self._idle.put(compiled.create_infer_request())
         self._pool = ThreadPoolExecutor(streams, thread_name_prefix="unmask-network")
         self._lock, self._streams, self._turns = threading.Lock(), streams, 0
 
-    def submit(self, crop_SS3: ImageHW3) -> Future[CropScore]:
-        """Queue one crop, (size_px, size_px, 3) uint8 RGB; blocks while the queue is full.
+    def submit(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[Future[CropScore]]:
+        """Queue M crops, (size_px, size_px, 3) uint8 RGB each; blocks while the queue is full.
 
-        The future raises ModelError when the network gives something that is not a number.
+        The futures raise ModelError when the network gives something that is not a number.
         """
-        score: Future[CropScore] = Future()
-        self._waiting.put((crop_SS3, score))
-        with self._lock:
-            if self._turns < self._streams:
-                self._turns += 1
-                self._pool.submit(self._serve)
-        return score
+        futures: list[Future[CropScore]] = []
+        for crop_SS3 in crops_MSS3:
+            futures.append(Future())
+            try:
+                self._waiting.put_nowait((crop_SS3, futures[-1]))
+            except queue.Full:
+                self._start_turn()
+                self._waiting.put((crop_SS3, futures[-1]))
+            if len(futures) % BATCH_CROPS == 0:
+                self._start_turn()
+        self._start_turn()
+        return futures
 
-    def score(self, crops_MSS3: NDArray[np.uint8]) -> list[CropScore]:
+    def score(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[CropScore]:
         """Score M crops, in order.
 
         Raises:
             ModelError: The network gave something that is not a number.
         """
-        return [future.result() for future in [self.submit(crop) for crop in crops_MSS3]]
+        return [future.result() for future in self.submit(crops_MSS3)]
+
+    def _start_turn(self) -> None:
+        with self._lock:
+            if self._turns < self._streams and not self._waiting.empty():
+                self._turns += 1
+                self._pool.submit(self._serve)
 
     def _serve(self) -> None:
         """One stream's turn: score batch after batch until no crop waits."""
@@ -114,7 +127,7 @@ class Network:
         while True:
             batch: list[_Waiting] = []
             with suppress(queue.Empty):
-                while len(batch) < _BATCH:
+                while len(batch) < BATCH_CROPS:
                     batch.append(self._waiting.get_nowait())
             if not batch:
                 with self._lock:  # a crop that came in the meantime saw this turn still running

@@ -1,0 +1,102 @@
+"""What a process costs: peak memory of a scan (P9) and how soon the first answer comes (P13).
+
+    python benchmarks/bench_process.py --clips CLIPS --out benchmarks/results/process.json
+
+P9 is the peak resident memory of a fresh process while it scans one clip, beyond what is resident after the
+model was loaded and a tiny clip was scanned. P13 is the wall time of ``unmask --help`` and of ``unmask scan`` until its
+first line, both in new processes, with the files in the page cache. Linux only.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common import Clip, Goal, interleave, load_clips, measure, median, row, write
+from common import parser as common_parser
+
+LIMITS_MB = {"1080p-wide-30fps-1face-gop250": (300, 150), "1080p-10minutes": (300, 150), "4k-10seconds": (600, 300)}
+"""Clip -> goal and stretch goal."""
+PROGRAM = Path(sys.executable).with_name("unmask")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["child"]:
+        child(*sys.argv[2:])
+        return
+    arguments = common_parser(__doc__).parse_args()
+    clips = {clip.name: clip for use in ("speed", "memory") for clip in load_clips(arguments.clips, use)}
+    goals, peaks = memory(clips)
+    write(arguments, goals + starts(clips, arguments.rounds), peaks)
+
+
+def memory(clips: dict[str, Clip]) -> tuple[list[Goal], dict[str, dict[str, float]]]:
+    """Scan each clip in processes of their own; the highest peak of three counts."""
+    goals, peaks = [], {}
+    for name, (must, stretch) in LIMITS_MB.items():
+        command = [sys.executable, __file__, "child", str(clips["tiny"].path), str(clips[name].path)]
+        runs = [subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() for _ in range(3)]
+        resident, peak = (max(float(run[i]) for run in runs) for i in (0, 1))
+        beyond = max(float(run[1]) - float(run[0]) for run in runs)
+        peaks[name] = {"resident_mb": resident, "peak_mb": peak, "beyond_mb": beyond}
+        row(name, peaks[name])
+        what = f"peak memory beyond the loaded model, MB, {name}"
+        goals.append(Goal.single("P9", what, beyond, must, stretch, at_most=True))
+    return goals, peaks
+
+
+def child(tiny: str, clip: str) -> None:
+    """Print resident memory after a tiny scan, and the peak during the real one, in MB."""
+    from unmask import Scanner
+
+    scanner = Scanner()
+    scanner.scan(tiny)
+    Path("/proc/self/clear_refs").write_text("5")  # from here on the peak counts anew
+    resident = status_mb("VmRSS")
+    verdict = scanner.scan(clip)
+    assert verdict.status == "ok", verdict.reasons
+    print(resident, status_mb("VmHWM"))
+
+
+def status_mb(key: str) -> float:
+    """Return a line of this process's memory accounts."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
+def starts(clips: dict[str, Clip], rounds: int) -> list[Goal]:
+    """Time new processes until they have answered."""
+    clip = clips["1080p-wide-30fps-1face-gop250"].path
+    commands: dict[str, list[Any]] = {"--help": [PROGRAM, "--help"], "first verdict": [PROGRAM, "scan", clip]}
+    contestants = [partial(first_line, command) for command in commands.values()]
+    interleave(1, *contestants)  # warm up: the files come into the page cache
+    runs = interleave(rounds, *contestants)
+    seconds = {name: median(times) for name, times in zip(commands, runs, strict=True)}
+    limits = {"--help": (0.4, 0.2), "first verdict": (4.0, 2.5)}
+    return [
+        Goal.single("P13", f"{name}, seconds from a new process", seconds[name], *limits[name], at_most=True)
+        for name in commands
+    ]
+
+
+def first_line(command: list[Any]) -> float:
+    """Return seconds until a command has printed its first line."""
+
+    def run() -> None:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout is not None
+        if not process.stdout.readline():
+            raise SystemExit(f"{command} printed nothing")
+        finished.append(process)
+
+    finished: list[subprocess.Popen[bytes]] = []
+    cost = measure(run)[0]
+    finished[0].communicate()
+    return cost.wall_seconds
+
+
+if __name__ == "__main__":
+    main()

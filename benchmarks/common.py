@@ -1,0 +1,229 @@
+"""What the benchmarks share: the clips, the reference process, interleaved rounds, ratios with bounds, results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A file to measure with."""
+
+    name: str
+    path: Path
+    spec: dict[str, Any]
+    """How it was made, as `clips.ClipSpec`; empty for a found video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What one run cost."""
+
+    wall_seconds: float
+    cpu_seconds: float
+    """Of all threads of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A measured value beside what it should be."""
+
+    name: str
+    what: str
+    value: float
+    bound: float
+    """The one-sided 95 % bound on the bad side; the value itself where it is no mean over clips."""
+    goal: float
+    stretch: float | None
+    at_most: bool
+    """Whether small is good."""
+
+    @classmethod
+    def single(cls, name: str, what: str, value: float, goal: float, stretch: float | None, at_most: bool) -> Self:
+        """Judge one value."""
+        return cls(name, what, value, value, goal, stretch, at_most)
+
+    @classmethod
+    def of_clips(
+        cls, name: str, what: str, ratios: Sequence[float], seed: int, goal: float, stretch: float, at_most: bool
+    ) -> Self:
+        """Judge the mean of the clips' ratios by its bound."""
+        return cls(name, what, *mean_ratio(ratios, seed, at_most), goal, stretch, at_most)
+
+    @property
+    def met(self) -> bool:
+        """Whether the bound reaches the goal."""
+        return self.bound <= self.goal if self.at_most else self.bound >= self.goal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is written to the results."""
+        return asdict(self) | {"met": self.met}
+
+    def __str__(self) -> str:
+        sign = "<=" if self.at_most else ">="
+        stretch = "" if self.stretch is None else f" (stretch {self.stretch:g})"
+        verdict = "met" if self.met else "MISSED"
+        number = f"{self.value:8.3f}  bound {self.bound:8.3f}"
+        return f"{self.name:<4}{number}  goal {sign} {self.goal:g}{stretch}  {verdict}: {self.what}"
+
+
+def parser(doc: str | None, reference: bool = False) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark takes."""
+    options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--clips", type=Path, required=True, help="folder of clips.py, or any folder of videos")
+    options.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    options.add_argument("--rounds", type=int, default=6, help="runs of each contestant; the median counts")
+    options.add_argument("--source", default="", help="what a folder without clips.json holds, in words")
+    if reference:
+        options.add_argument("--reference-python", required=True, help="the reference environment's interpreter")
+    return options
+
+
+def load_clips(folder: Path, use: str = "speed") -> list[Clip]:
+    """Return the clips that `clips.py` made for ``use``, or all videos of another folder."""
+    description = folder / "clips.json"
+    if not description.exists():
+        return [Clip(path.stem, path, {}) for path in sorted(folder.iterdir()) if path.is_file()]
+    specs = json.loads(description.read_text())["clips"]
+    return [Clip(spec["name"], folder / f"{spec['name']}.mp4", spec) for spec in specs if spec["use"] == use]
+
+
+def measure(function: Callable[[], Result]) -> tuple[Measure, Result]:
+    """Call a function and time it."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = function()
+    return Measure(time.perf_counter() - wall, time.process_time() - cpu), result
+
+
+def interleave(rounds: int, *contestants: Callable[[], Result]) -> list[list[Result]]:
+    """Call the contestants in the order A B B A A B ... and return each one's results."""
+    results: list[list[Result]] = [[] for _ in contestants]
+    for turn in range(rounds):
+        order = range(len(contestants)) if turn % 2 == 0 else reversed(range(len(contestants)))
+        for i in order:
+            results[i].append(contestants[i]())
+    return results
+
+
+def median(values: Iterable[float]) -> float:
+    """Return the median as a plain number."""
+    return float(np.median(list(values)))
+
+
+def mean_ratio(ratios: Sequence[float], seed: int, at_most: bool) -> tuple[float, float]:
+    """Return the geometric mean of the clips' ratios and its one-sided 95 % bootstrap bound over clips."""
+    logs = np.log(ratios)
+    means = np.random.default_rng(seed).choice(logs, (10_000, len(logs))).mean(axis=1)
+    return float(np.exp(logs.mean())), float(np.exp(np.quantile(means, 0.95 if at_most else 0.05)))
+
+
+class Reference:
+    """The challenge winner's pipeline in a process of its own, see `reference.py`."""
+
+    def __init__(self, python: str) -> None:
+        script = Path(__file__).with_name("reference.py")
+        self._process = subprocess.Popen(
+            [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.environment: dict[str, str] = self.ask(op="environment")["environment"]
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send one request and wait for its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the reference process ended; its message is above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return Python's version and those of installed packages."""
+    return {"python": platform.python_version()} | {package: version(package) for package in packages}
+
+
+def write(
+    arguments: argparse.Namespace,
+    goals: Sequence[Goal],
+    clips: dict[str, Any],
+    reference: Reference | None = None,
+    **more: Any,
+) -> None:
+    """Print the goals and write everything to ``--out``."""
+    description = arguments.clips / "clips.json"
+    source = json.loads(description.read_text())["source"] if description.exists() else arguments.source
+    environment: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count()}
+    environment |= versions("unmask", "numpy", "av", "opencv-python-headless", "openvino")
+    if reference is not None:
+        environment["reference"] = reference.environment
+    content = {
+        "goals": [goal.to_dict() for goal in goals],
+        **more,
+        "clips": clips,
+        "source": source,
+        "seed": arguments.seed,
+        "rounds": arguments.rounds,
+        "environment": environment,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(_rounded(content), indent=1) + "\n")
+    print("\n".join(map(str, goals)))
+
+
+def row(name: str, values: dict[str, float]) -> None:
+    """Print one clip's line."""
+    print(f"{name:<34}" + "  ".join(f"{key} {value:.3g}" for key, value in values.items()), flush=True)
+
+
+@contextmanager
+def one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV on one thread, as the comparison demands."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield
+    cv2.setNumThreads(threads)
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    features = next((line for line in lines if line.startswith("flags")), "").split()
+    known = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if name in features]
+    return " ".join([names[0] if names else platform.processor(), *known])
+
+
+def _rounded(value: Any) -> Any:
+    """Five digits are more than the measurement knows."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, (list, tuple)) else value

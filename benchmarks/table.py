@@ -1,0 +1,44 @@
+"""Rewrite the table of results in README.md from the JSON files of the benchmarks.
+
+python benchmarks/table.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+BEGIN, END = "<!-- results: made by table.py -->", "<!-- end of results -->"
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    page = HERE / "README.md"
+    before, rest = page.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    page.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}")
+
+
+def table() -> str:
+    """Return one row for each goal, in order, and what the files were measured on."""
+    rows: list[str] = []
+    places: dict[str, list[str]] = {}
+    for path in sorted((HERE / "results").glob("*.json")):
+        result = json.loads(path.read_text())
+        environment = result["environment"]
+        place = f"{result['source']}; {environment['processor']}, {environment['cores']} cores"
+        places.setdefault(place, []).append(path.stem)
+        for goal in result["goals"]:
+            sign = "<=" if goal["at_most"] else ">="
+            stretch = "" if goal["stretch"] is None else f"{goal['stretch']:g}"
+            numbers = f"{goal['value']:.3g} | {goal['bound']:.3g} | {sign} {goal['goal']:g} | {stretch}"
+            met = "yes" if goal["met"] else "**no**"
+            rows.append(f"| {goal['name']} | {goal['what']} | {numbers} | {met} | {path.stem} |")
+    rows.sort(key=lambda row: int(row.split()[1][1:]))
+    head = ["| goal | what | value | bound | must | stretch | met | file |", "|---|---|---|---|---|---|---|---|"]
+    notes = [f"* {', '.join(stems)}: {place}." for place, stems in places.items()]
+    return "\n".join([*head, *rows, "", *notes])
+
+
+if __name__ == "__main__":
+    main()
