@@ -13,4 +13,8 @@ if "openvino" not in sys.modules:
 import openvino as ov
 from openvino import opset13 as op
 
-__all__ = ["op", "ov"]
+UNPINNED = {"ENABLE_CPU_PINNING": False}
+"""Part of every configuration: OpenVINO would else pin each network's first thread to the same core, and with it the
+threads that call it, so that several scans at a time share one core."""
+
+__all__ = ["UNPINNED", "op", "ov"]

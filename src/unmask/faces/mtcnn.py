@@ -22,7 +22,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import op, ov
+from unmask._openvino import UNPINNED, op, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import detector_scale, register
 from unmask.types import Detection, Face, ImageHW3
@@ -138,7 +138,7 @@ class _Networks:
 
     def __init__(self) -> None:
         core = ov.Core()
-        config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
+        config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
         exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
         models = {name: core.compile_model(_build(name, batch), "CPU", exact) for name, batch in _BATCH.items()}
         # The dense P-net takes pictures of any size; OpenVINO caches kernels by shape.

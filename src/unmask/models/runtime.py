@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import ov
+from unmask._openvino import UNPINNED, ov
 from unmask.engine import cores
 from unmask.errors import ModelError, UsageError
 from unmask.models.card import Card, load_card, read_verified
@@ -79,7 +79,7 @@ class Network:
             "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
             "INFERENCE_NUM_THREADS": streams,
             "NUM_STREAMS": streams,
-        }
+        } | UNPINNED
         compiled = core.compile_model(model, "CPU", config)
         # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
         self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * BATCH_CROPS * streams)
