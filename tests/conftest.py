@@ -4,19 +4,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples.make_clips import find_face, load_portrait, self_blend, write_clip
+from examples.make_clips import PORTRAIT
 
+from tests.media_factory import write_film
 from unmask import Scanner
+from unmask.datasets.sample import find_face, read_picture, self_blend
 
 
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
-    return load_portrait()
+    return read_picture(PORTRAIT)
 
 
 @pytest.fixture(scope="session")
 def blended(portrait) -> np.ndarray:
-    return self_blend(portrait, find_face(portrait))
+    return self_blend(portrait, find_face(portrait))[0]
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,7 @@ def clips(tmp_path_factory, portrait, blended) -> dict[str, Path]:
     """Short clips by name: ``authentic`` and ``blended``."""
     folder = tmp_path_factory.mktemp("clips")
     pictures = {"authentic": portrait, "blended": blended}
-    return {name: write_clip(picture, folder / f"{name}.mp4", frames=40) for name, picture in pictures.items()}
+    return {name: write_film(picture, folder / f"{name}.mp4", frames=40) for name, picture in pictures.items()}
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import av
 import cv2
 import numpy as np
 
+from unmask.datasets.sample import film, write_clip
+
 SIZE = (160, 96)
 
 
@@ -108,3 +110,8 @@ def on_canvas(picture: np.ndarray, size: tuple[int, int], at: tuple[int, int], s
     canvas = np.full((size[1], size[0], 3), 110, np.uint8)
     canvas[at[1] : at[1] + side, at[0] : at[0] + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
     return canvas
+
+
+def write_film(still: np.ndarray, path: Path, frames: int, seed: int = 0) -> Path:
+    """Film a still with a slowly moving camera."""
+    return write_clip((view for view, _ in film(still, frames, seed)), path)

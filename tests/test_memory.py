@@ -6,9 +6,8 @@ from fractions import Fraction
 
 import av
 import pytest
-from examples.make_clips import write_clip
 
-from tests.media_factory import on_canvas, write_video
+from tests.media_factory import on_canvas, write_film, write_video
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,7 +38,7 @@ def peak_megabytes(warm_up, clip):
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory, portrait):
-    return write_clip(portrait, tmp_path_factory.mktemp("memory") / "short.mp4")
+    return write_film(portrait, tmp_path_factory.mktemp("memory") / "short.mp4", frames=75)
 
 
 def repeat(source, target, times):

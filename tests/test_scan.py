@@ -6,9 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from examples.make_clips import write_clip
 
-from tests.media_factory import cut_without_reencoding, on_canvas, pattern, write_sound, write_video
+from tests.media_factory import cut_without_reencoding, on_canvas, pattern, write_film, write_sound, write_video
 from unmask import ModelError, Scanner, UsageError, Verdict
 from unmask.models.card import bundled_folder
 
@@ -164,7 +163,7 @@ def test_a_bug_costs_one_row(scanner, clips, monkeypatch):
 
 
 def test_a_clip_that_is_cut_short_is_partial(scanner, tmp_path, portrait):
-    whole = write_clip(portrait, tmp_path / "whole.mp4", frames=60)
+    whole = write_film(portrait, tmp_path / "whole.mp4", frames=60)
     with (
         av.open(str(whole)) as original,
         av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as copy,

@@ -1,13 +1,16 @@
-"""Writing files so that a reader sees the old one or the new one, never half of one."""
+"""Writing files and folders so that a reader sees the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+TEMPORARY_FOLDER = ".tmp-"
 
 
 @contextmanager
@@ -35,4 +38,28 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder through a temporary one beside it, which takes its place when the block is done.
+
+    When the block raises, the old folder stays as it was. What a killed process leaves behind begins with
+    `TEMPORARY_FOLDER`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{TEMPORARY_FOLDER}{secrets.token_hex(8)}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            old = temporary.with_name(temporary.name + "-old")
+            path.replace(old)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise

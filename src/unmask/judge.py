@@ -120,12 +120,13 @@ def _judge_person(group: Sequence[Sighting], portrait: ImageHW3, cards: Sequence
 def _region(group: Sequence[Sighting], spec: CropSpec) -> str | None:
     """Name the part of the face nearest to where the first model's maps, averaged, are strongest."""
     maps = [sighting.scores[0].map_hw for sighting in group if sighting.scores[0].map_hw is not None]
-    if not maps:
+    parts = [part for sighting in group if (part := _landmarks_in_crop(sighting.face, spec)) is not None]
+    if not maps or not parts:
         return None
     mean_hw: NDArray[np.float32] = np.mean(maps, axis=0)
     row, column = np.unravel_index(int(mean_hw.argmax()), mean_hw.shape)
     peak_xy = (np.array([column, row]) + 0.5) / np.array(mean_hw.shape[::-1])
-    parts_52 = np.mean([_landmarks_in_crop(sighting.face, spec) for sighting in group], axis=0)
+    parts_52: NDArray[np.float64] = np.mean(parts, axis=0)
     eye_distance = float(np.linalg.norm(parts_52[0] - parts_52[1]))
     distance = np.linalg.norm(parts_52 - peak_xy, axis=1)
     nearest = int(distance.argmin())
@@ -134,8 +135,10 @@ def _region(group: Sequence[Sighting], spec: CropSpec) -> str | None:
     return ("eyes", "eyes", "nose", "mouth", "mouth")[nearest]
 
 
-def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64]:
-    """Landmarks (5, 2) as shares of the crop's sides."""
+def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None:
+    """Landmarks (5, 2) as shares of the crop's sides, None where the detector gave none."""
+    if face.landmarks_px is None:
+        return None
     left, top, right, bottom = crop_region(face, spec)
     side = max(right - left, bottom - top)
     centre = np.array([(left + right) / 2, (top + bottom) / 2])

@@ -138,13 +138,17 @@ class Face:
     """Left, top, right, bottom in pixels of the upright frame; may reach past its border."""
     confidence: float
     """How sure the detector is, 0 to 1."""
-    landmarks_px: NDArray[np.float32]
-    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture)."""
+    landmarks_px: NDArray[np.float32] | None = None
+    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture).
+
+    None where the detector gives boxes only: the face is judged all the same, but no region of it is named.
+    """
 
     def __post_init__(self) -> None:
         x1, y1, x2, y2 = self.xyxy_px
         _check(x2 > x1 and y2 > y1, f"box {self.xyxy_px} is empty")
-        _check(self.landmarks_px.shape == (5, 2), f"landmarks are (5, 2), not {self.landmarks_px.shape}")
+        if self.landmarks_px is not None:
+            _check(self.landmarks_px.shape == (5, 2), f"landmarks are (5, 2), not {self.landmarks_px.shape}")
 
     @property
     def side_px(self) -> float:

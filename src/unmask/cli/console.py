@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import TypeVar
 
 from unmask.errors import UnmaskError
+
+Item = TypeVar("Item")
 
 
 class ExitCode(IntEnum):
@@ -40,3 +44,27 @@ def wrong_use() -> Iterator[None]:
     except (UnmaskError, OSError) as error:
         say(f"unmask: {error}")
         raise SystemExit(ExitCode.WRONG_USE) from error
+
+
+def exit_code(statuses: Counter[str]) -> ExitCode:
+    """Return what a run with these statuses tells the shell."""
+    failed = {status: count for status, count in statuses.items() if status not in ("ok", "ok_partial")}
+    if not failed:
+        return ExitCode.ALL_OK
+    systemic = max(failed.values()) > statuses.total() / 2
+    return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
+
+
+def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Iterator[Item]:
+    """Show a bar with the time left, on a terminal and for more than one item."""
+    if quiet or total == 1 or not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    # With stdout on the same terminal the rows scroll above the bar; redirected, they go where they were sent.
+    shared = sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=shared) as bar:
+        yield from bar.track(items, total=total)

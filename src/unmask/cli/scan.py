@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unmask.cli.console import ExitCode, printable, say, wrong_use
+from unmask.cli.console import ExitCode, exit_code, printable, progress, say, wrong_use
 
 if TYPE_CHECKING:
     from unmask.inputs import Input
@@ -81,7 +81,7 @@ def scan(
         scanner = Scanner(model or "bundled", frames=frames, precision=precision.value, workers=workers)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
         try:
-            for row in _progress(_rows(scanner, items, journal), len(items), quiet):
+            for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
                 statuses[row["status"]] += 1
                 _tell(row, verbose, json_to_stdout)
         except KeyboardInterrupt:
@@ -96,15 +96,6 @@ def scan(
     if not quiet and len(items) > 1:
         say(", ".join(f"{count} {status}" for status, count in statuses.most_common()))
     raise SystemExit(exit_code(statuses))
-
-
-def exit_code(statuses: Counter[str]) -> ExitCode:
-    """Return what a run with these statuses tells the shell."""
-    failed = {status: count for status, count in statuses.items() if status not in ("ok", "ok_partial")}
-    if not failed:
-        return ExitCode.ALL_OK
-    systemic = max(failed.values()) > statuses.total() / 2
-    return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
 
 
 def _names(inputs: Sequence[str]) -> Iterator[str]:
@@ -157,21 +148,6 @@ def _rows(scanner: Scanner, items: Sequence[Input], journal: Journal | None) -> 
             yield from journal.rows([item.path])
         else:
             yield next(fresh).to_dict()
-
-
-def _progress(rows: Iterator[Row], total: int, quiet: bool) -> Iterator[Row]:
-    """Show a bar with the time left, on a terminal and for more than one video."""
-    if quiet or total == 1 or not sys.stderr.isatty():
-        yield from rows
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("scanning"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    # With stdout on the same terminal the rows scroll above the bar; redirected, they go where they were sent.
-    shared = sys.stdout.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=shared) as bar:
-        yield from bar.track(rows, total=total)
 
 
 def _tell(row: Row, verbose: bool, as_json: bool) -> None:

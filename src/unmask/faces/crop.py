@@ -26,6 +26,24 @@ def crop_region(face: Face, spec: CropSpec) -> tuple[int, int, int, int]:
     return left, top, left + side, top + side
 
 
+def cut_face(image_HW3: ImageHW3, face: Face, spec: CropSpec) -> ImageHW3:
+    """Cut a face out of its frame in the pixels of the frame, by the region and outline of ``spec``.
+
+    Returns:
+        (h, w, 3) uint8; what lies outside the frame is cut away under ``box`` and black under ``square``. Empty when
+        the region lies outside the frame.
+    """
+    height, width = image_HW3.shape[:2]
+    left, top, right, bottom = crop_region(face, spec)
+    x0, y0 = max(left, 0), max(top, 0)
+    patch = image_HW3[y0 : max(y0, min(bottom, height)), x0 : max(x0, min(right, width))]
+    if spec.outline == "square" and patch.size:
+        patch = cv2.copyMakeBorder(
+            patch, y0 - top, max(0, bottom - height), x0 - left, max(0, right - width), cv2.BORDER_CONSTANT
+        )
+    return patch
+
+
 def crop_face(image_HW3: ImageHW3, face: Face, spec: CropSpec) -> ImageHW3:
     """Cut a face out of its frame, square, in model pixels.
 
@@ -41,17 +59,10 @@ def crop_face(image_HW3: ImageHW3, face: Face, spec: CropSpec) -> ImageHW3:
     Returns:
         (size_px, size_px, 3) uint8; black when the region lies outside the frame.
     """
-    height, width = image_HW3.shape[:2]
-    left, top, right, bottom = crop_region(face, spec)
-    x0, y0 = max(left, 0), max(top, 0)
-    patch = image_HW3[y0 : max(y0, min(bottom, height)), x0 : max(x0, min(right, width))]
+    patch = cut_face(image_HW3, face, spec)
     canvas = np.zeros((spec.size_px, spec.size_px, 3), np.uint8)
     if patch.size == 0:
         return canvas
-    if spec.outline == "square":
-        patch = cv2.copyMakeBorder(
-            patch, y0 - top, max(0, bottom - height), x0 - left, max(0, right - width), cv2.BORDER_CONSTANT
-        )
     patch = _fit(patch, spec)
     y, x = (spec.size_px - patch.shape[0]) // 2, (spec.size_px - patch.shape[1]) // 2
     canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Literal, Protocol
+
+import cv2
 
 from unmask.errors import UsageError
 from unmask.types import Detection, Face, ImageHW3
@@ -22,7 +24,7 @@ class Detector(Protocol):
 DETECTORS: dict[str, Callable[[Detection], Detector]] = {}
 """Name -> function that builds a detector from its settings."""
 
-_BUILT_IN = {"mtcnn": "unmask.faces.mtcnn"}
+_BUILT_IN = {"mtcnn": "unmask.faces.mtcnn", "haar": "unmask.faces.haar", "dlib": "unmask.faces.dlib_hog"}
 
 
 def register(name: str) -> Callable[[Callable[[Detection], Detector]], Callable[[Detection], Detector]]:
@@ -39,7 +41,7 @@ def load_detector(settings: Detection) -> Detector:
     """Build the detector that ``settings`` name: a built-in one or an installed plug-in.
 
     Raises:
-        UsageError: No detector has that name.
+        UsageError: No detector has that name, or it needs a package that is not installed.
     """
     name = settings.detector
     if name in _BUILT_IN:
@@ -66,3 +68,26 @@ def detector_scale(width: int, height: int, scale: float | Literal["adaptive"] =
     if longer <= 1000:
         return 1.0
     return 0.5 if longer <= 1900 else 0.33
+
+
+def scaled_frame(image_HW3: ImageHW3, scale: float | Literal["adaptive"]) -> tuple[ImageHW3, float, float]:
+    """Resize a frame by `detector_scale`.
+
+    Returns:
+        The picture to search, and the factors (x, y) that lead from its pixels back to those of the frame.
+    """
+    height, width = image_HW3.shape[:2]
+    factor = detector_scale(width, height, scale)
+    size = (max(1, int(width * factor)), max(1, int(height * factor)))
+    small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    return small, width / size[0], height / size[1]
+
+
+def largest_first(faces: Iterable[Face]) -> list[Face]:
+    """Sort faces by the area of their boxes, those of equal area from left to right."""
+
+    def key(face: Face) -> tuple[float, tuple[float, ...]]:
+        x1, y1, x2, y2 = face.xyxy_px
+        return -(x2 - x1) * (y2 - y1), face.xyxy_px
+
+    return sorted(faces, key=key)

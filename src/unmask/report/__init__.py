@@ -3,9 +3,10 @@
 Importing this package gives `Verdict.save` its suffixes: ``.json``, ``.csv``, ``.html``.
 """
 
+from unmask.log import json_line
 from unmask.report.journal import Journal
 from unmask.report.page import write_index, write_page
-from unmask.report.rows import json_line, write_csv, write_json, write_json_lines
+from unmask.report.rows import write_csv, write_json, write_json_lines
 from unmask.types import Verdict
 
 __all__ = [

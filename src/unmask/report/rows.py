@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from unmask.atomic import atomic_file
+from unmask.log import json_line
 from unmask.types import VERDICT_WRITERS, Verdict
 
 KAGGLE_UNKNOWN = 0.5
 """What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
-
-
-def json_line(row: Mapping[str, Any]) -> str:
-    """Return one verdict (`Verdict.to_dict`) as a line of ASCII; any file name survives the round trip."""
-    return json.dumps(row, ensure_ascii=True, separators=(",", ":"))
 
 
 def write_json(row: Mapping[str, Any], path: Path) -> None:

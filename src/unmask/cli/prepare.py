@@ -1,0 +1,103 @@
+"""Turn a dataset into crops for training."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from unmask.cli.console import ExitCode, exit_code, progress, say, wrong_use
+
+EPILOG = (
+    "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
+    "What is missing and why is in skipped.csv."
+)
+
+
+class ImageFormat(StrEnum):
+    """Format of the crops."""
+
+    PNG = "png"
+    JPG = "jpg"
+    WEBP = "webp"
+
+
+class FoldBy(StrEnum):
+    """How clips are dealt into folds."""
+
+    AUTO = "auto"
+    PART = "part"
+    GROUP = "group"
+
+
+def prepare(
+    data: Annotated[Path, typer.Argument(help="A dataset's folder, a CSV, or an index.parquet.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to fill.", show_default=False)],
+    steps: Annotated[str, typer.Option(help="Which steps, with commas.")] = "boxes,crops,landmarks,diffs,folds",
+    every: Annotated[int, typer.Option(min=1, help="Keep each frame whose number is a multiple of this.")] = 10,
+    image_format: Annotated[
+        ImageFormat, typer.Option(help="Of the crops; jpg and webp at quality 95.")
+    ] = ImageFormat.PNG,
+    detector_scale: Annotated[
+        str, typer.Option(help="Factor by which frames are resized before faces are looked for; the winner's was 0.5.")
+    ] = "adaptive",
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 16,
+    fold_by: Annotated[
+        FoldBy, typer.Option(help="part: runs of DFDC parts; group: nothing shared across folds; auto: part, if any.")
+    ] = FoldBy.AUTO,
+    dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Families under way at a time. Default: one per core.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
+    statuses: Counter[str] = Counter()
+    with wrong_use():
+        from unmask.datasets import read_index
+        from unmask.datasets.clip_steps import Settings
+        from unmask.datasets.prepare import Preparation
+        from unmask.types import Detection
+
+        index = read_index(data, dataset)
+        for fault in index.faults:
+            say(f"unmask: {fault}")
+        detection = Detection(scale=_scale(detector_scale), thresholds=Settings().detection.thresholds)
+        preparation = Preparation(
+            index, out, steps=steps.split(","), settings=Settings(every, image_format.value, detection),
+            folds=folds, fold_rule=fold_by.value, workers=workers, resume=resume,
+        )  # fmt: skip
+        with preparation:
+            try:
+                for row in progress(preparation.run(), len(index.clips), "preparing", quiet):
+                    statuses["ok" if row["status"] == "no_face" else row["status"]] += 1
+            except KeyboardInterrupt:
+                say(f"unmask: interrupted after {statuses.total()} of {len(index.clips)} clips; --resume goes on")
+                raise SystemExit(ExitCode.INTERRUPTED) from None
+            outcome = preparation.finish()
+    for name, what in outcome.skipped:
+        say(f"unmask: {name}: {what}")
+    for leak in outcome.leaks:
+        say(f"unmask: folds: {leak}")
+    if not quiet:
+        lines = f", {outcome.crops} lines in folds.csv" if outcome.crops else ""
+        print(f"{out}: {statuses['ok']} of {len(index.clips)} clips of {index.dataset}{lines}")
+    raise SystemExit(exit_code(statuses))
+
+
+def _scale(text: str) -> float | Literal["adaptive"]:
+    from unmask.errors import UsageError
+
+    if text == "adaptive":
+        return "adaptive"
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0 < scale <= 4:
+        raise UsageError(f"--detector-scale {text} makes no sense; use adaptive, or a number up to 4 such as 0.5")
+    return scale

@@ -1,0 +1,273 @@
+"""The steps of preparing one clip: find its faces, cut them out, mark their landmarks, compare with the original."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.atomic import atomic_folder
+from unmask.datasets.layout import (
+    Boxes,
+    encode_array,
+    encode_image,
+    parse_stem,
+    read_boxes,
+    read_image,
+    stem,
+    write_boxes,
+)
+from unmask.engine import prefetch
+from unmask.errors import UnmaskError, UnreadableError, UsageError
+from unmask.faces import Detector, cut_face, load_detector
+from unmask.media import Video, open_video, read_frames
+from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
+
+Crop = tuple[int, int, ImageHW3]
+"""Frame number, number of the face in it, and its pixels."""
+
+CROP = CropSpec(size_px=380)
+"""The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
+
+SSIM_WINDOW_PX = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How clips are prepared."""
+
+    every: int = 10
+    """Keep each frame whose number is a multiple of this."""
+    image_format: str = "png"
+    """``png``, ``jpg`` or ``webp``, the latter two at quality 95."""
+    detection: Detection = field(default_factory=lambda: Detection(thresholds=(0.85, 0.95, 0.95)))
+    """How faces are looked for; the winner's scale was 0.5 always."""
+    landmark_detection: Detection = field(default_factory=lambda: Detection(scale=1.0, thresholds=(0.65, 0.75, 0.75)))
+    """How landmarks are looked for in a crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The clip whose boxes another one uses: its original."""
+
+    id: str
+    path: Path
+    sha256: str
+    size_px: tuple[int | None, int | None]
+    """Width and height of an upright frame; None when only its crops are known."""
+    crops: Path
+    """Folder of its crops as lossless PNG."""
+    lossy: bool = False
+    """Whether the crops that are kept are not lossless; then ``crops`` is filled when it is first needed."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What was done for one clip."""
+
+    facts: MediaFacts | None = None
+    """What the file is; None when it was not opened."""
+    faces: int = 0
+    """Crops that were cut or read."""
+    files: dict[str, list[int]] = field(default_factory=dict)
+    """Step -> number of files and bytes."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What is missing and why, in sentences, by step; ``video`` for the file itself."""
+
+
+class UnlikeLeaderError(UnmaskError):
+    """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
+
+
+class ClipSteps:
+    """Does the steps of one clip after the other. Safe to use from several threads."""
+
+    def __init__(self, out: Path, settings: Settings, stopping: threading.Event) -> None:
+        """Prepare into ``out``; ``stopping`` ends the work at the next frame."""
+        self._out, self._settings, self._stopping = out, settings, stopping
+
+    @cached_property
+    def _detector(self) -> Detector:
+        return load_detector(self._settings.detection)
+
+    @cached_property
+    def _landmark_detector(self) -> Detector:
+        return load_detector(self._settings.landmark_detection)
+
+    def run(self, name: str, path: Path, leader: Leader | None, steps: Sequence[str]) -> Prepared:
+        """Do some steps for one clip.
+
+        Args:
+            name: Id of the clip.
+            path: The clip.
+            leader: Its original, already prepared; None for a clip that shows its own faces.
+            steps: Out of boxes, crops, landmarks (without a leader), crops, diffs (with one).
+
+        Raises:
+            InputError: The clip cannot be read.
+            UnlikeLeaderError: It is not as large as its original.
+            UnmaskError: What an earlier step should have left is missing.
+        """
+        done, boxes = Prepared(), Boxes()
+        writers: dict[str, Callable[[Crop], tuple[str, bytes] | None]] = {
+            "crops": self._write_crop,
+            "landmarks": self._write_landmarks,
+            "diffs": lambda crop: self._write_diff(crop, leader),
+        }
+        missed: Counter[str] = Counter()
+        if leader and leader.lossy and "diffs" in steps and not any(leader.crops.iterdir()):
+            self._save_lossless(leader)
+        with ExitStack() as stack:
+            folders = {
+                step: stack.enter_context(atomic_folder(self._out / step / name)) for step in steps if step in writers
+            }
+            decode = "boxes" in steps or "crops" in steps
+            crops = self._cut(name, path, leader, boxes, done, "boxes" in steps) if decode else self._saved(name)
+            done.files = {step: [0, 0] for step in folders}
+            for crop in crops:
+                done.faces += 1
+                for step, folder in folders.items():
+                    written = writers[step](crop)
+                    if written is None:
+                        missed[step] += 1
+                        continue
+                    (folder / written[0]).write_bytes(written[1])
+                    done.files[step] = [done.files[step][0] + 1, done.files[step][1] + len(written[1])]
+        if "boxes" in steps:
+            target = self._out / "boxes" / f"{name}.json"
+            target.parent.mkdir(exist_ok=True)
+            write_boxes(boxes, target)
+            done.files["boxes"] = [1, target.stat().st_size]
+        done.notes |= {step: _MISSED[step].format(count, done.faces) for step, count in missed.items()}
+        return done
+
+    def _save_lossless(self, leader: Leader) -> None:
+        """Cut a leader's crops once more, as PNG, into ``leader.crops``."""
+        for frame, face, image_HW3 in self._cut(leader.id, leader.path, None, Boxes(), Prepared(), detect=False):
+            (leader.crops / f"{stem(frame, face)}.png").write_bytes(encode_image(image_HW3, "png"))
+
+    def _cut(
+        self, name: str, path: Path, leader: Leader | None, boxes: Boxes, done: Prepared, detect: bool
+    ) -> Iterator[Crop]:
+        """Decode the frames that are kept, once, find or look up their boxes, and cut the faces out."""
+        with open_video(path) as video:
+            done.facts = video.facts
+            size_px = video.facts.width, video.facts.height
+            if leader is not None and leader.size_px not in (size_px, (None, None)):
+                raise UnlikeLeaderError(
+                    f"its frames have {size_px} pixels, its original's {leader.size_px}: it has its own boxes and no "
+                    "difference masks"
+                )
+            if not detect:
+                boxes |= read_boxes(self._out / "boxes" / f"{leader.id if leader else name}.json")
+            wanted = np.arange(0, len(video.index), self._settings.every)
+            if not detect:
+                wanted = np.array([i for i in sorted(boxes) if boxes[i] and i < len(video.index)], np.int64)
+            decoded = 0
+            for frame in prefetch(self._read(video, wanted)):
+                if detect:
+                    boxes[frame.index] = _half(self._detector.detect(frame.image_HW3))
+                decoded += 1
+                yield from _crops(frame, boxes.get(frame.index, ()))
+            if decoded == 0 and len(wanted):
+                raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
+            if decoded < len(wanted):
+                done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames could not be decoded"
+
+    def _read(self, video: Video, wanted: NDArray[np.int64]) -> Iterator[Frame]:
+        for frame in read_frames(video, wanted) if len(wanted) else ():
+            if self._stopping.is_set():
+                raise Stopped
+            yield frame
+
+    def _saved(self, name: str) -> Iterator[Crop]:
+        """Read the crops that an earlier run cut."""
+        folder = self._out / "crops" / name
+        if not folder.is_dir():
+            raise UnmaskError("its crops are missing; run the step crops first")
+        for path in sorted(folder.iterdir()):
+            if self._stopping.is_set():
+                raise Stopped
+            if (place := parse_stem(path.stem)) is not None:
+                yield *place, read_image(path)
+
+    def _write_crop(self, crop: Crop) -> tuple[str, bytes]:
+        frame, face, image_HW3 = crop
+        image_format = self._settings.image_format
+        return f"{stem(frame, face)}.{image_format}", encode_image(image_HW3, image_format)
+
+    def _write_landmarks(self, crop: Crop) -> tuple[str, bytes] | None:
+        frame, face, image_HW3 = crop
+        found = self._landmark_detector.detect(image_HW3)
+        if not found or found[0].landmarks_px is None:
+            return None
+        return f"{stem(frame, face)}.npy", encode_array(np.rint(found[0].landmarks_px).astype(np.int16))
+
+    def _write_diff(self, crop: Crop, leader: Leader | None) -> tuple[str, bytes] | None:
+        frame, face, image_HW3 = crop
+        original = leader.crops / f"{stem(frame, face)}.png" if leader else None
+        if original is None or not original.exists():
+            return None
+        mask_HW = difference_mask(read_image(original), image_HW3)
+        return None if mask_HW is None else (f"{stem(frame, face)}_diff.png", encode_image(mask_HW, "png"))
+
+
+_MISSED = {
+    "landmarks": "no landmarks were found in {} of {} crops",
+    "diffs": "{} of {} crops have no difference mask: the original's crop is missing or too small to compare",
+}
+
+
+class Stopped(Exception):  # noqa: N818 - no error, a farewell
+    """The caller has gone."""
+
+
+def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.uint8] | None:
+    """Return where two pictures differ: 255 (1 - SSIM), clipped, as grey.
+
+    Source: selimsef/dfdc_deepfake_challenge, whose values above 255, of a negative SSIM, wrapped around.
+
+    Args:
+        original_HW3: RGB, uint8.
+        fake_HW3: RGB, uint8.
+
+    Returns:
+        (H, W) uint8; None when the pictures differ in size or are smaller than the window of 7 pixels.
+
+    Raises:
+        UsageError: scikit-image is not installed.
+    """
+    if original_HW3.shape != fake_HW3.shape or min(fake_HW3.shape[:2]) < SSIM_WINDOW_PX:
+        return None
+    try:
+        from skimage.metrics import structural_similarity
+    except ImportError as error:
+        raise UsageError("difference masks need scikit-image; run: pip install 'unmask[data]'") from error
+    # Single precision halves the time and changes one level in a few pixels of a thousand.
+    _, similarity_HW3 = structural_similarity(  # type: ignore[no-untyped-call]
+        original_HW3.astype(np.float32), fake_HW3.astype(np.float32),
+        win_size=SSIM_WINDOW_PX, channel_axis=2, data_range=255, full=True,
+    )  # fmt: skip
+    levels_HW3 = np.clip(255 * (1 - similarity_HW3), 0, 255).astype(np.uint8)
+    return cv2.cvtColor(levels_HW3, cv2.COLOR_RGB2GRAY)
+
+
+def _half(faces: Sequence[Face]) -> list[list[float]]:
+    return [[edge / 2 for edge in face.xyxy_px] for face in faces]
+
+
+def _crops(frame: Frame, boxes: Sequence[Sequence[float]]) -> Iterator[Crop]:
+    for number, (x1, y1, x2, y2) in enumerate(boxes):
+        if x2 <= x1 or y2 <= y1:
+            continue
+        patch_HW3 = cut_face(frame.image_HW3, Face((2 * x1, 2 * y1, 2 * x2, 2 * y2), 1.0), CROP)
+        if patch_HW3.size:
+            yield frame.index, number, patch_HW3
