@@ -36,7 +36,9 @@ class FoldBy(StrEnum):
 def prepare(
     data: Annotated[Path, typer.Argument(help="A dataset's folder, a CSV, or an index.parquet.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to fill.", show_default=False)],
-    steps: Annotated[str, typer.Option(help="Which steps, with commas.")] = "boxes,crops,landmarks,diffs,folds",
+    steps: Annotated[
+        str, typer.Option(help="Which steps, with commas; also: tubes.")
+    ] = "boxes,crops,landmarks,diffs,folds",
     every: Annotated[int, typer.Option(min=1, help="Keep each frame whose number is a multiple of this.")] = 10,
     image_format: Annotated[
         ImageFormat, typer.Option(help="Of the crops; jpg and webp at quality 95.")
@@ -44,6 +46,10 @@ def prepare(
     detector_scale: Annotated[
         str, typer.Option(help="Factor by which frames are resized before faces are looked for; the winner's was 0.5.")
     ] = "adaptive",
+    boxes_from: Annotated[
+        Path | None,
+        typer.Option(help="Take RetinaFace's text boxes from here instead of looking for faces.", show_default=False),
+    ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 16,
     fold_by: Annotated[
         FoldBy, typer.Option(help="part: runs of DFDC parts; group: nothing shared across folds; auto: part, if any.")
@@ -67,10 +73,17 @@ def prepare(
         for fault in index.faults:
             say(f"unmask: {fault}")
         detection = Detection(scale=_scale(detector_scale), thresholds=Settings().detection.thresholds)
+        settings = Settings(every, image_format.value, detection, None if boxes_from is None else str(boxes_from))
         preparation = Preparation(
-            index, out, steps=steps.split(","), settings=Settings(every, image_format.value, detection),
-            folds=folds, fold_rule=fold_by.value, workers=workers, resume=resume,
-        )  # fmt: skip
+            index,
+            out,
+            steps=steps.split(","),
+            settings=settings,
+            folds=folds,
+            fold_rule=fold_by.value,
+            workers=workers,
+            resume=resume,
+        )
         with preparation:
             try:
                 for row in progress(preparation.run(), len(index.clips), "preparing", quiet):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.atomic import atomic_folder
+from unmask.datasets.aligned import find_text_boxes, read_text_boxes, write_aligned, write_text_boxes
 from unmask.datasets.layout import (
     Boxes,
     encode_array,
@@ -25,6 +26,7 @@ from unmask.datasets.layout import (
     stem,
     write_boxes,
 )
+from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
 from unmask.engine import prefetch
 from unmask.errors import UnmaskError, UnreadableError, UsageError
 from unmask.faces import Detector, cut_face, load_detector
@@ -33,6 +35,9 @@ from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
 
 Crop = tuple[int, int, ImageHW3]
 """Frame number, number of the face in it, and its pixels."""
+
+Scored = dict[int, tuple[ScoredBox, ...]]
+"""Frame number -> boxes with scores, in whole pixels."""
 
 CROP = CropSpec(size_px=380)
 """The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
@@ -50,6 +55,8 @@ class Settings:
     """``png``, ``jpg`` or ``webp``, the latter two at quality 95."""
     detection: Detection = field(default_factory=lambda: Detection(thresholds=(0.85, 0.95, 0.95)))
     """How faces are looked for; the winner's scale was 0.5 always."""
+    boxes_from: str | None = None
+    """Folder of text boxes to take instead of looking for faces; see `unmask.datasets.aligned`."""
     landmark_detection: Detection = field(default_factory=lambda: Detection(scale=1.0, thresholds=(0.65, 0.75, 0.75)))
     """How landmarks are looked for in a crop."""
 
@@ -109,14 +116,14 @@ class ClipSteps:
             name: Id of the clip.
             path: The clip.
             leader: Its original, already prepared; None for a clip that shows its own faces.
-            steps: Out of boxes, crops, landmarks (without a leader), crops, diffs (with one).
+            steps: Out of boxes, crops, landmarks, tubes (without a leader), crops, diffs, tubes (with one).
 
         Raises:
             InputError: The clip cannot be read.
             UnlikeLeaderError: It is not as large as its original.
             UnmaskError: What an earlier step should have left is missing.
         """
-        done, boxes = Prepared(), Boxes()
+        done, boxes, scored = Prepared(), Boxes(), Scored()
         writers: dict[str, Callable[[Crop], tuple[str, bytes] | None]] = {
             "crops": self._write_crop,
             "landmarks": self._write_landmarks,
@@ -129,8 +136,12 @@ class ClipSteps:
             folders = {
                 step: stack.enter_context(atomic_folder(self._out / step / name)) for step in steps if step in writers
             }
-            decode = "boxes" in steps or "crops" in steps
-            crops = self._cut(name, path, leader, boxes, done, "boxes" in steps) if decode else self._saved(name)
+            detect = leader is None and self._must_detect(name, steps)
+            crops: Iterator[Crop] = iter(())
+            if detect or "boxes" in steps or "crops" in steps:
+                crops = self._cut(name, path, leader, done, boxes, scored if detect else None)
+            elif folders:
+                crops = self._saved(name)
             done.files = {step: [0, 0] for step in folders}
             for crop in crops:
                 done.faces += 1
@@ -146,18 +157,37 @@ class ClipSteps:
             target.parent.mkdir(exist_ok=True)
             write_boxes(boxes, target)
             done.files["boxes"] = [1, target.stat().st_size]
+        if "tubes" in steps:
+            done.files["tubes"] = self._write_tubes(name, path, leader, scored if detect else None)
         done.notes |= {step: _MISSED[step].format(count, done.faces) for step, count in missed.items()}
         return done
 
+    def _must_detect(self, name: str, steps: Sequence[str]) -> bool:
+        return "boxes" in steps or ("tubes" in steps and not (self._out / "retinaface" / name).is_dir())
+
+    def _write_tubes(self, name: str, path: Path, leader: Leader | None, scored: Scored | None) -> list[int]:
+        texts = self._out / "retinaface" / (leader.id if leader else name)
+        if scored is not None:
+            with atomic_folder(texts) as folder:
+                write_text_boxes(scored, folder)
+        if not texts.is_dir():
+            raise UnmaskError("its original's text boxes are missing; run the step tubes again")
+        with atomic_folder(self._out / "aligned" / name) as folder:
+            return write_aligned(path, read_text_boxes(texts), self._settings.image_format, folder)
+
     def _save_lossless(self, leader: Leader) -> None:
         """Cut a leader's crops once more, as PNG, into ``leader.crops``."""
-        for frame, face, image_HW3 in self._cut(leader.id, leader.path, None, Boxes(), Prepared(), detect=False):
+        for frame, face, image_HW3 in self._cut(leader.id, leader.path, None, Prepared(), Boxes(), None):
             (leader.crops / f"{stem(frame, face)}.png").write_bytes(encode_image(image_HW3, "png"))
 
     def _cut(
-        self, name: str, path: Path, leader: Leader | None, boxes: Boxes, done: Prepared, detect: bool
+        self, name: str, path: Path, leader: Leader | None, done: Prepared, boxes: Boxes, scored: Scored | None
     ) -> Iterator[Crop]:
-        """Decode the frames that are kept, once, find or look up their boxes, and cut the faces out."""
+        """Decode the frames that are kept, once, find their boxes or look them up, and cut the faces out.
+
+        Fills ``boxes``, and ``scored`` unless it is None; then the boxes are looked up.
+        """
+        find = None if scored is None else self._face_finder(name)
         with open_video(path) as video:
             done.facts = video.facts
             size_px = video.facts.width, video.facts.height
@@ -166,21 +196,29 @@ class ClipSteps:
                     f"its frames have {size_px} pixels, its original's {leader.size_px}: it has its own boxes and no "
                     "difference masks"
                 )
-            if not detect:
+            if find is None:
                 boxes |= read_boxes(self._out / "boxes" / f"{leader.id if leader else name}.json")
-            wanted = np.arange(0, len(video.index), self._settings.every)
-            if not detect:
                 wanted = np.array([i for i in sorted(boxes) if boxes[i] and i < len(video.index)], np.int64)
+            else:
+                wanted = np.arange(0, len(video.index), self._settings.every)
             decoded = 0
             for frame in prefetch(self._read(video, wanted)):
-                if detect:
-                    boxes[frame.index] = _half(self._detector.detect(frame.image_HW3))
+                if find is not None and scored is not None:
+                    faces = find(frame)
+                    boxes[frame.index], scored[frame.index] = _half(faces), boxes_of_faces(faces)
                 decoded += 1
                 yield from _crops(frame, boxes.get(frame.index, ()))
             if decoded == 0 and len(wanted):
                 raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
             if decoded < len(wanted):
                 done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames could not be decoded"
+
+    def _face_finder(self, name: str) -> Callable[[Frame], Sequence[Face]]:
+        """Return the detector, or what takes its place: text boxes, of which the confident ones count."""
+        if self._settings.boxes_from is None:
+            return lambda frame: self._detector.detect(frame.image_HW3)
+        texts = read_text_boxes(find_text_boxes(Path(self._settings.boxes_from), name))
+        return lambda frame: faces_of_boxes(texts.get(frame.index, ()))
 
     def _read(self, video: Video, wanted: NDArray[np.int64]) -> Iterator[Frame]:
         for frame in read_frames(video, wanted) if len(wanted) else ():

@@ -37,14 +37,17 @@ from unmask.media.container import open_regular
 
 log = logging.getLogger(__name__)
 
-STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
+STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
+DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
+"""All but RobustForensics' form."""
 MANIFEST = "manifest.jsonl"
 
 _FORMAT_VERSION = 1
 """Raised when the same settings give other files."""
 
-_LEADER_STEPS = ("boxes", "crops", "landmarks")
-_FOLLOWER_STEPS = ("crops", "diffs")
+_LEADER_STEPS = ("boxes", "crops", "landmarks", "tubes")
+_FOLLOWER_STEPS = ("crops", "diffs", "tubes")
+_FOLDERS = {"crops": "crops", "landmarks": "landmarks", "diffs": "diffs", "tubes": "aligned"}
 _FILE_FAULTS = ("unreadable", "unsupported", "no_video", "rejected_limit")
 """Statuses that the same bytes would get again."""
 
@@ -96,7 +99,7 @@ class Preparation:
         index: Index,
         out: Path,
         *,
-        steps: Sequence[str] = STEPS,
+        steps: Sequence[str] = DEFAULT_STEPS,
         settings: Settings | None = None,
         workers: int | None = None,
         folds: int = FOLDS,
@@ -215,7 +218,7 @@ class Preparation:
             if step == "boxes":
                 sizes = [(self._out / "boxes" / f"{clip.id}.json").stat().st_size]
             else:
-                sizes = [entry.stat().st_size for entry in os.scandir(self._out / step / clip.id)]
+                sizes = [entry.stat().st_size for entry in os.scandir(self._out / _FOLDERS[step] / clip.id)]
         except OSError:
             return False
         return [len(sizes), sum(sizes)] == known["files"]
@@ -229,6 +232,8 @@ class Preparation:
         if "folds" in self._steps:
             crops, leaks = self._assign_folds({name: row["sha256"] for name, row in rows.items() if row["sha256"]})
             write_folds(crops, self._out / "folds.csv")
+        if "tubes" in self._steps:
+            self._write_tube_list()
         self._index.write(self._out / "index.parquet")
         write_table(skipped, ("video", "what"), self._out / "skipped.csv")
         settings = {"unmask": __version__, "folds": self._fold_rule, **asdict(self._settings)}
@@ -236,6 +241,18 @@ class Preparation:
             file.write(json.dumps(settings, indent=1).encode() + b"\n")
         self._log.tidy(rows)
         return Outcome(skipped, tuple(leaks), len(crops))
+
+    def _write_tube_list(self) -> None:
+        """Write tubes.txt, as RobustForensics lists images: pattern, first frame, stride, count, label."""
+        suffix, every = self._settings.image_format, self._settings.every
+        with atomic_file(self._out / "tubes.txt") as file:
+            for clip in self._index.clips:
+                first = sorted((self._out / "aligned" / clip.id).glob(f"frame1_face*.{suffix}"))
+                for path in first if clip.label else ():
+                    face = path.stem.rpartition("face")[2]
+                    count = len(list(path.parent.glob(f"frame*_face{face}.{suffix}")))
+                    pattern = f"{clip.id}/frame%d_face{face}.{suffix}"
+                    file.write(f"{pattern} 1 {every} {count} {int(clip.label == 'fake')}\n".encode())
 
     def _assign_folds(self, sha256: dict[str, str]) -> tuple[list[CropRow], list[str]]:
         clips = [clip for clip in self._index.clips if clip.label is not None]
@@ -264,9 +281,10 @@ def _list_crops(folder: Path) -> list[tuple[tuple[int, int], str]]:
 
 
 def _failure(clip: Clip, error: Exception) -> Row:
-    status = error.status if isinstance(error, InputError) else "internal_error"
+    status: str = error.status if isinstance(error, InputError) else "skipped"
     text = str(error)
     if not isinstance(error, UnmaskError):
+        status = "internal_error"
         log.exception("preparing %r failed", clip.path)
         text = f"unmask failed, not the file: {type(error).__name__}: {error}"
     return {"status": status, "steps": {}, "notes": {"video": text}}

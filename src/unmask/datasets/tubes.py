@@ -160,6 +160,12 @@ def boxes_of_faces(faces: Sequence[Face]) -> tuple[ScoredBox, ...]:
     return tuple(boxes)
 
 
+def faces_of_boxes(boxes: Sequence[ScoredBox]) -> list[Face]:
+    """Return the confident boxes as faces without landmarks, largest first."""
+    kept = sorted((box for box in boxes if box.score >= MIN_SCORE), key=lambda box: -box.width * box.height)
+    return [Face((box.x, box.y, box.x + box.width, box.y + box.height), min(1.0, max(0.0, box.score))) for box in kept]
+
+
 def format_boxes(boxes: Sequence[ScoredBox]) -> str:
     """Return one frame's boxes as RetinaFace text: their count, then the lines ``x y w h score ``, surest first.
 

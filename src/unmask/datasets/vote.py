@@ -29,7 +29,7 @@ Greys = NDArray[np.uint8]
 Doubt = Literal["alone", "nested", "torso", "still", "small"]
 
 DOUBTS: dict[Doubt, str] = {
-    "alone": "Fewer than half of the detectors found it.",
+    "alone": "No more than half of the detectors found it.",
     "nested": "It lies inside a larger face.",
     "torso": "It lies below a larger face, where a T-shirt would show it.",
     "still": "It stays in place and unchanged while the video moves: a poster or a screen.",
@@ -121,7 +121,7 @@ class Agreement:
         def doubts(vote: Vote) -> tuple[Doubt, ...]:
             face, others = vote.face, by_frame[vote.frame_index]
             signs: dict[Doubt, bool] = {
-                "alone": 2 * vote.votes < len(self._detectors),
+                "alone": len(self._detectors) > 1 and 2 * vote.votes <= len(self._detectors),
                 "nested": any(_is_nested(face, other) for other in others),
                 "torso": any(_is_on_torso(face, other) for other in others),
                 "still": any(poster.is_at(found) for poster in posters for found in vote.faces.values()),

@@ -78,6 +78,8 @@ def scaled_frame(image_HW3: ImageHW3, scale: float | Literal["adaptive"]) -> tup
     """
     height, width = image_HW3.shape[:2]
     factor = detector_scale(width, height, scale)
+    if factor == 1:
+        return image_HW3, 1.0, 1.0
     size = (max(1, int(width * factor)), max(1, int(height * factor)))
     small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     return small, width / size[0], height / size[1]

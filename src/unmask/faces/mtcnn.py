@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from unmask._openvino import UNPINNED, op, ov
 from unmask.errors import ModelError
-from unmask.faces.detect import detector_scale, register
+from unmask.faces.detect import register, scaled_frame
 from unmask.types import Detection, Face, ImageHW3
 
 Floats = NDArray[np.float32]
@@ -53,11 +53,8 @@ class Mtcnn:
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        height, width = image_HW3.shape[:2]
-        scale = detector_scale(width, height, self.settings.scale)
-        small = _resize(image_HW3, scale)
+        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings.scale)
         boxes_N4, scores_N, landmarks_N52 = self.detect_scaled(small)
-        x_scale, y_scale = width / small.shape[1], height / small.shape[0]
         boxes_N4 = boxes_N4 * np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
         landmarks_N52 = landmarks_N52 * np.array([x_scale, y_scale], np.float32)
         order = np.argsort(-(boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1]), kind="stable")
@@ -193,14 +190,6 @@ def _networks() -> Iterator[_Networks]:
         yield networks
     finally:
         _IDLE.put(networks)
-
-
-def _resize(image_HW3: ImageHW3, scale: float) -> ImageHW3:
-    if scale == 1:
-        return image_HW3
-    height, width = image_HW3.shape[:2]
-    size = (max(1, int(width * scale)), max(1, int(height * scale)))
-    return cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
 
 
 def _bins(length: int | NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

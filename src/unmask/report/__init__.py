@@ -5,7 +5,7 @@ Importing this package gives `Verdict.save` its suffixes: ``.json``, ``.csv``, `
 
 from unmask.log import json_line
 from unmask.report.journal import Journal
-from unmask.report.page import write_index, write_page
+from unmask.report.page import render, write_index, write_page
 from unmask.report.rows import write_csv, write_json, write_json_lines
 from unmask.types import Verdict
 
@@ -13,6 +13,7 @@ __all__ = [
     "Journal",
     "Verdict",
     "json_line",
+    "render",
     "write_csv",
     "write_index",
     "write_json",

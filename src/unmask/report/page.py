@@ -20,7 +20,7 @@ _PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 90.0
 def write_page(row: Mapping[str, Any], path: Path) -> None:
     """Write the report of one verdict (`Verdict.to_dict`)."""
     plots = {face["person"]: _plot(row, face["person"]) for face in row["faces"]}
-    _render("verdict.html.j2", path, row=row, name=_readable(row["path"]), plots=plots)
+    render("verdict.html.j2", path, row=row, name=_readable(row["path"]), plots=plots)
 
 
 def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
@@ -32,7 +32,7 @@ def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
         write_page(row, folder / file)
         line = {key: row[key] for key in ("label", "status", "fake_probability", "reasons")}
         entries.append({"row": line, "name": _readable(row["path"]), "file": file})
-    _render("index.html.j2", folder / "index.html", entries=entries)
+    render("index.html.j2", folder / "index.html", entries=entries)
 
 
 def _plot(row: Mapping[str, Any], person: int) -> list[dict[str, float]]:
@@ -61,7 +61,8 @@ def _template(name: str) -> Template:
     return Environment(loader=PackageLoader("unmask.report"), autoescape=True, trim_blocks=True).get_template(name)
 
 
-def _render(template: str, path: Path, **values: Any) -> None:
+def render(template: str, path: Path, **values: Any) -> None:
+    """Write a page from one of the templates beside this file; values are escaped."""
     with atomic_file(path) as file:
         file.write(_template(template).render(values).encode("utf-8", "replace"))
 

@@ -3,6 +3,6 @@
 They are asked in this order, so the most particular come first: FaceForensics++ may lie inside of DeeperForensics.
 """
 
-from unmask.datasets.readers import dfdc, deeperforensics, faceforensics, celeb_df, tree, listing  # isort: skip
+from unmask.datasets.readers import listing, dfdc, deeperforensics, faceforensics, celeb_df, tree  # isort: skip
 
 __all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listing", "tree"]

@@ -15,7 +15,7 @@ from unmask.datasets.readers.text import parse_json, read_text, shown
 
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")  # the folder "masks" beside them holds no clips
 _SPLITS = ("train", "val", "test")
-_PERSON = {"youtube": "youtube-{}", "actors": "actor-{}"}  # number 1 of the one is not number 1 of the other
+_PERSON = {"actors": "actor"}  # number 1 of the actors is not number 1 of youtube
 _YOUTUBE_FAKE = re.compile(r"([0-9]+)_([0-9]+)")
 _ACTORS_FAKE = re.compile(r"([0-9]+)_([0-9]+)__(.+)__[0-9A-Za-z]+")
 
@@ -96,7 +96,7 @@ def _clip(folder: _Folder, path: str, splits: dict[str, str]) -> tuple[Clip, str
         original=original and _id(family, folder.compression, original),
         method=folder.method,
         compression=folder.compression,
-        people=tuple(sorted({_PERSON.get(family, family + "-{}").format(number) for number in numbers})),
+        people=tuple(sorted({f"{_PERSON.get(family, family)}-{number}" for number in numbers})),
         split=found.pop() if len(found) == 1 else None,
     )
     return clip, problem

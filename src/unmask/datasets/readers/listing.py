@@ -75,7 +75,11 @@ def read_labels(table: Path, where: str) -> tuple[dict[str, ClipLabel | None], l
         labels[row["path"]] = parse_label(row["label"])
         if labels[row["path"]] is None:
             faults.append(
-                Fault(where, f"line {line}", f"label {row['label']!r} is not 0 or 1; kept without a label; correct it")
+                Fault(
+                    where,
+                    f"line {line}",
+                    f"label {shown(row['label'])} is not 0 or 1; kept without a label; correct it",
+                )
             )
     return labels, faults
 
@@ -117,10 +121,10 @@ def _row_problem(root: Path, path: str, row: dict[str, str]) -> str | None:
     if problem := name_problem(path):
         return problem
     if row["label"] and parse_label(row["label"]) is None:
-        return f"label {row['label']!r} is not real, fake, 0 or 1; set aside; correct it"
+        return f"label {shown(row['label'])} is not real, fake, 0 or 1; set aside; correct it"
     part = row.get("part", "")
     if part and not (part.isdecimal() and len(part) < 7):
-        return f"part {part!r} is no number; set aside; correct it"
+        return f"part {shown(part)} is no number; set aside; correct it"
     try:
         if row["path"] and (root / path).is_file():
             return None

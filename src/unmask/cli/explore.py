@@ -1,0 +1,69 @@
+"""Look at a dataset before training on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import ExitCode, exit_code, progress, say, wrong_use
+
+EPILOG = (
+    "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
+    "3 some were not; 4 none was, or over half failed alike; 2 wrong use."
+)
+
+
+def explore(
+    data: Annotated[Path, typer.Argument(help="A dataset's folder, a CSV, or an index.parquet.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to fill.", show_default=False)],
+    sample: Annotated[int, typer.Option(min=0, help="Clips whose faces are looked for; all are probed.")] = 100,
+    frames_per_second: Annotated[float, typer.Option(help="Frames of these to look at in a second of video.")] = 0.5,
+    detectors: Annotated[
+        str | None,
+        typer.Option(help="Which to compare, with commas. Default: mtcnn,haar, and dlib if there.", show_default=False),
+    ] = None,
+    extract_frames: Annotated[
+        bool, typer.Option("--extract-frames", help="Keep these frames as frames/<id>/output_0001.png ...")
+    ] = False,
+    extract_audio: Annotated[
+        bool, typer.Option("--extract-audio", help="Keep the sample's sound as it is, in audio/.")
+    ] = False,
+    dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of the sample and the pictures.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Clips under way at a time. Default: one per core.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
+    statuses: Counter[str] = Counter()
+    with wrong_use():
+        from unmask.datasets import read_index
+        from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
+        from unmask.datasets.explore_page import write_explore_page
+        from unmask.datasets.explore_tables import write_faces, write_videos
+        from unmask.datasets.summary import find_suspicions
+
+        index = read_index(data, dataset)
+        names = tuple(detectors.split(",")) if detectors else installed_detectors()
+        settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
+        with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
+            try:
+                for row in progress(exploration.run(), len(index.clips), "looking", quiet):
+                    statuses[row["status"]] += 1
+            except KeyboardInterrupt:
+                say(f"unmask: interrupted after {statuses.total()} of {len(index.clips)} clips; --resume goes on")
+                raise SystemExit(ExitCode.INTERRUPTED) from None
+            rows = exploration.rows()
+            index.write(out / "index.parquet")
+            write_videos(index, rows, find_suspicions(index, rows), out / "videos.parquet")
+            write_faces(index, rows, names, out / "faces.parquet")
+            write_explore_page(index, rows, settings, out / "index.html")
+            exploration.finish()
+    if not quiet:
+        print(f"{out / 'index.html'}: {statuses['ok']} of {len(index.clips)} clips of {index.dataset} can be read")
+    raise SystemExit(exit_code(statuses))

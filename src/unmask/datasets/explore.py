@@ -1,0 +1,233 @@
+"""A first look at a dataset: every clip's facts, and the faces of a sample of clips as several detectors see them.
+
+What the challenge's exploration notebook showed of DFDC, for any indexed dataset, with or without sound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask._version import __version__
+from unmask.atomic import atomic_folder
+from unmask.datasets.extract import copy_audio
+from unmask.datasets.index import Clip, Index
+from unmask.datasets.layout import encode_image
+from unmask.datasets.vote import Agreement, Vote
+from unmask.engine import Failure, cores, map_items, prefetch
+from unmask.errors import InputError, UsageError
+from unmask.faces import Detector, load_detector
+from unmask.log import Row, RowLog
+from unmask.media import Video, open_video, probe, read_frames
+from unmask.types import Detection
+
+log = logging.getLogger(__name__)
+
+LOG = "explore.jsonl"
+DETECTORS = ("mtcnn", "haar", "dlib")
+"""Compared where installed, the most trusted first."""
+
+
+def installed_detectors() -> tuple[str, ...]:
+    """Return those of `DETECTORS` that can run here."""
+    return tuple(name for name in DETECTORS if name != "dlib" or find_spec("dlib"))
+
+
+@dataclass(frozen=True, slots=True)
+class LookSettings:
+    """What is looked at."""
+
+    sample: int = 100
+    """Number of clips whose faces are looked for, spread over labels and methods."""
+    frames_per_second: float = 0.5
+    """How many frames of them are looked at in a second of video."""
+    detectors: tuple[str, ...] = ("mtcnn", "haar")
+    """Which detectors look, the most trusted first."""
+    extract_frames: bool = False
+    """Keep the frames that are looked at, as ``frames/<id>/output_0001.png`` and so on."""
+    extract_audio: bool = False
+    """Keep the sound of the sample as it is, in ``audio/``."""
+    seed: int = 0
+    """Of the sample."""
+
+
+class Exploration:
+    """A run of ``unmask explore``.
+
+    with Exploration(index, Path("eda")) as exploration:
+        for row in exploration.run():          # one for each clip
+            print(row["id"], row["status"])
+        rows = exploration.rows()              # again, for tables and page
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        out: Path,
+        settings: LookSettings | None = None,
+        *,
+        workers: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Claim the output folder.
+
+        Args:
+            index: The dataset.
+            out: Where the log and extracted files go.
+            settings: What is looked at.
+            workers: Clips under way at a time; None for one per core.
+            resume: Go on with what an earlier run left in ``out``.
+
+        Raises:
+            UsageError: An argument makes no sense, or ``out`` is in use or holds an earlier run.
+        """
+        self._index, self._out, self.settings = index, out, settings or LookSettings()
+        self._workers, self._stopping = workers or cores(), threading.Event()
+        if not index.clips:
+            raise UsageError("the dataset has no clip that can be used")
+        if self.settings.frames_per_second <= 0 or self.settings.sample < 0:
+            raise UsageError("frames a second must be above 0, and the sample not below")
+        self.sample = draw_sample(index.clips, self.settings.sample, self.settings.seed)
+        if self.sample:
+            _ = self._detectors  # a missing one is told before the work
+        out.mkdir(parents=True, exist_ok=True)
+        self._log = RowLog(out / LOG, lambda row: row["key"] if row["status"] != "internal_error" else None)
+        if not resume and not self._log.was_empty:
+            self._log.close()
+            raise UsageError(f"{out} holds an earlier run; go on with --resume, or name another folder")
+
+    @cached_property
+    def _detectors(self) -> dict[str, Detector]:
+        return {name: load_detector(Detection(detector=name)) for name in self.settings.detectors}
+
+    def run(self) -> Iterator[Row]:
+        """Look at all clips and yield one row for each."""
+        for _, outcome in map_items(self._look, self._index.clips, self._workers, self._stopping):
+            if isinstance(outcome, Failure):
+                raise outcome.error
+            yield outcome
+
+    def rows(self) -> list[Row]:
+        """Return the rows of all clips, in the order of the index."""
+        return list(self._log.rows(map(self._key, self._index.clips)))
+
+    def finish(self) -> None:
+        """Tidy the log."""
+        self._log.tidy(map(self._key, self._index.clips))
+
+    def _key(self, clip: Clip) -> str:
+        """Name a row by all that it depends on, apart from the bytes of the clip, which its size and time stand for."""
+        path = self._index.path_of(clip)
+        stamp = [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
+        settings = asdict(self.settings) if clip.id in self.sample else None
+        if settings is not None:
+            del settings["sample"], settings["seed"]
+        text = json.dumps([__version__, clip.id, clip.path, stamp, settings], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def _look(self, clip: Clip) -> Row:
+        key, path = self._key(clip), self._index.path_of(clip)
+        known = self._log.get(key)
+        if known is not None:
+            return known
+        row: Row = {"key": key, "id": clip.id, "status": "ok", "reason": None, "media": None, "frames": [], "faces": []}
+        try:
+            if clip.id in self.sample:
+                self._look_closely(clip, path, row)
+            else:
+                row["media"] = asdict(probe(path))
+        except InputError as error:
+            row |= {"status": error.status, "reason": str(error)}
+        except (_Stopped, UsageError):
+            raise
+        except Exception as error:
+            log.exception("looking at %r failed", clip.path)
+            row |= {"status": "internal_error", "reason": f"unmask failed: {type(error).__name__}: {error}"}
+        self._log.append(key, row)
+        return row
+
+    def _look_closely(self, clip: Clip, path: Path, row: Row) -> None:
+        """Find the faces in some frames; keep frames and sound when asked to."""
+        agreement = Agreement(self.settings.detectors)
+        with ExitStack() as stack:
+            video = stack.enter_context(open_video(path))
+            row["media"] = asdict(video.facts)
+            folder = None
+            if self.settings.extract_frames:
+                folder = stack.enter_context(atomic_folder(self._out / "frames" / clip.id))
+            wanted = frames_at_rate(video, self.settings.frames_per_second)
+            for number, frame in enumerate(prefetch(read_frames(video, wanted)), 1):
+                if self._stopping.is_set():
+                    raise _Stopped
+                agreement.add(
+                    frame, {name: detector.detect(frame.image_HW3) for name, detector in self._detectors.items()}
+                )
+                row["frames"].append(frame.index)
+                if folder is not None:
+                    (folder / f"output_{number:04d}.png").write_bytes(encode_image(frame.image_HW3, "png"))
+        row["faces"] = [_face_row(vote) for vote in agreement.result()]
+        if self.settings.extract_audio and row["media"]["audio"]:
+            copy_audio(path, self._out / "audio", clip.id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._log.close()
+
+
+class _Stopped(Exception):  # noqa: N818 - no error, a farewell
+    """The caller has gone."""
+
+
+def draw_sample(clips: Sequence[Clip], count: int, seed: int) -> frozenset[str]:
+    """Draw ids of clips, as evenly over labels and methods as there are clips of each."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for clip in clips:
+        groups[clip.label or "", clip.method or ""].append(clip.id)
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    piles = [rng.sample(groups[key], len(groups[key])) for key in sorted(groups)]
+    drawn: list[str] = []
+    while len(drawn) < count and any(piles):
+        drawn += [pile.pop() for pile in piles if pile]
+    return frozenset(drawn[:count])
+
+
+def frames_at_rate(video: Video, frames_per_second: float) -> NDArray[np.int64]:
+    """Return the indices of the frames on show at 0, 1/rate, 2/rate ... seconds, each once."""
+    times_seconds = video.index.times_seconds
+    moments = np.arange(0, video.index.end_seconds, 1 / frames_per_second)
+    shown = np.searchsorted(times_seconds, moments + 1e-6, side="right") - 1
+    return np.unique(np.clip(shown, 0, len(times_seconds) - 1)).astype(np.int64)
+
+
+def _face_row(vote: Vote) -> dict[str, Any]:
+    return {
+        "frame": vote.frame_index,
+        "time_seconds": round(vote.time_seconds, 6),
+        "votes": vote.votes,
+        "doubts": list(vote.doubts),
+        "found": {
+            name: {
+                "xyxy_px": [round(edge, 2) for edge in face.xyxy_px],
+                "confidence": round(face.confidence, 4),
+                "landmarks_px": None if face.landmarks_px is None else face.landmarks_px.round(1).tolist(),
+            }
+            for name, face in vote.faces.items()
+        },
+    }
