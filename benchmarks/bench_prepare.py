@@ -6,10 +6,11 @@ Each family is a benchmark clip as the real video and ``--fakes`` copies of it w
 x264's default settings (crf 23). The challenge has 5.2 fakes a real; detection in the real video dominates, so fewer
 fakes favour whoever detects faster. A round of four families takes some ten minutes, nearly all of it the reference's.
 
-P11 is CPU seconds of all threads and processes, as each family lies alone in a dataset of DFDC's form. Ours are of the
-whole process. The start of the reference's interpreter, its imports included, is left out, though the winner pays it
-five times. A dataset of all families in one run is the same comparison with our start paid once. P12 is a second
-run over that dataset with ``--resume``, start included, over the first.
+P11 is CPU seconds of all threads and processes, as each family lies alone in a dataset of DFDC's form. The start of
+both programs is left out, since it is paid once for a whole dataset: of the reference's, its imports (the winner pays
+them five times); of ours, a run that finds everything done. A dataset of all families in one run is the same
+comparison with our start in it. P12 is a second run over that dataset with ``--resume``, start included, over the
+first.
 
 Agreement is measured step by step on equal input. Boxes: both from the videos. Crops: the reference's from our boxes.
 Landmarks and differences: the reference's from our crops.
@@ -53,7 +54,7 @@ PART = "dfdc_train_part_0"
 def main() -> None:
     options = parser(__doc__, reference=True)
     options.add_argument("--families", nargs="+", default=FAMILIES, help="names of the clips to use")
-    options.add_argument("--fakes", type=int, default=4, help="fakes of each")
+    options.add_argument("--fakes", type=int, default=5, help="fakes of each")
     options.add_argument("--work", type=Path, help="folder for datasets and results, kept; without, a temporary one")
     options.set_defaults(rounds=1)
     arguments = options.parse_args()
@@ -87,7 +88,7 @@ def goals(clips: dict[str, dict[str, Any]], whole: dict[str, float], seed: int) 
     def share(what: str, part: str, everything: str) -> Goal:
         return Goal.single("P11", what, total(part) / total(everything), 0.995, None, at_most=False)
 
-    ratios = [clip["ours_cpu_s"] / clip["reference_cpu_s"] for clip in clips.values()]
+    ratios = [(clip["ours_cpu_s"] - clip["ours_start_cpu_s"]) / clip["reference_cpu_s"] for clip in clips.values()]
     at_once = whole["first_cpu_s"] / total("reference_cpu_s")
     cpu, wall = (whole[f"second_{kind}_s"] / whole[f"first_{kind}_s"] for kind in ("cpu", "wall"))
     boxes = f"share of the reference's {total('boxes')} boxes at IoU"
@@ -95,7 +96,9 @@ def goals(clips: dict[str, dict[str, Any]], whole: dict[str, float], seed: int) 
     pixels = f"equal crops: share of the differences' pixels within 2 levels (worst {worst})"
     return [
         Goal.of_clips("P11", "CPU of preparing / the winner's scripts'", ratios, seed, 1 / 5, 1 / 7, at_most=True),
-        Goal.single("P11", "the same, all families in one run", at_once, 1 / 5, 1 / 7, at_most=True),
+        Goal.single(
+            "P11", "the same, all families in one run, our start included", at_once, 1 / 5, 1 / 7, at_most=True
+        ),
         share(f"{boxes} 0.9", "boxes_iou_90", "boxes"),
         share(f"{boxes} 0.8", "boxes_iou_80", "boxes"),
         share(f"equal boxes: share of {total('crops')} crops that are identical", "crops_same", "crops"),
@@ -233,6 +236,7 @@ def compare(root: Path, arguments: Any) -> dict[str, Any]:
         partial(reference, arguments.reference_python, root, theirs),
     ]
     own, other = interleave(arguments.rounds, *contestants)
+    start = prepare(root, ours, resume=True)
     steps = {
         step: {key: median(report["steps"][step][key] for report in other) for key in ("wall_seconds", "cpu_seconds")}
         for step in STEPS.split(",")
@@ -240,6 +244,7 @@ def compare(root: Path, arguments: Any) -> dict[str, Any]:
     return {
         "ours_cpu_s": median(cost.cpu_seconds for cost in own),
         "ours_wall_s": median(cost.wall_seconds for cost in own),
+        "ours_start_cpu_s": start.cpu_seconds,
         "reference_cpu_s": sum(cost["cpu_seconds"] for cost in steps.values()),
         "reference_wall_s": sum(cost["wall_seconds"] for cost in steps.values()),
         "reference_start_cpu_s": median(report["start_cpu_seconds"] for report in other),

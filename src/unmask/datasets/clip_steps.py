@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.atomic import atomic_folder
 from unmask.datasets.aligned import find_text_boxes, read_text_boxes, write_aligned, write_text_boxes
+from unmask.datasets.difference import difference_mask
 from unmask.datasets.layout import (
     Boxes,
     encode_array,
@@ -28,7 +28,7 @@ from unmask.datasets.layout import (
 )
 from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
 from unmask.engine import prefetch
-from unmask.errors import UnmaskError, UnreadableError, UsageError
+from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import Detector, cut_face, load_detector
 from unmask.media import Video, open_video, read_frames
 from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
@@ -41,8 +41,6 @@ Scored = dict[int, tuple[ScoredBox, ...]]
 
 CROP = CropSpec(size_px=380)
 """The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
-
-SSIM_WINDOW_PX = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,29 @@ class Settings:
     """How landmarks are looked for in a crop."""
 
 
+class CropStore:
+    """The crops of one clip as PNG files. Some are kept in memory, since each fake of a family needs them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read from ``folder``, which may be missing."""
+        self.folder = folder
+        self._kept: dict[str, ImageHW3] = {}
+        self._room_bytes = 64 * 2**20
+
+    def read(self, name: str) -> ImageHW3 | None:
+        """Return a crop by its name without suffix, None when there is none."""
+        if name in self._kept:
+            return self._kept[name]
+        path = self.folder / f"{name}.png"
+        if not path.exists():
+            return None
+        image_HW3 = read_image(path)
+        if image_HW3.nbytes <= self._room_bytes:
+            self._room_bytes -= image_HW3.nbytes
+            self._kept[name] = image_HW3
+        return image_HW3
+
+
 @dataclass(frozen=True, slots=True)
 class Leader:
     """The clip whose boxes another one uses: its original."""
@@ -70,8 +91,8 @@ class Leader:
     sha256: str
     size_px: tuple[int | None, int | None]
     """Width and height of an upright frame; None when only its crops are known."""
-    crops: Path
-    """Folder of its crops as lossless PNG."""
+    crops: CropStore
+    """Its crops, lossless."""
     lossy: bool = False
     """Whether the crops that are kept are not lossless; then ``crops`` is filled when it is first needed."""
 
@@ -130,7 +151,7 @@ class ClipSteps:
             "diffs": lambda crop: self._write_diff(crop, leader),
         }
         missed: Counter[str] = Counter()
-        if leader and leader.lossy and "diffs" in steps and not any(leader.crops.iterdir()):
+        if leader and leader.lossy and "diffs" in steps and not any(leader.crops.folder.iterdir()):
             self._save_lossless(leader)
         with ExitStack() as stack:
             folders = {
@@ -176,9 +197,9 @@ class ClipSteps:
             return write_aligned(path, read_text_boxes(texts), self._settings.image_format, folder)
 
     def _save_lossless(self, leader: Leader) -> None:
-        """Cut a leader's crops once more, as PNG, into ``leader.crops``."""
+        """Cut a leader's crops once more, as PNG, into the folder of ``leader.crops``."""
         for frame, face, image_HW3 in self._cut(leader.id, leader.path, None, Prepared(), Boxes(), None):
-            (leader.crops / f"{stem(frame, face)}.png").write_bytes(encode_image(image_HW3, "png"))
+            (leader.crops.folder / f"{stem(frame, face)}.png").write_bytes(encode_image(image_HW3, "png"))
 
     def _cut(
         self, name: str, path: Path, leader: Leader | None, done: Prepared, boxes: Boxes, scored: Scored | None
@@ -251,10 +272,8 @@ class ClipSteps:
 
     def _write_diff(self, crop: Crop, leader: Leader | None) -> tuple[str, bytes] | None:
         frame, face, image_HW3 = crop
-        original = leader.crops / f"{stem(frame, face)}.png" if leader else None
-        if original is None or not original.exists():
-            return None
-        mask_HW = difference_mask(read_image(original), image_HW3)
+        original_HW3 = leader.crops.read(stem(frame, face)) if leader else None
+        mask_HW = None if original_HW3 is None else difference_mask(original_HW3, image_HW3)
         return None if mask_HW is None else (f"{stem(frame, face)}_diff.png", encode_image(mask_HW, "png"))
 
 
@@ -266,36 +285,6 @@ _MISSED = {
 
 class Stopped(Exception):  # noqa: N818 - no error, a farewell
     """The caller has gone."""
-
-
-def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.uint8] | None:
-    """Return where two pictures differ: 255 (1 - SSIM), clipped, as grey.
-
-    Source: selimsef/dfdc_deepfake_challenge, whose values above 255, of a negative SSIM, wrapped around.
-
-    Args:
-        original_HW3: RGB, uint8.
-        fake_HW3: RGB, uint8.
-
-    Returns:
-        (H, W) uint8; None when the pictures differ in size or are smaller than the window of 7 pixels.
-
-    Raises:
-        UsageError: scikit-image is not installed.
-    """
-    if original_HW3.shape != fake_HW3.shape or min(fake_HW3.shape[:2]) < SSIM_WINDOW_PX:
-        return None
-    try:
-        from skimage.metrics import structural_similarity
-    except ImportError as error:
-        raise UsageError("difference masks need scikit-image; run: pip install 'unmask[data]'") from error
-    # Single precision halves the time and changes one level in a few pixels of a thousand.
-    _, similarity_HW3 = structural_similarity(  # type: ignore[no-untyped-call]
-        original_HW3.astype(np.float32), fake_HW3.astype(np.float32),
-        win_size=SSIM_WINDOW_PX, channel_axis=2, data_range=255, full=True,
-    )  # fmt: skip
-    levels_HW3 = np.clip(255 * (1 - similarity_HW3), 0, 255).astype(np.uint8)
-    return cv2.cvtColor(levels_HW3, cv2.COLOR_RGB2GRAY)
 
 
 def _half(faces: Sequence[Face]) -> list[list[float]]:

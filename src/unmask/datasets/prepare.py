@@ -24,9 +24,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import cv2
+
 from unmask._version import __version__
 from unmask.atomic import TEMPORARY_FOLDER, atomic_file
-from unmask.datasets.clip_steps import ClipSteps, Leader, Prepared, Settings, Stopped, UnlikeLeaderError
+from unmask.datasets.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, Stopped, UnlikeLeaderError
 from unmask.datasets.folds import FOLDS, FoldRule, assign_folds, find_leaks
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import IMAGE_FORMATS, CropRow, parse_stem, write_folds, write_table
@@ -151,10 +153,15 @@ class Preparation:
         """Prepare all clips and yield one row for each, as in the manifest."""
         if self._steps == ("folds",):
             return
-        for _, outcome in map_items(self._family, families(self._index), self._workers, self._stopping):
-            if isinstance(outcome, Failure):
-                raise outcome.error
-            yield from outcome
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # families keep all cores busy; OpenCV's own threads would wait for each other
+        try:
+            for _, outcome in map_items(self._family, families(self._index), self._workers, self._stopping):
+                if isinstance(outcome, Failure):
+                    raise outcome.error
+                yield from outcome
+        finally:
+            cv2.setNumThreads(threads)
 
     def _family(self, family: Family) -> list[Row]:
         first = self._clip(family.leader, None)
@@ -163,12 +170,12 @@ class Preparation:
             return [first, *(self._clip(clip, None, orphaned) for clip in family.followers)]
         leader = Leader(
             family.leader.id, self._index.path_of(family.leader), first["sha256"],
-            (first["width"], first["height"]), self._out / "crops" / family.leader.id,
+            (first["width"], first["height"]), CropStore(self._out / "crops" / family.leader.id),
         )  # fmt: skip
         with ExitStack() as stack:
             if self._settings.image_format != "png" and "diffs" in self._steps:
                 spool = stack.enter_context(tempfile.TemporaryDirectory(dir=self._out, prefix=TEMPORARY_FOLDER))
-                leader = replace(leader, crops=Path(spool), lossy=True)
+                leader = replace(leader, crops=CropStore(Path(spool)), lossy=True)
             return [first, *(self._clip(clip, leader) for clip in family.followers)]
 
     def _clip(self, clip: Clip, leader: Leader | None, note: str | None = None) -> Row:

@@ -176,7 +176,7 @@ def write_sample(folder: Path, sources: Sequence[Path], *, parts: int = 3, secon
         sources: Portraits and authentic clips; taken in turn, portraits each time in another light.
         parts: Number of parts, at least 1.
         seconds: Length of each clip.
-        seed: The same sources and seed give the same pictures.
+        seed: The same sources and seed give the same pictures, up to what the encoder makes of them.
 
     Raises:
         UsageError: The folder is not empty, there is no source, or a source shows no face.
