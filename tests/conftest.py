@@ -8,7 +8,7 @@ from examples.make_clips import PORTRAIT
 
 from tests.media_factory import write_film
 from unmask import Scanner
-from unmask.datasets.sample import find_face, read_picture, self_blend
+from unmask.datasets.sample import find_face, read_picture, self_blend, write_sample
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +33,11 @@ def clips(tmp_path_factory, portrait, blended) -> dict[str, Path]:
 def scanner() -> Scanner:
     """The bundled model in fp32, so that numbers do not depend on the processor."""
     return Scanner(precision="fp32", frames=16)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """Two parts: four originals, six fakes of which one is broken, and a clip without faces."""
+    folder = tmp_path_factory.mktemp("sample") / "dfdc"
+    write_sample(folder, [PORTRAIT], parts=2, seconds=1.0)
+    return folder

@@ -17,7 +17,8 @@ COMMANDS = [command.replace("\\|", "|") for command in re.findall(r"`((?:find .*
 
 
 @pytest.fixture
-def workplace(tmp_path, clips, monkeypatch):
+def workplace(tmp_path, clips, sample, monkeypatch):
+    (tmp_path / "sample").symlink_to(sample)
     (tmp_path / "clip.mp4").write_bytes(clips["authentic"].read_bytes())
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "blended.mp4").write_bytes(clips["blended"].read_bytes())
@@ -37,7 +38,8 @@ def test_command(workplace, command):
         listing, command = command.split("|")
         listed = subprocess.run(shlex.split(listing), capture_output=True, text=True, check=True).stdout
     done = CliRunner().invoke(app, shlex.split(command)[1:], input=listed)
-    assert done.exit_code == 0, done.output
+    # One of the sample's clips is broken.
+    assert done.exit_code == (3 if " sample " in command else 0), done.output
     assert done.stdout
 
 

@@ -40,7 +40,15 @@ def test_options_are_frozen():
         "--csv", "--frames", "--html", "--json", "--model", "--precision", "--quiet", "--recursive", "--resume",
         "--verbose", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "models", "scan"]
+    assert options["explore"] == [
+        "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--frames-per-second", "--out", "--quiet",
+        "--resume", "--sample", "--seed", "--workers",
+    ]  # fmt: skip
+    assert options["prepare"] == [
+        "--boxes-from", "--dataset", "--detector-scale", "--every", "--fold-by", "--folds", "--image-format", "--out",
+        "--quiet", "--resume", "--steps", "--workers",
+    ]  # fmt: skip
+    assert sorted(commands) == ["doctor", "explore", "models", "prepare", "scan"]
 
 
 def test_one_line_a_video(folder):

@@ -3,19 +3,9 @@
 from pathlib import Path
 
 import pytest
-from examples.make_clips import PORTRAIT
 
 from unmask.datasets import Index, read_index
 from unmask.datasets.prepare import Preparation
-from unmask.datasets.sample import write_sample
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> Path:
-    """Two parts: four originals, six fakes of which one is broken, and a clip without faces."""
-    folder = tmp_path_factory.mktemp("sample") / "dfdc"
-    write_sample(folder, [PORTRAIT], parts=2, seconds=1.0)
-    return folder
 
 
 @pytest.fixture(scope="session")

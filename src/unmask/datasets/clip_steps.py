@@ -27,7 +27,6 @@ from unmask.datasets.layout import (
     write_boxes,
 )
 from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
-from unmask.engine import prefetch
 from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import Detector, cut_face, load_detector
 from unmask.media import Video, open_video, read_frames
@@ -223,7 +222,7 @@ class ClipSteps:
             else:
                 wanted = np.arange(0, len(video.index), self._settings.every)
             decoded = 0
-            for frame in prefetch(self._read(video, wanted)):
+            for frame in self._read(video, wanted):
                 if find is not None and scored is not None:
                     faces = find(frame)
                     boxes[frame.index], scored[frame.index] = _half(faces), boxes_of_faces(faces)

@@ -28,7 +28,7 @@ from unmask.datasets.extract import copy_audio
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import encode_image
 from unmask.datasets.vote import Agreement, Vote
-from unmask.engine import Failure, cores, map_items, prefetch
+from unmask.engine import Failure, cores, map_items
 from unmask.errors import InputError, UsageError
 from unmask.faces import Detector, load_detector
 from unmask.log import Row, RowLog
@@ -101,6 +101,9 @@ class Exploration:
             raise UsageError("the dataset has no clip that can be used")
         if self.settings.frames_per_second <= 0 or self.settings.sample < 0:
             raise UsageError("frames a second must be above 0, and the sample not below")
+        names = self.settings.detectors
+        if not names or len(set(names)) < len(names):
+            raise UsageError(f"cannot compare the detectors {', '.join(names) or '(none)'}; name each once")
         self.sample = draw_sample(index.clips, self.settings.sample, self.settings.seed)
         if self.sample:
             _ = self._detectors  # a missing one is told before the work
@@ -170,7 +173,7 @@ class Exploration:
             if self.settings.extract_frames:
                 folder = stack.enter_context(atomic_folder(self._out / "frames" / clip.id))
             wanted = frames_at_rate(video, self.settings.frames_per_second)
-            for number, frame in enumerate(prefetch(read_frames(video, wanted)), 1):
+            for number, frame in enumerate(read_frames(video, wanted), 1):
                 if self._stopping.is_set():
                     raise _Stopped
                 agreement.add(

@@ -1,0 +1,106 @@
+"""``unmask explore`` and ``unmask prepare``."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from unmask.cli import app
+from unmask.datasets.layout import read_folds
+
+
+def unmask(*args):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def test_explore(sample, tmp_path):
+    done = unmask("explore", sample, "--out", tmp_path / "eda", "--sample", 3, "--detectors", "haar")
+    assert done.exit_code == 3  # one clip is broken
+    assert done.stdout == f"{tmp_path / 'eda' / 'index.html'}: 10 of 11 clips of dfdc can be read\n"
+    names = sorted(path.name for path in (tmp_path / "eda").iterdir())
+    assert names == ["explore.jsonl", "faces.parquet", "index.html", "index.parquet", "videos.parquet"]
+
+
+def test_prepare_reads_what_explore_wrote(sample, tmp_path):
+    unmask("explore", sample, "--out", tmp_path / "eda", "--sample", 0, "-q")
+    options = ["--out", tmp_path / "out", "--every", 20, "--fold-by", "group", "--folds", 4]
+    done = unmask("prepare", tmp_path / "eda" / "index.parquet", *options)
+    assert done.exit_code == 3
+    assert done.stdout == f"{tmp_path / 'out'}: 10 of 11 clips of dfdc, 18 lines in folds.csv\n"
+    assert "no face was found" in done.stderr
+    assert "this is no media file" in done.stderr
+    assert {row.frame for row in read_folds(tmp_path / "out" / "folds.csv")} == {0, 20}
+    assert len({row.fold for row in read_folds(tmp_path / "out" / "folds.csv")}) == 4
+    assert json.loads((tmp_path / "out" / "prepare.json").read_text())["every"] == 20
+
+
+def test_faults_are_told_and_cost_only_their_row(sample, tmp_path):
+    part = tmp_path / "dfdc_train_part_0"
+    part.mkdir()
+    real = next(p for p in (sample / "dfdc_train_part_1").glob("*.mp4"))
+    entries = {"a.mp4": {"label": "REAL"}, "../b.mp4": {"label": "REAL"}, "c.mp4": {"label": "MAYBE"}}
+    (part / "a.mp4").write_bytes(real.read_bytes())
+    (part / "metadata.json").write_text(json.dumps(entries))
+    done = unmask("prepare", tmp_path, "--out", tmp_path / "out", "--steps", "boxes", "-q")
+    assert "dfdc_train_part_0/metadata.json: '../b.mp4': no plain file name" in done.stderr
+    assert "dfdc_train_part_0/metadata.json: 'c.mp4': label 'MAYBE' is not REAL or FAKE" in done.stderr
+    assert (tmp_path / "out" / "boxes" / "a.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["prepare", "missing", "--out", "out"], "does not exist"),
+        (["explore", "empty", "--out", "out"], "laid out in no way that is known"),
+        (["prepare", "sample", "--out", "out", "--steps", "crops,masks"], "unknown steps masks"),
+        (["prepare", "sample", "--out", "out", "--detector-scale", "half"], "use adaptive, or a number"),
+        (["prepare", "sample", "--out", "out", "--dataset", "imagenet"], "unknown dataset layout"),
+        (["prepare", "sample", "--out", "file"], "File exists"),
+        (["explore", "sample", "--out", "out", "--detectors", "mtcnn,eyes"], "unknown face detector 'eyes'"),
+    ],
+)
+def test_wrong_use_is_told_with_the_cure(sample, tmp_path, monkeypatch, args, words):
+    (tmp_path / "sample").symlink_to(sample)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    done = unmask(*args)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_earlier_run_is_not_overwritten(sample, tmp_path):
+    for command in ("explore", "prepare"):
+        more = ["--sample", 0] if command == "explore" else ["--steps", "boxes"]
+        out = tmp_path / command
+        assert unmask(command, sample, "--out", out, *more, "-q").exit_code == 3
+        again = unmask(command, sample, "--out", out, *more, "-q")
+        assert again.exit_code == 2
+        assert "go on with --resume" in again.stderr
+        assert unmask(command, sample, "--out", out, *more, "-q", "--resume").exit_code == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["explore", "prepare"])
+def test_an_interrupt_is_quick_and_tells_how_to_go_on(sample, tmp_path, command):
+    out = tmp_path / "out"
+    args = [sys.executable, "-m", "unmask", command, str(sample), "--out", str(out)]
+    run = subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    log = out / ("explore.jsonl" if command == "explore" else "manifest.jsonl")
+    started = time.monotonic()
+    while not (log.exists() and log.stat().st_size) and time.monotonic() - started < 60:
+        time.sleep(0.005)
+    run.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    stdout, stderr = run.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert run.returncode == 130
+    assert stdout == ""
+    assert "--resume goes on" in stderr
+    assert "Traceback" not in stderr
+    assert not [path for path in out.glob("*/.tmp-*") if any(path.iterdir())]
