@@ -171,7 +171,7 @@ class Detection:
     """Frame scale before detection; ``adaptive`` picks 2, 1, 0.5 or 0.33 by the longer side."""
     thresholds: tuple[float, float, float] = (0.7, 0.8, 0.8)
     """Least confidence of the detector's three stages, 0 to 1."""
-    min_face_px: int = 20
+    min_face_px: int | float = 20
     """Smallest face to look for, in pixels of the scaled frame; at least 12."""
 
     def __post_init__(self) -> None:

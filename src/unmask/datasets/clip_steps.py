@@ -29,6 +29,7 @@ from unmask.datasets.layout import (
 from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
 from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import Detector, cut_face, load_detector
+from unmask.faces.mtcnn import without_small_faces
 from unmask.media import Video, open_video, read_frames
 from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
 
@@ -40,6 +41,11 @@ Scored = dict[int, tuple[ScoredBox, ...]]
 
 CROP = CropSpec(size_px=380)
 """The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
+
+
+_LARGE_SHARE = 0.25
+"""A crop's face fills some 0.6 of it; one of this share is large."""
+_CLEAR_RATIO = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +130,6 @@ class ClipSteps:
     @cached_property
     def _detector(self) -> Detector:
         return load_detector(self._settings.detection)
-
-    @cached_property
-    def _landmark_detector(self) -> Detector:
-        return load_detector(self._settings.landmark_detection)
 
     def run(self, name: str, path: Path, leader: Leader | None, steps: Sequence[str]) -> Prepared:
         """Do some steps for one clip.
@@ -264,10 +266,19 @@ class ClipSteps:
 
     def _write_landmarks(self, crop: Crop) -> tuple[str, bytes] | None:
         frame, face, image_HW3 = crop
-        found = self._landmark_detector.detect(image_HW3)
-        if not found or found[0].landmarks_px is None:
+        found = self._largest_face(image_HW3)
+        if found is None or found.landmarks_px is None:
             return None
-        return f"{stem(frame, face)}.npy", encode_array(np.rint(found[0].landmarks_px).astype(np.int16))
+        return f"{stem(frame, face)}.npy", encode_array(np.rint(found.landmarks_px).astype(np.int16))
+
+    def _largest_face(self, crop_HW3: ImageHW3) -> Face | None:
+        """Look for the large face that a crop is made for; only where it is not clearly there, for any."""
+        large = without_small_faces(self._settings.landmark_detection, _LARGE_SHARE * min(crop_HW3.shape[:2]))
+        for settings, least_px in ((large, _CLEAR_RATIO * large.min_face_px), (self._settings.landmark_detection, 0.0)):
+            found = load_detector(settings).detect(crop_HW3)
+            if found and found[0].side_px >= least_px:
+                return found[0]
+        return None
 
     def _write_diff(self, crop: Crop, leader: Leader | None) -> tuple[str, bytes] | None:
         frame, face, image_HW3 = crop

@@ -40,7 +40,7 @@ class Haar:
             cv2.cvtColor(small, cv2.COLOR_RGB2GRAY),
             scaleFactor=_SCALE_FACTOR,
             minNeighbors=_MIN_NEIGHBOURS,
-            minSize=(self.settings.min_face_px, self.settings.min_face_px),
+            minSize=(round(self.settings.min_face_px), round(self.settings.min_face_px)),
         )
         return largest_first(
             Face((x * x_scale, y * y_scale, (x + w) * x_scale, (y + h) * y_scale), 1.0)

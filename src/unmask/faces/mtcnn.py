@@ -10,9 +10,11 @@ Shape letters: N boxes, H W image, C channels, S side of a network's input.
 from __future__ import annotations
 
 import hashlib
+import math
 import queue
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import cast
@@ -128,6 +130,15 @@ class Mtcnn:
         candidates = np.concatenate(found)
         candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
         return _regress(candidates[:, :4], candidates[:, 5:], 0)
+
+
+def without_small_faces(settings: Detection, least_px: float) -> Detection:
+    """Return settings that pass over faces of less than ``least_px`` and see larger ones just as before.
+
+    The image pyramid starts at one of its later levels, so what is left of it is computed alike.
+    """
+    skipped = math.floor(math.log(max(least_px / settings.min_face_px, 1.0), 1 / _PYRAMID_FACTOR))
+    return replace(settings, min_face_px=settings.min_face_px / _PYRAMID_FACTOR**skipped)
 
 
 class _Networks:
