@@ -10,7 +10,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 PRINTED = {
     "01_scan": "authentic.mp4",
     "02_api": "authentic.mp4",
-    "03_explore": "11 clips: {'real': 5, 'fake': 6}",
+    "03_explore": "11 clips: {'fake': 6, 'real': 5}",
     "04_prepare": "27 crops in folds.csv",
 }
 
