@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-TEMPORARY_FOLDER = ".tmp-"
+_LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{16}(-old)?|\..+\.[0-9a-f]{16}\.tmp")
 
 
 @contextmanager
@@ -45,21 +46,38 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder through a temporary one beside it, which takes its place when the block is done.
 
-    When the block raises, the old folder stays as it was. What a killed process leaves behind begins with
-    `TEMPORARY_FOLDER`.
+    When the block raises, the old folder stays as it was. `sweep` removes what a killed process leaves behind. The
+    files are not forced to the disk one by one: this protects from a killed process, not from a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{TEMPORARY_FOLDER}{secrets.token_hex(8)}")
-    temporary.mkdir()
-    try:
+    with scratch_folder(path.parent) as temporary:
         yield temporary
+        old = temporary.with_name(f"{temporary.name}-old")
         if path.exists():
-            old = temporary.with_name(temporary.name + "-old")
             path.replace(old)
+        try:
             temporary.replace(path)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        except OSError:
+            if old.exists():
+                old.replace(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make an empty folder that is gone after the block, unless it was renamed."""
+    folder = parent / f".tmp-{secrets.token_hex(8)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove what killed writers left in these folders (not below): only names that this module gives."""
+    for folder in folders:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if _LEFTOVER.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

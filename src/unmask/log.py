@@ -41,26 +41,29 @@ class RowLog:
         self._places: dict[str, int] = {}
         self._lock = threading.Lock()
         self._torn = False
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-        self._file: BinaryIO = os.fdopen(os.open(path, flags, 0o666), "r+b")
-        try:
-            self._claim()
-        except UsageError:
-            self._file.close()
-            raise
+        self._file = self._claim()
         self.was_empty = self._index() == 0
         """Whether there was nothing in it, usable or not."""
 
-    def _claim(self) -> None:
-        """Lock the file for this process; the lock ends with it."""
-        try:
-            import fcntl
-        except ImportError:  # Windows: no two handles can write a file that one deletes, so a clash shows itself
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UsageError(f"another run is writing {self.path}; wait for it, or name another output") from error
+    def _claim(self) -> BinaryIO:
+        """Open and lock the file for this process; the lock ends with it."""
+        while True:
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o666), "r+b")
+            try:
+                import fcntl
+            except ImportError:  # Windows: no two handles can write a file that one deletes, so a clash shows itself
+                return file
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_ino == self.path.stat().st_ino:
+                    return file
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                file.close()
+                raise UsageError(f"another run is writing {self.path}; wait for it, or name another output") from error
+            file.close()  # the run that held it has just replaced or deleted it
 
     def _index(self) -> int:
         """Find the usable rows; return the length of the file in bytes."""
@@ -112,7 +115,7 @@ class RowLog:
         """Rewrite the file with the rows of these keys alone, in this order, and close it."""
         with atomic_file(self.path) as file:
             file.writelines(json_line(row).encode() + b"\n" for row in self.rows(keys))
-        self.close()
+            self.close()  # before it is replaced
 
     def discard(self) -> None:
         """Delete the file."""

@@ -48,7 +48,10 @@ def test_options_are_frozen():
         "--boxes-from", "--dataset", "--detector-scale", "--every", "--fold-by", "--folds", "--image-format", "--out",
         "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "explore", "models", "prepare", "scan"]
+    assert options["evaluate"] == [
+        "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
+    ]  # fmt: skip
+    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan"]
 
 
 def test_one_line_a_video(folder):

@@ -96,7 +96,7 @@ ENTRY_FAULTS = {
     "drive": ("C:fake.mp4", FAKE, "no plain file name"),
     "empty name": ("", FAKE, "no plain file name"),
     "dots": ("..", FAKE, "no plain file name"),
-    "long name": ("x" * 300 + ".mp4", FAKE, "no plain file name"),
+    "long name": ("x" * 300 + ".mp4", FAKE, "longer than 200 bytes"),
     "NUL": ("fake\0.mp4", FAKE, "control characters"),
     "newline": ("fa\nke.mp4", FAKE, "control characters"),
     "surrogate": ("fake\ud800.mp4", FAKE, "not UTF-8"),

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from unmask.datasets import Clip
-from unmask.datasets.folds import assign_folds, find_leaks, fold_sizes
+from unmask.datasets.folds import assign_folds, find_leaks, fold_sizes, fold_warnings
 from unmask.errors import UsageError
 
 
@@ -77,4 +77,19 @@ def test_leaks_are_named():
     assert find_leaks(clips, fold_of, {"a": "x", "b": "x"}) == [
         "copy x is in the folds 0, 1",
         "person ann is in the folds 0, 1",
+    ]
+
+
+def test_what_is_odd_about_folds_is_told():
+    alone = [clip(f"c{i}", part=0) for i in range(4)]
+    assert len(set(assign_folds(alone, folds=4).values())) == 4  # one part is no rule
+    tied = [clip(f"c{i}", people=["ann"]) for i in range(6)] + [clip("d")]
+    fold_of = assign_folds(tied, "group", 4)
+    warnings = fold_warnings(tied, fold_of, 4)
+    assert warnings[0].startswith("2 folds instead of 4")
+    assert "fold 0 has 6 of 7 clips" in warnings[1]
+    mixed = [clip("a", part=0), clip("b", part=1), clip("f", "a", part=0)]
+    assert fold_warnings(mixed, assign_folds(mixed, "part", 2), 2) == [
+        "fold 0 has 2 of 3 clips: they hang together by originals or people",
+        "1 folds lack one of the labels: 1",
     ]

@@ -17,7 +17,8 @@ from tests.datasets.layouts import (
     tree,
     write_splits,
 )
-from unmask.datasets.index import READERS, Clip, read_index
+from unmask.datasets.index import _COLUMNS, READERS, Clip, read_index
+from unmask.datasets.table import write_parquet
 from unmask.errors import UsageError
 
 
@@ -357,3 +358,58 @@ def test_parquet_that_is_no_index(tmp_path):
         parquet.write_table(arrow.table({"id": []}).replace_schema_metadata(facts), path)
         with pytest.raises(UsageError, match="is no index"):
             read_index(path)
+
+
+class TestHostileIndex:
+    """A Parquet index that somebody else made."""
+
+    @staticmethod
+    def write(path, rows, root):
+        blank = dict.fromkeys(("original", "method", "compression", "part", "split"))
+        write_parquet(
+            [blank | {"label": "real", "path": "a.mp4", "people": []} | row for row in rows],
+            path,
+            _COLUMNS,
+            {"dataset": "x", "root": str(root)},
+        )
+
+    def test_ids_that_leave_the_folder_are_set_aside(self, tmp_path):
+        names = ["../../victim", "/etc/x", "a\\b", ".hidden", "", "good", "x" * 300, "line\nbreak"]
+        self.write(tmp_path / "i.parquet", [{"id": name} for name in names], tmp_path)
+        index = read_index(tmp_path / "i.parquet")
+        assert [clip.id for clip in index.clips] == ["good"]
+        assert len(index.faults) == len(names) - 1
+
+    def test_a_cycle_of_fakes_is_set_aside(self, tmp_path):
+        rows = [{"id": "a", "label": "fake", "original": "b"}, {"id": "b", "label": "fake", "original": "a"}]
+        self.write(tmp_path / "i.parquet", [*rows, {"id": "c"}, {"id": "d", "label": "maybe"}], tmp_path)
+        index = read_index(tmp_path / "i.parquet")
+        assert [clip.id for clip in index.clips] == ["c"]
+        assert len(index.faults) == 3
+
+    def test_faults_travel_with_the_table(self, tmp_path):
+        (tmp_path / "real.mp4").touch()
+        (tmp_path / "list.csv").write_text("path,label\nreal.mp4,real\ngone.mp4,real\n")
+        index = read_index(tmp_path / "list.csv")
+        index.write(tmp_path / "i.parquet")
+        assert read_index(tmp_path / "i.parquet").faults == index.faults
+        assert len(index.faults) == 1
+
+
+def test_linked_and_hidden_folders(tmp_path):
+    for name in ("real/a.mp4", "fake/b.mp4", "fake/.trash/c.mp4", "elsewhere/d.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "fake" / "linked").symlink_to(tmp_path / "elsewhere")
+    index = read_index(tmp_path)
+    assert [clip.path for clip in index.clips] == ["fake/b.mp4", "real/a.mp4"]
+    assert [(fault.file, fault.message) for fault in index.faults] == [("fake/linked", "a linked folder; not followed")]
+
+
+def test_a_real_clip_that_is_its_own_original(tmp_path):
+    for name in ("r.mp4", "f.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "l.csv").write_text("path,label,original\nr.mp4,0,r.mp4\nf.mp4,1,r.mp4\n")
+    index = read_index(tmp_path / "l.csv")
+    assert index.faults == ()
+    assert [(clip.id, clip.original) for clip in index.clips] == [("f", "r"), ("r", None)]

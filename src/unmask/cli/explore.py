@@ -49,7 +49,7 @@ def explore(
         from unmask.datasets.summary import find_suspicions
 
         index = read_index(data, dataset)
-        names = tuple(detectors.split(",")) if detectors else installed_detectors()
+        names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
             try:

@@ -16,6 +16,9 @@ EPILOG = (
     "What is missing and why is in skipped.csv."
 )
 
+SHOWN = 20
+"""Lines about single clips that are printed; all are in skipped.csv."""
+
 
 class ImageFormat(StrEnum):
     """Format of the crops."""
@@ -77,7 +80,7 @@ def prepare(
         preparation = Preparation(
             index,
             out,
-            steps=steps.split(","),
+            steps=[step.strip() for step in steps.split(",")],
             settings=settings,
             folds=folds,
             fold_rule=fold_by.value,
@@ -92,13 +95,16 @@ def prepare(
                 say(f"unmask: interrupted after {statuses.total()} of {len(index.clips)} clips; --resume goes on")
                 raise SystemExit(ExitCode.INTERRUPTED) from None
             outcome = preparation.finish()
-    for name, what in outcome.skipped:
+    for name, what in outcome.skipped[:SHOWN]:
         say(f"unmask: {name}: {what}")
-    for leak in outcome.leaks:
-        say(f"unmask: folds: {leak}")
+    if len(outcome.skipped) > SHOWN:
+        say(f"unmask: {len(outcome.skipped) - SHOWN} more lines of this kind are in {out / 'skipped.csv'}")
+    for warning in outcome.warnings:
+        say(f"unmask: folds: {warning}")
     if not quiet:
+        clips = f"{statuses['ok']} of {len(index.clips)} clips of {index.dataset}" if statuses else index.dataset
         lines = f", {outcome.crops} lines in folds.csv" if outcome.crops else ""
-        print(f"{out}: {statuses['ok']} of {len(index.clips)} clips of {index.dataset}{lines}")
+        print(f"{out}: {clips}{lines}")
     raise SystemExit(exit_code(statuses))
 
 

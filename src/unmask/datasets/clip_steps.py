@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.atomic import atomic_folder
-from unmask.datasets.aligned import find_text_boxes, read_text_boxes, write_aligned, write_text_boxes
+from unmask.datasets.aligned import TextBoxes, write_aligned, write_text_boxes
 from unmask.datasets.difference import difference_mask
 from unmask.datasets.layout import (
     Boxes,
@@ -28,7 +28,7 @@ from unmask.datasets.layout import (
 )
 from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
 from unmask.errors import UnmaskError, UnreadableError
-from unmask.faces import Detector, cut_face, load_detector
+from unmask.faces import cut_face, load_detector
 from unmask.faces.mtcnn import without_small_faces
 from unmask.media import Video, open_video, read_frames
 from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
@@ -41,7 +41,6 @@ Scored = dict[int, tuple[ScoredBox, ...]]
 
 CROP = CropSpec(size_px=380)
 """The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
-
 
 _LARGE_SHARE = 0.25
 """A crop's face fills some 0.6 of it; one of this share is large."""
@@ -94,6 +93,10 @@ class Leader:
     id: str
     path: Path
     sha256: str
+    boxes_key: str | None
+    """Key of the boxes that are there; None when they are not from here."""
+    tubes_key: str | None
+    """Key of the text boxes that are there."""
     size_px: tuple[int | None, int | None]
     """Width and height of an upright frame; None when only its crops are known."""
     crops: CropStore
@@ -120,18 +123,28 @@ class UnlikeLeaderError(UnmaskError):
     """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
 
 
+class Stopped(Exception):  # noqa: N818 - no error, a farewell
+    """The caller has gone."""
+
+
 class ClipSteps:
     """Does the steps of one clip after the other. Safe to use from several threads."""
 
     def __init__(self, out: Path, settings: Settings, stopping: threading.Event) -> None:
-        """Prepare into ``out``; ``stopping`` ends the work at the next frame."""
+        """Prepare into ``out``; ``stopping`` ends the work at the next frame.
+
+        Raises:
+            UsageError: The detector is not there.
+        """
         self._out, self._settings, self._stopping = out, settings, stopping
+        self._texts = None if settings.boxes_from is None else TextBoxes(Path(settings.boxes_from))
+        self._writers: dict[str, Callable[[Crop, Leader | None], tuple[str, bytes] | None]] = {
+            "crops": self._write_crop,
+            "landmarks": self._write_landmarks,
+            "diffs": self._write_diff,
+        }
 
-    @cached_property
-    def _detector(self) -> Detector:
-        return load_detector(self._settings.detection)
-
-    def run(self, name: str, path: Path, leader: Leader | None, steps: Sequence[str]) -> Prepared:
+    def run(self, name: str, path: Path, leader: Leader | None, steps: Sequence[str], saved: bool) -> Prepared:
         """Do some steps for one clip.
 
         Args:
@@ -139,63 +152,81 @@ class ClipSteps:
             path: The clip.
             leader: Its original, already prepared; None for a clip that shows its own faces.
             steps: Out of boxes, crops, landmarks, tubes (without a leader), crops, diffs, tubes (with one).
+            saved: Whether its crops are there, lossless and up to date, so that they need not be cut again.
 
         Raises:
             InputError: The clip cannot be read.
             UnlikeLeaderError: It is not as large as its original.
             UnmaskError: What an earlier step should have left is missing.
         """
-        done, boxes, scored = Prepared(), Boxes(), Scored()
-        writers: dict[str, Callable[[Crop], tuple[str, bytes] | None]] = {
-            "crops": self._write_crop,
-            "landmarks": self._write_landmarks,
-            "diffs": lambda crop: self._write_diff(crop, leader),
-        }
-        missed: Counter[str] = Counter()
+        done, scored = Prepared(), Scored()
         if leader and leader.lossy and "diffs" in steps and not any(leader.crops.folder.iterdir()):
             self._save_lossless(leader)
+        detect = leader is None and ("boxes" in steps or "tubes" in steps)
+        if detect or set(steps) & set(self._writers):
+            if saved and not detect and "crops" not in steps:
+                self._write_all(name, leader, steps, self._saved(name), done)
+            else:
+                boxes = Boxes()
+                crops = self._cut(name, path, leader, done, boxes, scored if detect else None)
+                self._write_all(name, leader, steps, crops, done)
+                if "boxes" in steps:
+                    done.files["boxes"] = self._write_boxes(name, boxes)
+        if "tubes" in steps:
+            done.files["tubes"] = self._write_tubes(name, path, leader, scored if detect else None, done)
+        return done
+
+    def texts_key(self, name: str) -> str | None:
+        """Hash the text boxes that stand in for the detector; None when there are none."""
+        if self._texts is None:
+            return None
+        folder = self._texts.find(name)
+        files = sorted(folder.iterdir()) if folder else []
+        return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:16]
+
+    def _write_all(
+        self, name: str, leader: Leader | None, steps: Sequence[str], crops: Iterator[Crop], done: Prepared
+    ) -> None:
+        """Write what each step makes of each crop."""
+        missed: Counter[str] = Counter()
         with ExitStack() as stack:
             folders = {
-                step: stack.enter_context(atomic_folder(self._out / step / name)) for step in steps if step in writers
+                step: stack.enter_context(atomic_folder(self._out / step / name))
+                for step in steps
+                if step in self._writers
             }
-            detect = leader is None and self._must_detect(name, steps)
-            crops: Iterator[Crop] = iter(())
-            if detect or "boxes" in steps or "crops" in steps:
-                crops = self._cut(name, path, leader, done, boxes, scored if detect else None)
-            elif folders:
-                crops = self._saved(name)
-            done.files = {step: [0, 0] for step in folders}
+            sizes: dict[str, list[int]] = {step: [] for step in folders}
             for crop in crops:
                 done.faces += 1
                 for step, folder in folders.items():
-                    written = writers[step](crop)
+                    written = self._writers[step](crop, leader)
                     if written is None:
                         missed[step] += 1
                         continue
                     (folder / written[0]).write_bytes(written[1])
-                    done.files[step] = [done.files[step][0] + 1, done.files[step][1] + len(written[1])]
-        if "boxes" in steps:
-            target = self._out / "boxes" / f"{name}.json"
-            target.parent.mkdir(exist_ok=True)
-            write_boxes(boxes, target)
-            done.files["boxes"] = [1, target.stat().st_size]
-        if "tubes" in steps:
-            done.files["tubes"] = self._write_tubes(name, path, leader, scored if detect else None)
+                    sizes[step].append(len(written[1]))
+        done.files |= {step: [len(lengths), sum(lengths)] for step, lengths in sizes.items()}
         done.notes |= {step: _MISSED[step].format(count, done.faces) for step, count in missed.items()}
-        return done
 
-    def _must_detect(self, name: str, steps: Sequence[str]) -> bool:
-        return "boxes" in steps or ("tubes" in steps and not (self._out / "retinaface" / name).is_dir())
+    def _write_boxes(self, name: str, boxes: Boxes) -> list[int]:
+        target = self._out / "boxes" / f"{name}.json"
+        target.parent.mkdir(exist_ok=True)
+        write_boxes(boxes, target)
+        return [1, target.stat().st_size]
 
-    def _write_tubes(self, name: str, path: Path, leader: Leader | None, scored: Scored | None) -> list[int]:
+    def _write_tubes(
+        self, name: str, path: Path, leader: Leader | None, scored: Scored | None, done: Prepared
+    ) -> list[int]:
         texts = self._out / "retinaface" / (leader.id if leader else name)
         if scored is not None:
             with atomic_folder(texts) as folder:
                 write_text_boxes(scored, folder)
-        if not texts.is_dir():
-            raise UnmaskError("its original's text boxes are missing; run the step tubes again")
+        boxes = TextBoxes.read(texts)
         with atomic_folder(self._out / "aligned" / name) as folder:
-            return write_aligned(path, read_text_boxes(texts), self._settings.image_format, folder)
+            files, missing = write_aligned(path, boxes, self._settings.image_format, folder, self._read)
+        if missing:
+            done.notes["tubes"] = f"{missing} aligned crops are missing: their frames cannot be decoded"
+        return files
 
     def _save_lossless(self, leader: Leader) -> None:
         """Cut a leader's crops once more, as PNG, into the folder of ``leader.crops``."""
@@ -218,53 +249,56 @@ class ClipSteps:
                     f"its frames have {size_px} pixels, its original's {leader.size_px}: it has its own boxes and no "
                     "difference masks"
                 )
+            wanted = np.arange(0, len(video.index), self._settings.every)
             if find is None:
                 boxes |= read_boxes(self._out / "boxes" / f"{leader.id if leader else name}.json")
-                wanted = np.array([i for i in sorted(boxes) if boxes[i] and i < len(video.index)], np.int64)
-            else:
-                wanted = np.arange(0, len(video.index), self._settings.every)
+                wanted = np.array([i for i in wanted if boxes.get(int(i))], np.int64)
             decoded = 0
             for frame in self._read(video, wanted):
                 if find is not None and scored is not None:
                     faces = find(frame)
                     boxes[frame.index], scored[frame.index] = _half(faces), boxes_of_faces(faces)
                 decoded += 1
-                yield from _crops(frame, boxes.get(frame.index, ()))
+                yield from _crops(frame, boxes[frame.index])
             if decoded == 0 and len(wanted):
                 raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
             if decoded < len(wanted):
-                done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames could not be decoded"
+                done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames cannot be decoded"
 
     def _face_finder(self, name: str) -> Callable[[Frame], Sequence[Face]]:
         """Return the detector, or what takes its place: text boxes, of which the confident ones count."""
-        if self._settings.boxes_from is None:
-            return lambda frame: self._detector.detect(frame.image_HW3)
-        texts = read_text_boxes(find_text_boxes(Path(self._settings.boxes_from), name))
+        if self._texts is None:
+            detector = load_detector(self._settings.detection)
+            return lambda frame: detector.detect(frame.image_HW3)
+        folder = self._texts.find(name)
+        if folder is None:
+            raise UnmaskError(f"{self._settings.boxes_from} has no text boxes of it; run the detector again")
+        texts = TextBoxes.read(folder)
         return lambda frame: faces_of_boxes(texts.get(frame.index, ()))
 
     def _read(self, video: Video, wanted: NDArray[np.int64]) -> Iterator[Frame]:
-        for frame in read_frames(video, wanted) if len(wanted) else ():
+        """Decode these frames; what the decoder gives in place of a broken one is left out, to stay on the grid."""
+        numbers = set(wanted.tolist())
+        for frame in read_frames(video, wanted) if numbers else ():
             if self._stopping.is_set():
                 raise Stopped
-            yield frame
+            if frame.index in numbers:
+                yield frame
 
     def _saved(self, name: str) -> Iterator[Crop]:
-        """Read the crops that an earlier run cut."""
-        folder = self._out / "crops" / name
-        if not folder.is_dir():
-            raise UnmaskError("its crops are missing; run the step crops first")
-        for path in sorted(folder.iterdir()):
+        """Read the crops that were cut before."""
+        for path in sorted((self._out / "crops" / name).iterdir()):
             if self._stopping.is_set():
                 raise Stopped
             if (place := parse_stem(path.stem)) is not None:
                 yield *place, read_image(path)
 
-    def _write_crop(self, crop: Crop) -> tuple[str, bytes]:
+    def _write_crop(self, crop: Crop, _: Leader | None) -> tuple[str, bytes]:
         frame, face, image_HW3 = crop
         image_format = self._settings.image_format
         return f"{stem(frame, face)}.{image_format}", encode_image(image_HW3, image_format)
 
-    def _write_landmarks(self, crop: Crop) -> tuple[str, bytes] | None:
+    def _write_landmarks(self, crop: Crop, _: Leader | None) -> tuple[str, bytes] | None:
         frame, face, image_HW3 = crop
         found = self._largest_face(image_HW3)
         if found is None or found.landmarks_px is None:
@@ -291,10 +325,6 @@ _MISSED = {
     "landmarks": "no landmarks were found in {} of {} crops",
     "diffs": "{} of {} crops have no difference mask: the original's crop is missing or too small to compare",
 }
-
-
-class Stopped(Exception):  # noqa: N818 - no error, a farewell
-    """The caller has gone."""
 
 
 def _half(faces: Sequence[Face]) -> list[list[float]]:

@@ -15,18 +15,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask._opencv import one_thread
 from unmask._version import __version__
-from unmask.atomic import atomic_folder
+from unmask.atomic import atomic_folder, sweep
 from unmask.datasets.extract import copy_audio
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import encode_image
+from unmask.datasets.table import require_pyarrow
 from unmask.datasets.vote import Agreement, Vote
 from unmask.engine import Failure, cores, map_items
 from unmask.errors import InputError, UsageError
@@ -99,8 +103,9 @@ class Exploration:
         self._workers, self._stopping = workers or cores(), threading.Event()
         if not index.clips:
             raise UsageError("the dataset has no clip that can be used")
-        if self.settings.frames_per_second <= 0 or self.settings.sample < 0:
-            raise UsageError("frames a second must be above 0, and the sample not below")
+        if not 0 < self.settings.frames_per_second <= 1000 or self.settings.sample < 0:
+            raise UsageError("frames a second must be above 0 and at most 1000, and the sample not below 0")
+        require_pyarrow()
         names = self.settings.detectors
         if not names or len(set(names)) < len(names):
             raise UsageError(f"cannot compare the detectors {', '.join(names) or '(none)'}; name each once")
@@ -112,6 +117,9 @@ class Exploration:
         if not resume and not self._log.was_empty:
             self._log.close()
             raise UsageError(f"{out} holds an earlier run; go on with --resume, or name another folder")
+        self._keys: dict[str, str] = {}
+        if not self._log.was_empty:
+            sweep(out, out / "frames", out / "audio")
 
     @cached_property
     def _detectors(self) -> dict[str, Detector]:
@@ -119,23 +127,27 @@ class Exploration:
 
     def run(self) -> Iterator[Row]:
         """Look at all clips and yield one row for each."""
-        for _, outcome in map_items(self._look, self._index.clips, self._workers, self._stopping):
-            if isinstance(outcome, Failure):
-                raise outcome.error
-            yield outcome
+        with one_thread():
+            for _, outcome in map_items(self._look, self._index.clips, self._workers, self._stopping):
+                if isinstance(outcome, Failure):
+                    raise outcome.error
+                yield outcome
 
     def rows(self) -> list[Row]:
-        """Return the rows of all clips, in the order of the index."""
-        return list(self._log.rows(map(self._key, self._index.clips)))
+        """Return the rows of all clips after `run`, in the order of the index."""
+        return list(self._log.rows(self._keys[clip.id] for clip in self._index.clips))
 
     def finish(self) -> None:
         """Tidy the log."""
-        self._log.tidy(map(self._key, self._index.clips))
+        self._log.tidy(self._keys[clip.id] for clip in self._index.clips)
 
     def _key(self, clip: Clip) -> str:
         """Name a row by all that it depends on, apart from the bytes of the clip, which its size and time stand for."""
-        path = self._index.path_of(clip)
-        stamp = [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else []
+        try:
+            facts = self._index.path_of(clip).stat()
+            stamp = [facts.st_size, facts.st_mtime_ns]
+        except OSError:
+            stamp = []
         settings = asdict(self.settings) if clip.id in self.sample else None
         if settings is not None:
             del settings["sample"], settings["seed"]
@@ -144,10 +156,12 @@ class Exploration:
 
     def _look(self, clip: Clip) -> Row:
         key, path = self._key(clip), self._index.path_of(clip)
+        self._keys[clip.id] = key
         known = self._log.get(key)
-        if known is not None:
+        if known is not None and self._has_extracts(known):
             return known
-        row: Row = {"key": key, "id": clip.id, "status": "ok", "reason": None, "media": None, "frames": [], "faces": []}
+        row: Row = {"key": key, "id": clip.id, "status": "ok", "reason": None, "media": None}
+        row |= {"asked": 0, "frames": [], "faces": [], "oddities": []}
         try:
             if clip.id in self.sample:
                 self._look_closely(clip, path, row)
@@ -163,6 +177,14 @@ class Exploration:
         self._log.append(key, row)
         return row
 
+    def _has_extracts(self, row: Row) -> bool:
+        """Whether the files that were taken out of a clip are still there."""
+        if row["id"] not in self.sample or not row["media"]:
+            return True
+        frames = not self.settings.extract_frames or (self._out / "frames" / row["id"]).is_dir()
+        silent = not self.settings.extract_audio or row["media"]["audio"] is None or bool(row["oddities"])
+        return frames and (silent or any((self._out / "audio").glob(f"{escape(row['id'])}.*")))
+
     def _look_closely(self, clip: Clip, path: Path, row: Row) -> None:
         """Find the faces in some frames; keep frames and sound when asked to."""
         agreement = Agreement(self.settings.detectors)
@@ -173,6 +195,7 @@ class Exploration:
             if self.settings.extract_frames:
                 folder = stack.enter_context(atomic_folder(self._out / "frames" / clip.id))
             wanted = frames_at_rate(video, self.settings.frames_per_second)
+            row["asked"] = len(wanted)
             for number, frame in enumerate(read_frames(video, wanted), 1):
                 if self._stopping.is_set():
                     raise _Stopped
@@ -184,7 +207,10 @@ class Exploration:
                     (folder / f"output_{number:04d}.png").write_bytes(encode_image(frame.image_HW3, "png"))
         row["faces"] = [_face_row(vote) for vote in agreement.result()]
         if self.settings.extract_audio and row["media"]["audio"]:
-            copy_audio(path, self._out / "audio", clip.id)
+            try:
+                copy_audio(path, self._out / "audio", clip.id)
+            except av.error.FFmpegError as error:
+                row["oddities"].append(f"its sound cannot be copied: {error.strerror}")
 
     def __enter__(self) -> Self:
         return self

@@ -32,7 +32,7 @@ def assign_folds(
         clips: The clips.
         rule: ``part`` cuts the DFDC parts into runs as the challenge's winner did; ``group`` keeps together what shares
             an original, a person or its bytes, and balances the folds by number of clips; ``auto`` goes by part when
-            every clip has one.
+            every clip has one and there are several.
         folds: How many, at least 2; fewer come out where there are fewer parts or groups.
         sha256: Hash of each clip's file by id, where known, so that copies are seen.
         seed: Of the order in which groups of equal size are dealt out.
@@ -43,7 +43,7 @@ def assign_folds(
     if folds < 2:
         raise UsageError(f"{folds} folds leave nothing to validate on; use at least 2")
     if rule == "auto":
-        rule = "part" if clips and all(clip.part is not None for clip in clips) else "group"
+        rule = "part" if len({clip.part for clip in clips}) > 1 and all(c.part is not None for c in clips) else "group"
     return _by_part(clips, folds) if rule == "part" else _by_group(clips, folds, sha256 or {}, seed)
 
 
@@ -59,6 +59,25 @@ def find_leaks(clips: Sequence[Clip], fold_of: Mapping[str, int], sha256: Mappin
             kind, name = tie
             leaks.append(f"{kind} {name} is in the folds {', '.join(map(str, crossed))}")
     return leaks
+
+
+def fold_warnings(clips: Sequence[Clip], fold_of: Mapping[str, int], asked: int) -> list[str]:
+    """Say where folds are not what one would expect: too few, too large, or without one of the labels."""
+    sizes, warnings = fold_sizes(fold_of), []
+    if len(sizes) < asked:
+        warnings.append(f"{len(sizes)} folds instead of {asked}: there are no more parts, or groups that share nothing")
+    largest = max(sizes, key=lambda fold: sizes[fold], default=0)
+    if len(sizes) > 1 and 2 * sizes[largest] > len(fold_of):
+        warnings.append(
+            f"fold {largest} has {sizes[largest]} of {len(fold_of)} clips: they hang together by originals or people"
+        )
+    labels = {(fold_of[clip.id], clip.label) for clip in clips}
+    both = {clip.label for clip in clips}
+    lacking = [fold for fold in sizes if any((fold, label) not in labels for label in both)]
+    if lacking:
+        shown = ", ".join(map(str, lacking[:10])) + (" ..." if len(lacking) > 10 else "")
+        warnings.append(f"{len(lacking)} folds lack one of the labels: {shown}")
+    return warnings
 
 
 def _by_part(clips: Sequence[Clip], folds: int) -> dict[str, int]:

@@ -80,8 +80,10 @@ def example_frames(index: Index, rows: Sequence[Row], count: int, seed: int, dou
         candidates.sort(key=lambda item: min(rarity[word] for face in item[1]["faces"] for word in face["doubts"]))
     else:  # real and fake in turn
         candidates = _alternate(candidates)
-    pictures = []
-    for clip, row, frames in candidates[:count]:
+    pictures: list[Picture] = []
+    for clip, row, frames in candidates:
+        if len(pictures) == count:
+            break
         picture = _draw_frame(index, clip, row, rng.choice(frames))
         if picture is not None:
             pictures.append(picture)
@@ -98,16 +100,16 @@ def pair_clips(index: Index, rows: Sequence[Row], count: int, seed: int) -> list
             by_method[clip.method or ""].append(clip)
     rng = random.Random(seed)  # noqa: S311 - no secret
     piles = [rng.sample(pile, len(pile)) for _, pile in sorted(by_method.items())]
-    chosen: list[Clip] = []
-    while len(chosen) < count and any(piles):
-        chosen += [pile.pop() for pile in piles if pile]
-    clips = []
-    for fake in chosen[:count]:
+    turns = (pile[turn] for turn in range(max(map(len, piles), default=0)) for pile in piles if turn < len(pile))
+    clips: list[PairClip] = []
+    for fake in turns:
+        if len(clips) == count:
+            break
         original = by_id[fake.original or ""]
         try:
             mp4 = side_by_side(index, original, fake)
-        except InputError:
-            continue  # its row says what is wrong
+        except (InputError, av.error.FFmpegError):
+            continue  # unreadable, or of a shape that H.264 does not take
         clips.append(PairClip(original.id, fake.id, fake.method, base64.b64encode(mp4).decode()))
     return clips
 
@@ -141,7 +143,7 @@ def _preview(video: Video) -> Iterator[ImageHW3]:
     indices = np.unique(np.clip(np.searchsorted(times, moments), 0, len(times) - 1))
     for frame in read_frames(video, indices):
         height, width = frame.image_HW3.shape[:2]
-        size = max(2, round(width * CLIP_HEIGHT_PX / height / 2) * 2), CLIP_HEIGHT_PX
+        size = min(1280, max(16, round(width * CLIP_HEIGHT_PX / height / 2) * 2)), CLIP_HEIGHT_PX
         yield cv2.resize(frame.image_HW3, size, interpolation=cv2.INTER_AREA)
 
 
@@ -187,6 +189,6 @@ def _write(canvas: NDArray[np.uint8], text: str, place: tuple[int, int], colour:
 def _alternate(items: list[tuple[Clip, Row, list[int]]]) -> list[tuple[Clip, Row, list[int]]]:
     piles = [[item for item in items if item[0].label == label] for label in ("real", "fake", None)]
     turns: list[tuple[Clip, Row, list[int]]] = []
-    while any(piles):
-        turns += [pile.pop(0) for pile in piles if pile]
+    for turn in range(max(map(len, piles), default=0)):
+        turns += [pile[turn] for pile in piles if turn < len(pile)]
     return turns

@@ -11,11 +11,13 @@ with a function under ``@register_reader("name")``.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -26,7 +28,7 @@ from unmask.inputs import VIDEO_SUFFIXES
 ClipLabel = Literal["real", "fake"]
 
 _LABELS: dict[str, ClipLabel] = {"real": "real", "0": "real", "0.0": "real", "fake": "fake", "1": "fake", "1.0": "fake"}
-_MAX_ID_BYTES = 160  # with a suffix it still is a file name everywhere
+_MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
 _COLUMNS = {
     "id": "string", "path": "string", "label": "string", "original": "string", "method": "string",
@@ -56,6 +58,12 @@ class Clip:
     """Number of the DFDC part."""
     split: str | None = None
     """``train``, ``val``, ``test`` as the dataset's authors split it."""
+
+    def __post_init__(self) -> None:
+        if problem := id_problem(self.id):
+            raise ValueError(f"id {self.id[:80]!r} {problem}")
+        if self.label not in (None, "real", "fake"):
+            raise ValueError(f"label {self.label!r} is not real or fake")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,9 @@ class Index:
             UsageError: pyarrow is not installed.
         """
         rows = ({name: getattr(clip, name) for name in _COLUMNS} for clip in self.clips)
-        write_parquet(rows, path, _COLUMNS, {"dataset": self.dataset, "root": str(self.root.resolve())})
+        facts = {"dataset": self.dataset, "root": str(self.root.resolve())}
+        facts["faults"] = json.dumps([asdict(fault) for fault in self.faults])
+        write_parquet(rows, path, _COLUMNS, facts)
 
 
 Reader = Callable[[Path], Index | None]
@@ -154,23 +164,38 @@ def clip_id(path: str) -> str:
     return name
 
 
+def id_problem(name: str) -> str | None:
+    """Say why files cannot be named after this id, None when they can."""
+    if not name or name.startswith(".") or set(name) & set("/\\\0:") or name_problem(name):
+        return "is no plain file name"
+    return f"is longer than {_MAX_ID_BYTES} bytes" if len(name.encode()) > _MAX_ID_BYTES else None
+
+
 def parse_label(value: object) -> ClipLabel | None:
     """Return what a label cell says, in any of the usual spellings; None when it says nothing known."""
     return _LABELS.get(str(value).strip().lower())
 
 
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
-    """Return the videos below ``root / folder``, relative to ``root`` and sorted, and what is wrong with some names."""
+    """Return the videos below ``root / folder``, relative to ``root`` and sorted, and what is wrong with some names.
+
+    Hidden files and folders are passed over; folders that are links are not followed, and reported.
+    """
     found, faults = [], []
-    for path in sorted((root / folder).rglob("*")):
-        if path.suffix.lower() not in VIDEO_SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        name = path.relative_to(root).as_posix()
-        if problem := name_problem(name):
-            faults.append(Fault(printable(name), None, problem))
-        else:
-            found.append(name)
-    return found, faults
+    for parent, folders, files in os.walk(root / folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(parent).relative_to(root)
+        linked = [here / name for name in folders if (Path(parent) / name).is_symlink()]
+        faults += [Fault(printable(path.as_posix()), None, "a linked folder; not followed") for path in linked]
+        for name in files:
+            path = (here / name).as_posix()
+            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not (root / path).is_file():
+                continue
+            if problem := name_problem(path):
+                faults.append(Fault(printable(path), None, problem))
+            else:
+                found.append(path)
+    return sorted(found), faults
 
 
 def printable(name: str) -> str:
@@ -256,8 +281,23 @@ def _read_parquet(path: Path) -> Index:
     rows, facts = read_parquet(path)
     if not {"root", "dataset"} <= set(facts) or not all(set(_COLUMNS) <= set(row) for row in rows):
         raise UsageError(f"{path} is no index; make one with: unmask explore DATA --out DIR")
-    clips = [Clip(**{name: _plain(row[name]) for name in _COLUMNS}) for row in rows]
-    return Index(Path(facts["root"]), facts["dataset"], tuple(clips))
+    clips: list[Clip] = []
+    faults = [Fault(**fault) for fault in json.loads(facts.get("faults", "[]"))]
+    for row in rows:
+        try:
+            clip = Clip(**{name: _plain(row[name]) for name in _COLUMNS})
+        except (ValueError, TypeError) as error:
+            faults.append(Fault(path.name, str(row["id"])[:80], f"{error}; set aside"))
+            continue
+        if problem := name_problem(clip.path):
+            faults.append(Fault(path.name, clip.id, problem))
+        else:
+            clips.append(clip)
+    index = _without_clashes(Index(Path(facts["root"]), facts["dataset"], tuple(clips), tuple(faults)))
+    usable, wrong = check_originals(index.clips, lambda clip: (path.name, clip.id))
+    there = {clip.id for clip in usable}  # what is missing beside these was told when the table was written
+    new = [fault for fault in wrong if fault.key not in there]
+    return replace(index, clips=tuple(usable), faults=(*index.faults, *new))
 
 
 def _plain(value: Any) -> Any:

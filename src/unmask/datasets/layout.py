@@ -15,7 +15,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.atomic import atomic_file
+from unmask.datasets.index import Clip
 from unmask.errors import UnmaskError, UsageError
 from unmask.types import ImageHW3
 
@@ -76,10 +77,11 @@ def read_boxes(path: Path) -> Boxes:
         content = json.loads(path.read_bytes())
         boxes = {int(frame): [[float(edge) for edge in box] for box in found or ()] for frame, found in content.items()}
         whole = all(len(box) == 4 and all(map(math.isfinite, box)) for found in boxes.values() for box in found)
+        whole = whole and min(boxes, default=0) >= 0
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnmaskError(f"{path} holds no boxes ({error}); run the step boxes again") from error
     if not whole:
-        raise UnmaskError(f"{path} holds boxes without four numbers; run the step boxes again")
+        raise UnmaskError(f"{path} holds boxes without four numbers or of no frame; run the step boxes again")
     return boxes
 
 
@@ -130,19 +132,43 @@ def encode_array(array: NDArray[np.int16]) -> bytes:
     return data.getvalue()
 
 
-def write_folds(rows: Iterable[CropRow], path: Path) -> None:
-    """Write folds.csv."""
-    write_table(((getattr(row, name) for name in FOLDS_HEADER) for row in rows), FOLDS_HEADER, path)
+def list_crops(
+    clips: Iterable[Clip], fold_of: Mapping[str, int], leader_of: Mapping[str, str], folder: Path
+) -> Iterator[CropRow]:
+    """Yield a row for each crop that is there, clip by clip, by frame and face.
+
+    Args:
+        clips: Those that have a label.
+        fold_of: Fold of each clip, by id.
+        leader_of: Clip whose boxes cut a clip's crops, by id; where it is not known, a fake's original that has crops.
+        folder: Of the crops.
+    """
+    for clip in clips:
+        crops = folder / clip.id
+        paths = crops.iterdir() if crops.is_dir() else ()
+        guess = clip.original if clip.original and (folder / clip.original).is_dir() else clip.id
+        original, label = leader_of.get(clip.id, guess), int(clip.label == "fake")
+        for place, name in sorted((place, path.name) for path in paths if (place := parse_stem(path.stem)) is not None):
+            yield CropRow(clip.id, name, label, original, place[0], fold_of[clip.id])
 
 
-def write_table(rows: Iterable[Iterable[object]], header: Iterable[str], path: Path) -> None:
-    """Write a CSV."""
+def write_folds(rows: Iterable[CropRow], path: Path) -> int:
+    """Write folds.csv; return how many lines it has."""
+    return write_table(([getattr(row, name) for name in FOLDS_HEADER] for row in rows), FOLDS_HEADER, path)
+
+
+def write_table(rows: Iterable[Iterable[object]], header: Iterable[str], path: Path) -> int:
+    """Write a CSV; return how many lines it has below its header."""
+    count = 0
     with atomic_file(path) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
         table = csv.writer(text, lineterminator="\n")
         table.writerow(header)
-        table.writerows(rows)
+        for row in rows:
+            table.writerow(row)
+            count += 1
         text.detach()
+    return count
 
 
 def read_folds(path: Path) -> Iterator[CropRow]:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unmask.datasets.explore_tables import side_px
 from unmask.datasets.index import Clip, Index
@@ -58,10 +59,20 @@ def distribution(title: str, unit: str, values: Iterable[tuple[Any, str | None]]
         counts = Counter(pairs)
         bars = [Bar(_number(value), tuple(counts[value, name] for name in SERIES)) for value in distinct]  # type: ignore[arg-type]
         return Chart(title, unit, tuple(bars))
-    edges = np.histogram_bin_edges([value for value, _ in pairs], bins=MAX_BINS)
+    edges = _edges([value for value, _ in pairs])
     series = [np.histogram([v for v, label in pairs if label == name], edges)[0].tolist() for name in SERIES]
-    names = [f"{_number(low)} to {_number(high)}" for low, high in pairwise(edges.tolist())]
+    whole = all(isinstance(value, int) for value in distinct)  # then the upper edge is no longer in the bin
+    names = [f"{_number(low)} to {_number(high - whole)}" for low, high in pairwise(edges.tolist())]
     return Chart(title, unit, tuple(Bar(*item) for item in zip(names, zip(*series, strict=True), strict=True)))
+
+
+def _edges(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return the edges of bins of equal width; of whole numbers, each bin holds equally many."""
+    if not all(isinstance(value, int) for value in values):
+        return np.histogram_bin_edges(values, bins=MAX_BINS)
+    low, high = int(min(values)), int(max(values)) + 1
+    width = -(-(high - low) // MAX_BINS)
+    return np.arange(low, high + width, width).astype(np.float64)
 
 
 def _number(value: Any) -> str:
@@ -138,14 +149,16 @@ def find_suspicions(index: Index, rows: Sequence[Row]) -> dict[str, list[str]]:
             if found:
                 odd[clip.id] = found
     for ids in find_duplicates(rows):
-        if len({label_of[i] for i in ids}) > 1:
+        if {"real", "fake"} <= {label_of[i] for i in ids}:
             for i in ids:
                 odd.setdefault(i, []).append("the same file is labelled real and fake")
     return odd
 
 
 def _oddities(row: Row, others_have_sound: bool) -> list[str]:
-    media, found = row["media"], []
+    media, found = row["media"], list(row["oddities"])
+    if len(row["frames"]) < row["asked"]:
+        found.append(f"{row['asked'] - len(row['frames'])} of {row['asked']} frames cannot be decoded")
     if media["cut_short"]:
         found.append(
             f"the file is cut short: its header promises more than the {media['frames']} frames that are there"
@@ -189,7 +202,7 @@ def _groups(clips: Sequence[Clip]) -> dict[str, list[Bar]]:
     for name, key in keys.items():
         chart = distribution(name, "", ((key(clip), clip.label) for clip in clips))
         if len(chart.bars) > 1:
-            groups[name] = list(chart.bars)
+            groups[name] = _most_frequent(chart.bars, 60)
     return groups
 
 
@@ -215,8 +228,17 @@ def _media_values(read: Sequence[Row], label_of: Mapping[str, str | None]) -> di
     values = {}
     for name, fact in facts.items():
         bars = distribution(name, "", ((fact(row["media"]), label_of[row["id"]]) for row in read)).bars
-        values[name] = sorted(bars, key=lambda bar: (-sum(bar.counts), bar.name))[:12]
+        values[name] = _most_frequent(sorted(bars, key=lambda bar: (-sum(bar.counts), bar.name)), 12)
     return values
+
+
+def _most_frequent(bars: Sequence[Bar], count: int) -> list[Bar]:
+    """Return the first bars, and one for all others together."""
+    rest = bars[count:]
+    if not rest:
+        return list(bars)
+    real, fake, unlabelled = (sum(bar.counts[i] for bar in rest) for i in range(3))
+    return [*bars[:count], Bar(f"{len(rest)} others", (real, fake, unlabelled))]
 
 
 def _media_charts(read: Sequence[Row], label_of: Mapping[str, str | None]) -> list[Chart]:

@@ -46,6 +46,15 @@ def read_parquet(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
     return table.to_pylist(), facts
 
 
+def require_pyarrow() -> None:
+    """Say before the work that tables cannot be written after it.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    _pyarrow()
+
+
 def _type(arrow: Any, kind: str) -> Any:
     inner = kind.removeprefix("list<").removesuffix(">")
     value = arrow.type_for_alias(inner)

@@ -206,7 +206,10 @@ def iou_matrix(a: Sequence[ScoredBox], b: Sequence[ScoredBox]) -> NDArray[np.flo
 
     A box from x to x + width thus is width + 1 pixels wide. Source: Siyu-C/RobustForensics.
     """
-    a_N4, b_M4 = (np.array([box.corners for box in boxes], np.float64).reshape(-1, 4) for boxes in (a, b))
+    return _iou(*(np.array([box.corners for box in boxes], np.float64).reshape(-1, 4) for boxes in (a, b)))
+
+
+def _iou(a_N4: NDArray[np.float64], b_M4: NDArray[np.float64]) -> NDArray[np.float64]:
     area_N, area_M = ((boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1) for boxes in (a_N4, b_M4))
     sides_NM2 = np.minimum(a_N4[:, None, 2:], b_M4[:, 2:]) - np.maximum(a_N4[:, None, :2], b_M4[:, :2]) + 1
     overlap_NM = sides_NM2.clip(min=0).prod(axis=2)
@@ -223,16 +226,23 @@ def build_tubes(frames: Sequence[Sequence[ScoredBox]]) -> list[Tube]:
         frames: Boxes of each frame in pixels, frames in order of time.
     """
     tubes: list[list[TubeMember]] = []
+    latest_T4 = np.zeros((64, 4))  # the corners of each tube's latest box; grows
     for position, boxes in enumerate(frames):
         members = [TubeMember(position, n, box) for n, box in enumerate(boxes, 1) if box.score >= MIN_SCORE]
-        overlaps = iou_matrix([member.box for member in members], [tube[-1].box for tube in tubes])
+        corners_N4 = np.array([member.box.corners for member in members], np.float64).reshape(-1, 4)
+        overlaps_NT = _iou(corners_N4, latest_T4[: len(tubes)])
         taken: set[int] = set()
-        for member, overlap in zip(members, overlaps, strict=True):
-            if not (overlap >= MIN_IOU).any():
-                tubes.append([member])
-            elif (best := int(overlap.argmax())) not in taken:
-                taken.add(best)
-                tubes[best].append(member)
+        for member, corners, overlap_T in zip(members, corners_N4, overlaps_NT, strict=True):
+            best = int(overlap_T.argmax()) if (overlap_T >= MIN_IOU).any() else len(tubes)
+            if best in taken:
+                continue
+            taken.add(best)
+            if best == len(tubes):
+                tubes.append([])
+                if best == len(latest_T4):
+                    latest_T4 = np.concatenate([latest_T4, np.zeros_like(latest_T4)])
+            tubes[best].append(member)
+            latest_T4[best] = corners
     return [tuple(tube) for tube in tubes]
 
 

@@ -1,3 +1,5 @@
+# ruff: noqa: E402 - torch is not in every environment
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -72,6 +74,13 @@ def test_residuals_are_of_each_colour_alone_and_do_not_train():
     residual_12 = filters(x_N3HW).abs().amax((0, 2, 3))
     assert (residual_12 > 0.01).tolist() == [False] * 4 + [True] * 4 + [False] * 4
     assert filters(100 * x_N3HW).abs().max() == 3
+
+
+def test_residuals_keep_their_digits_in_mixed_precision():
+    filters, x_N3HW = ResidualFilters().eval(), 2 + 0.01 * torch.rand(1, 3, 16, 16)
+    exact = filters(x_N3HW)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(filters(x_N3HW), exact)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from unmask.datasets.index import (
     Fault,
     Index,
     check_originals,
+    clip_id,
+    id_problem,
     list_videos,
     name_problem,
     printable,
@@ -140,9 +142,8 @@ def _name_problem(name: object) -> str | None:
         return "no text"
     if name_problem(name):
         return "holds control characters, or is not UTF-8"
-    if not name or set(name) & set("/\\:") or name.startswith(".") or len(name.encode()) > 255:
-        return "no plain file name"
-    return None
+    problem = id_problem(Path(name).stem) if name and not set(name) & set("/\\") else "is no plain file name"
+    return problem and problem.removeprefix("is ")
 
 
 def _unique(clips: list[Clip]) -> tuple[list[Clip], list[Fault]]:
@@ -180,7 +181,8 @@ def _read_test(root: Path) -> Index | None:
         names = [PurePosixPath(path).name for path in videos]
         labels, wrong = _read_test_labels(table, where, names)
         faults += wrong
-    clips = [Clip(path.stem, str(path), labels.get(path.name), split="test") for path in map(PurePosixPath, videos)]
+    paths = map(PurePosixPath, videos)
+    clips = [Clip(clip_id(path.name), str(path), labels.get(path.name), split="test") for path in paths]
     return Index(root, "dfdc", tuple(clips), tuple(faults))
 
 

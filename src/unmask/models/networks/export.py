@@ -1,0 +1,219 @@
+"""From a trained network to the folder of a model, and its weights back into a network."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import nn
+
+from unmask.atomic import atomic_file, atomic_folder
+from unmask.errors import ModelError, UsageError
+from unmask.models.card import CARD_FILE, Card, FileFacts, load_card, read_verified
+from unmask.models.networks.output import Output
+from unmask.models.runtime import CropScore, Network
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""Of RGB in 0..1."""
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""Of RGB in 0..1."""
+
+NETWORK_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+
+TOLERANCE = 1e-4
+"""How far ONNX may stray from torch, on a fake probability and on the map."""
+
+_OPSET = 18
+_CHECK_CROPS = 5
+_NAMES_SHOWN = 5
+
+
+class FromPixels(nn.Module):
+    """A network with its normalisation in front: uint8 RGB crops (N, S, S, 3) in, ``(logit_N, map_Nhw)`` out.
+
+    The map, where there is one, is the probability of the blended region, 0 to 1.
+    """
+
+    mean_3: torch.Tensor
+    scale_3: torch.Tensor
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean_3", torch.tensor(mean, dtype=torch.float32) * 255)
+        self.register_buffer("scale_3", 1 / (torch.tensor(std, dtype=torch.float32) * 255))
+
+    def forward(self, crops_NSS3: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Judge crops as the runtime gives them."""
+        x_N3SS = ((crops_NSS3.float() - self.mean_3) * self.scale_3).permute(0, 3, 1, 2)
+        output: Output = self.network(x_N3SS)
+        if output.mask_N2hw is None:
+            return (output.logit_N,)
+        return output.logit_N, output.mask_N2hw[:, 0].sigmoid()
+
+
+def export_model(
+    network: nn.Module,
+    folder: Path,
+    card: Card,
+    *,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+) -> Card:
+    """Write a model folder: ``model.onnx``, ``model.safetensors`` and ``card.json``, all or nothing.
+
+    Random crops go through the network and through the written file on the runtime, in fp32; they must agree.
+
+    Args:
+        network: As it was trained, on any device; it stays as it is.
+        folder: Where to; a model that lies there is replaced.
+        card: What the card says; its ``files`` are filled in here. The side of the crops is ``card.crop.size_px``.
+        mean: Of RGB in 0..1, subtracted in training.
+        std: Of RGB in 0..1, divided by in training.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        ModelError: The network gives something that is no number, or ONNX and torch disagree.
+        UsageError: The folder holds other files than a model's.
+    """
+    _check_free(folder)
+    model = FromPixels(copy.deepcopy(network).cpu().float(), mean, std).eval()
+    crops_NSS3 = np.random.default_rng(0).integers(0, 256, (_CHECK_CROPS, *[card.crop.size_px] * 2, 3), np.uint8)
+    expected = _torch_scores(model, crops_NSS3, card)
+    contents = {NETWORK_FILE: _onnx(model, card.crop.size_px), WEIGHTS_FILE: _safetensors(model.network)}
+    files = {name: FileFacts(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+    card = replace(card, files=files)
+    contents[CARD_FILE] = json.dumps(asdict(card), indent=1, ensure_ascii=False).encode() + b"\n"
+    with atomic_folder(folder.resolve()) as temporary:
+        for name, content in contents.items():
+            with atomic_file(temporary / name) as file:
+                file.write(content)
+        _check_agreement(expected, Network(temporary, "fp32", streams=1).score(crops_NSS3))
+    return card
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Load the weights of a safetensors file into a network, all of them and nothing else.
+
+    A card beside the file must name it, and its sha256 must be the card's. ``module.`` in front of names, left there
+    by DDP, is stripped.
+
+    Args:
+        network: Of the same kind and with the same parameters as the one that was saved.
+        path: The file, or a model folder, whose ``model.safetensors`` is read.
+
+    Raises:
+        ModelError: It is missing, damaged, no safetensors file, or of another network.
+    """
+    path = path / WEIGHTS_FILE if path.is_dir() else path
+    if path.suffix != ".safetensors":
+        raise ModelError(f"{path} is no .safetensors file; others can run code when opened, so convert it first")
+    try:
+        tensors = safetensors.torch.load(_read_weights(path))
+    except SafetensorError as error:
+        raise ModelError(f"{path} is no safetensors file: {error}") from error
+    tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    wanted = network.state_dict()
+    differences = _differences(wanted, tensors)
+    if differences:
+        raise ModelError(f"{path} holds the weights of another network: {'; '.join(differences)}")
+    network.load_state_dict(tensors)
+
+
+def _read_weights(path: Path) -> bytes:
+    if (path.parent / CARD_FILE).is_file():
+        card = load_card(path.parent)
+        if path.name not in card.files:
+            raise ModelError(f"{path.parent / CARD_FILE} does not name {path.name}; export the model again")
+        return read_verified(path.parent, card, path.name)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _differences(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return what stands in the way of loading: names missing, unexpected or with other shapes."""
+    other_shapes = [
+        f"{name} {list(found[name].shape)} instead of {list(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    kinds = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": sorted(name for name in found if name not in wanted),
+        "of another shape": other_shapes,
+    }
+    return [f"{kind}: {_some(names)}" for kind, names in kinds.items() if names]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _check_free(folder: Path) -> None:
+    """Refuse to replace anything but a model."""
+    if not folder.exists():
+        return
+    names = [folder.name] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
+    others = [name for name in names if name not in (CARD_FILE, NETWORK_FILE, WEIGHTS_FILE)]
+    if others:
+        raise UsageError(f"{folder} holds {_some(others)}, which are no model's files; name a new folder")
+
+
+def _torch_scores(model: FromPixels, crops_NSS3: NDArray[np.uint8], card: Card) -> list[CropScore]:
+    with torch.inference_mode():
+        logits_N, *maps = (output.numpy() for output in model(torch.from_numpy(crops_NSS3)))
+    if not all(np.isfinite(values).all() for values in (logits_N, *maps)):
+        raise ModelError("the network gives scores that are no numbers: its training diverged; take an earlier epoch")
+    logits_N = (logits_N.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
+    maps_N = maps[0] if maps else [None] * len(logits_N)
+    return [CropScore(float(logit), map_hw) for logit, map_hw in zip(logits_N, maps_N, strict=True)]
+
+
+def _check_agreement(expected: list[CropScore], found: list[CropScore]) -> None:
+    gaps = [abs(a.fake_probability - b.fake_probability) for a, b in zip(expected, found, strict=True)]
+    for a, b in zip(expected, found, strict=True):
+        if a.map_hw is not None:
+            gaps.append(float(np.abs(a.map_hw - b.map_hw).max()) if b.map_hw is not None else math.inf)
+    worst = float(np.max(gaps))  # of numpy, which keeps what is no number
+    if not worst <= TOLERANCE:
+        raise ModelError(f"the written network strays from torch by {worst:.1e}, more than {TOLERANCE:.0e}")
+
+
+def _safetensors(network: nn.Module) -> bytes:
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+
+
+def _onnx(model: FromPixels, size_px: int) -> bytes:
+    """Return the network as ONNX for any number of crops, weights inside."""
+    example_NSS3 = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
+    program = torch.onnx.export(
+        model,
+        (example_NSS3,),
+        dynamo=True,
+        input_names=["crops"],
+        output_names=["logit", "manipulation_map"][: len(model(example_NSS3))],
+        dynamic_shapes=({0: torch.export.Dim("N")},),
+        opset_version=_OPSET,
+        verbose=False,
+    )
+    assert program is not None
+    proto = program.model_proto
+    for part in (*proto.graph.node, *proto.graph.value_info, proto.graph, proto):
+        part.ClearField("metadata_props")  # where on this machine each line of code lies
+    return proto.SerializeToString()
