@@ -1,8 +1,7 @@
 """How good predictions are. Arrays in, floats out; 1 is fake, 0 is real.
 
-Where scikit-learn has a measure, this one equals it to 1e-12; the tests compare them. All raise `UsageError` when the
-lists are empty, differ in length, hold something else than labels and numbers, or lack a class that the measure needs;
-those of probabilities also when one lies outside 0..1.
+Where scikit-learn has a measure, this one equals it to 1e-12. All raise `UsageError` when the lists are empty, differ
+in length, hold anything but labels and numbers (probabilities: in 0..1), or lack a class that the measure needs.
 """
 
 from __future__ import annotations
@@ -243,12 +242,7 @@ def confusion(labels: Sequence[int], words: Sequence[str | None]) -> dict[str, d
 
 
 def bootstrap_interval(
-    metric: Metric,
-    labels: ArrayLike,
-    scores: ArrayLike,
-    groups: Sequence[object],
-    repeats: int = 1000,
-    seed: int = 0,
+    metric: Metric, labels: ArrayLike, scores: ArrayLike, groups: Sequence[object], repeats: int = 1000, seed: int = 0
 ) -> Interval:
     """Return the 95 % percentile interval of a measure, see `bootstrap_intervals`."""
     return bootstrap_intervals({"": metric}, labels, scores, groups, repeats, seed)[""]

@@ -111,6 +111,29 @@ def test_a_model_on_a_dataset(dataset, tmp_path):
     assert card.evaluation["calibration"]["seed"] == 0
 
 
+def test_a_calibration_that_makes_it_worse_is_not_written(tmp_path):
+    model = tmp_path / "model"
+    shutil.copytree(bundled_folder(), model)
+    facts = {
+        "label": "inconclusive",
+        "models": [{"sha256": load_card(model).files["model.onnx"].sha256}],
+        "settings": {"calibration": [{"temperature": 1, "offset": 0}]},
+    }
+    scores = {"real1": 0.1, "real2": 0.9, "fake1": 0.9, "fake2": 0.1}  # what fits one half misleads the other
+    rows = [
+        {"path": name, "fake_probability": p, "frames": [{"person": 1, "fake_probability": p}] * 6} | facts
+        for name, p in scores.items()
+    ]
+    (tmp_path / "o.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "l.csv").write_text("filename,label\n" + "".join(f"{name},{name[:4]}\n" for name in scores))
+    args = ["--labels", tmp_path / "l.csv", "--bootstrap", 5, "--calibrate", model, "--out", tmp_path / "out"]
+    done = unmask("evaluate", tmp_path / "o.jsonl", *args)
+    assert done.exit_code == 3
+    assert "stays as it is" in done.stderr
+    assert load_card(model) == load_card(bundled_folder())
+    assert "the card stays as it was" in (tmp_path / "out" / "index.html").read_text()
+
+
 def test_a_scan_and_a_model_measure_the_same(dataset, tmp_path):
     assert unmask("scan", dataset, "-r", "--json", tmp_path / "o.jsonl", "-q").exit_code == 3
     common = ["--bootstrap", 20, "-q", "--json"]

@@ -51,7 +51,10 @@ def test_options_are_frozen():
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan"]
+    assert options["train"] == [
+        "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
+    ]  # fmt: skip
+    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan", "train"]
 
 
 def test_one_line_a_video(folder):

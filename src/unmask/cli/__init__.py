@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, models, prepare, scan
+from unmask.cli import doctor, evaluate, explore, models, prepare, scan, train
 
 app = typer.Typer(
     name="unmask",
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)
+app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")

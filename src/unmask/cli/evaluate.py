@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from unmask.evaluation import Labels, Prediction, Report
 
 EPILOG = (
-    "Exit codes: 0 every row has a partner and a probability; 3 some have not; 2 wrong use. For a large dataset, "
+    "Exit codes: 0 every row has a partner and a probability; 3 some have not, or a calibration that makes the model "
+    "worse was not written; 2 wrong use. For a large dataset, "
     "unmask scan --json and then unmask evaluate of its file: a scan can be resumed."
 )
 
@@ -23,7 +24,7 @@ def evaluate(
     predictions: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PREDICTIONS]", help="JSON lines or CSV of unmask scan, or any CSV filename,label.",
+            metavar="PREDICTIONS", help="JSON lines or CSV of unmask scan, or any CSV filename,label.",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +73,8 @@ def evaluate(
         if json is not None and str(json) != "-":
             write_json(report.to_dict(), json)
     _tell(report, json is not None and str(json) == "-", quiet)
-    raise SystemExit(ExitCode.SOME_NOT_OK if report.missing else ExitCode.ALL_OK)
+    refused = report.calibration is not None and not report.calibration.helps
+    raise SystemExit(ExitCode.SOME_NOT_OK if report.missing or refused else ExitCode.ALL_OK)
 
 
 def _inputs(
@@ -105,19 +107,25 @@ def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], 
 
 
 def _calibrated(report: Report, given: list[Prediction], truth: Labels, model: str, quiet: bool) -> Report:
-    """Fit, write the card, and return the report with the fit."""
+    """Fit, write the card unless that makes it worse, and return the report with the fit."""
     from unmask.evaluation import fit_calibration, join, write_calibration
     from unmask.models import load_card, model_folder
 
     folder = model_folder(model)
     fit = fit_calibration(join(given, truth)[0], load_card(folder), report.seed)
+    fitted = f"temperature {fit.calibration.temperature:g} and offset {fit.calibration.offset:g}"
+    losses = f"{fit.before['log_loss_balanced']} to {fit.after['log_loss_balanced']}"
+    if not fit.helps:
+        say(
+            f"unmask: the card of {folder} stays as it is: {fitted}, fitted on {fit.fitted_clips} clips, take the "
+            f"balanced log loss of the held-out half from {losses}; calibrate on more clips"
+        )
+        return replace(report, calibration=fit)
     write_calibration(fit, folder, ", ".join(f"{name}: {value}" for name, value in report.about.items()))
     if not quiet:
         say(
-            f"unmask: wrote temperature {fit.calibration.temperature:g} and offset {fit.calibration.offset:g} into the "
-            f"card of {folder}. On the held-out half the balanced calibration error goes from "
-            f"{fit.before['calibration_error_balanced']} to {fit.after['calibration_error_balanced']}. "
-            "The thresholds are as before: check what they mean now (scripts/calibrate.py fits them)."
+            f"unmask: wrote {fitted} into the card of {folder}; the balanced log loss of the held-out half goes from "
+            f"{losses}. The thresholds are as before: check what they mean now (scripts/calibrate.py fits them)."
         )
     return replace(report, calibration=fit)
 

@@ -45,6 +45,11 @@ class CalibrationFit:
     seed: int
     """Of the split."""
 
+    @property
+    def helps(self) -> bool:
+        """Whether the balanced log loss of the held-out half falls; with few clips it may rise."""
+        return self.after["log_loss_balanced"] < self.before["log_loss_balanced"]
+
 
 def fit_calibration(pairs: Sequence[Pair], card: Card, seed: int = 0) -> CalibrationFit:
     """Fit temperature and offset by the least class-balanced log loss of whole clips.

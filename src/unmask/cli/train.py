@@ -1,0 +1,102 @@
+"""Train a network by a recipe."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unmask.cli.console import ExitCode, progress, say, wrong_use
+
+if TYPE_CHECKING:
+    from unmask.training.loop import Trainer
+
+
+class Device(StrEnum):
+    """Where the network is trained."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def train(
+    recipe: Annotated[Path | None, typer.Argument(help="A recipe, e.g. recipes/tiny.toml.", show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of unmask prepare.", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe, e.g. data.fold=1.", show_default=False),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="auto: the graphics card where there is one.")] = Device.AUTO,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load crops, beside this one.")] = 0,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=1, help="Steps between checkpoints within an epoch.", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the losses of this run as RUN/loss.html instead.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
+) -> None:
+    """Train a network; the same command runs alone, under torchrun and under srun."""
+    with wrong_use():
+        if plot is not None:
+            _plot(plot)
+            return
+        from unmask.errors import UsageError
+
+        if recipe is None or data is None or out is None:
+            raise UsageError("training needs a recipe, --data and --out; or name a run to --plot")
+        from unmask.training.cluster import join
+        from unmask.training.loop import Trainer
+        from unmask.training.recipe import load_recipe
+
+        loaded = load_recipe(recipe, dict(map(_change, changes or ())))
+        with join(device.value) as cluster:
+            trainer = Trainer(
+                loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
+            )
+            try:
+                _run(trainer, quiet or not cluster.is_first)
+            except KeyboardInterrupt:
+                say("unmask: interrupted; --resume goes on from the last checkpoint")
+                raise SystemExit(ExitCode.INTERRUPTED) from None
+
+
+def _run(trainer: Trainer, quiet: bool) -> None:
+    left = trainer.iterations - trainer.iteration + trainer.recipe.epochs - trainer.epoch
+    for event in progress(trainer.run(), left, "training", quiet):
+        if event["event"] == "epoch" and not quiet:
+            print(epoch_line(event), flush=True)
+
+
+def epoch_line(event: dict[str, Any]) -> str:
+    """Return an epoch as a line."""
+    values = {"reals": "real_loss", "fakes": "fake_loss", "loss": "loss", "AUC": "auc"}
+    known = [f"{name} {event[key]:.4f}" for name, key in values.items() if event.get(key) is not None]
+    return f"epoch {event['epoch']:>3}  {'  '.join(known)}"
+
+
+def _plot(run: Path) -> None:
+    from unmask.training.plot import write_plot
+
+    chosen = write_plot(run, run / "loss.html")
+    print(f"{run / 'loss.html'}: candidate epochs: {', '.join(map(str, chosen)) or 'none yet'}")
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """Read ``key=value``, the value as TOML where it is TOML, else as text."""
+    import tomllib
+
+    from unmask.errors import UsageError
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {text}: write KEY=VALUE, e.g. data.fold=1")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value
