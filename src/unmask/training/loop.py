@@ -22,13 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from unmask.errors import UsageError
 from unmask.log import json_line
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.networks import Output, build_network
-from unmask.models.networks.export import IMAGENET_MEAN, IMAGENET_STD, load_weights
+from unmask.models.networks.export import load_weights
 from unmask.training.checkpoint import is_better, load_checkpoint, save_checkpoint
 from unmask.training.cluster import Cluster
 from unmask.training.data import Batch, PreparedCrops, TrainingItems, ValidationItems, collate, numbers_of
@@ -99,7 +99,8 @@ class Trainer:
             place = [cluster.local_rank] if cluster.device != "cpu" else None
             self._parallel = DistributedDataParallel(self.network, device_ids=place)
         self._mean_3, self._std_3 = (
-            torch.tensor(values, device=cluster.device).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
+            torch.tensor(values, device=cluster.device).view(1, 3, 1, 1)
+            for values in (recipe.data.mean, recipe.data.std)
         )
 
     @property
@@ -135,13 +136,17 @@ class Trainer:
         numbers = list(numbers_of(self._batch_items, batches, cluster.rank, cluster.size, first))
         items = TrainingItems(self._crops, recipe, self.epoch, numbers)
         pin = cluster.device != "cpu"
-        loader = DataLoader(items, self._batch_items, num_workers=self._workers, collate_fn=collate, pin_memory=pin)
+        loader = self._loader(items, self._batch_items, collate_fn=collate, pin_memory=pin)
         held: list[Batch] = []
         for batch in loader:
             held.append(batch)
             if len(held) == accumulate:
                 yield held
                 held = []
+
+    def _loader(self, items: Dataset[Any], batch_size: int, **options: Any) -> DataLoader[Any]:
+        """Load items; with random numbers of its own, lest it draw from those that a resumed run must find again."""
+        return DataLoader(items, batch_size, num_workers=self._workers, generator=torch.Generator(), **options)
 
     def _train_step(self, batches: list[Batch]) -> Event:
         """Do one step of the optimizer; one whose gradients are not numbers changes nothing and is counted."""
@@ -224,7 +229,7 @@ class Trainer:
         if self._average is not None:
             self.network.load_state_dict(self._average.tensors)
         self.network.eval()
-        for image_N3SS, video_N in DataLoader(items, 2 * self.recipe.batch_size, num_workers=self._workers):
+        for image_N3SS, video_N in self._loader(items, 2 * self.recipe.batch_size):
             with self._autocast():
                 output: Output = self.network(self._normalise(image_N3SS))
             np.add.at(sums, video_N.numpy(), output.logit_N.float().sigmoid().double().cpu().numpy())

@@ -61,6 +61,10 @@ class DataRecipe:
     """As many fakes as reals in each epoch, drawn anew."""
     mixup: float = 0.0
     """Share of fakes mixed with their originals."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Subtracted from RGB in 0..1; ImageNet's."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Then divided by; ImageNet's."""
     label_smoothing: float = 0.01
     """Labels are clipped to this and 1 minus this."""
 

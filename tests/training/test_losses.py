@@ -1,0 +1,78 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn.functional import binary_cross_entropy_with_logits  # noqa: E402
+
+from unmask.training.losses import class_loss, mask_loss  # noqa: E402
+from unmask.training.optimizer import Average, build_optimizer, sharpen  # noqa: E402
+from unmask.training.recipe import LossRecipe, OptimizerRecipe  # noqa: E402
+
+LOGITS = torch.tensor([2.0, -1.0, 0.5, -3.0])
+LABELS = torch.tensor([0.99, 0.99, 0.01, 0.01])
+ALL = torch.ones(4, dtype=torch.bool)
+EACH = binary_cross_entropy_with_logits(LOGITS, LABELS, reduction="none")
+
+
+def test_fakes_and_reals_weigh_the_same_whatever_their_number():
+    expected = (EACH[:1].mean() + EACH[2:].mean()) / 2
+    valid = torch.tensor([True, False, True, True])
+    assert class_loss(LOGITS, LABELS, valid, LossRecipe(only_changed_frames=True)) == pytest.approx(float(expected))
+    assert class_loss(LOGITS, LABELS, valid, LossRecipe()) == pytest.approx(float(EACH.mean()))
+
+
+def test_a_missing_class_counts_nothing():
+    assert class_loss(LOGITS[:2], LABELS[:2], ALL[:2], LossRecipe()) == pytest.approx(float(EACH[:2].mean() / 2))
+
+
+def test_no_sample_that_counts():
+    assert class_loss(LOGITS, LABELS, ~ALL, LossRecipe(only_changed_frames=True)) is None
+
+
+def test_the_hardest_samples():
+    expected = (EACH[:2].max() + EACH[2:].max()) / 2
+    assert class_loss(LOGITS, LABELS, ALL, LossRecipe(ohem_samples=1)) == pytest.approx(float(expected))
+
+
+def test_class_weights_of_the_fourth_place():
+    recipe = LossRecipe(classes="together", positive_weight=0.1)
+    weights = torch.tensor([0.2, 0.2, 1.8, 1.8])
+    assert class_loss(LOGITS, LABELS, ALL, recipe) == pytest.approx(float((EACH * weights).sum() / weights.sum()))
+
+
+def test_the_mask_head():
+    target = torch.rand(2, 2, 4, 4)
+    assert mask_loss(torch.zeros(2, 2, 4, 4), target) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_sharpness_aware_steps_return_to_where_they_were():
+    weight = torch.nn.Parameter(torch.tensor([3.0, 4.0]))
+    seen = []
+
+    def gradients():
+        seen.append(weight.detach().clone())
+        (weight**2).sum().backward()
+
+    gradients()
+    sharpen([weight], 0.5, gradients)
+    assert seen[1].tolist() == pytest.approx([3.3, 4.4])  # half a unit uphill
+    assert weight.tolist() == [3.0, 4.0]
+    assert weight.grad.tolist() == pytest.approx([6.6, 8.8])
+
+
+def test_optimizers():
+    weight = [torch.nn.Parameter(torch.zeros(1))]
+    assert type(build_optimizer(weight, OptimizerRecipe(name="adamw"))).__name__ == "AdamW"
+    sgd = build_optimizer(weight, OptimizerRecipe(name="sam"))
+    assert sgd.param_groups[0]["momentum"] == 0.9
+
+
+def test_the_average_follows_the_weights():
+    network = torch.nn.BatchNorm1d(2)
+    average = Average(network, 0.5)
+    with torch.no_grad():
+        network.weight.fill_(3.0)
+        network.num_batches_tracked.fill_(7)
+    average.update(network, 1000)
+    assert average.tensors["weight"].tolist() == [2.0, 2.0]
+    assert int(average.tensors["num_batches_tracked"]) == 7

@@ -1,0 +1,153 @@
+"""``unmask train`` as its users run it."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from tests.training.conftest import SMALLEST, TINY
+from unmask.cli import app
+from unmask.training.cluster import first_node, slurm_rendezvous
+from unmask.training.plot import candidate_epochs, weighted_loss, write_plot
+
+
+def unmask(*args):
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+@pytest.mark.slow
+def test_the_tiny_recipe_learns(prepared_often, tmp_path):
+    changes = ["--set", "epochs=4", "--set", "batches_per_epoch=20"]
+    done = unmask("train", TINY, "--data", prepared_often, "--out", tmp_path / "run", "--device", "cpu", *changes)
+    assert done.exit_code == 0, done.output
+    events = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    last = [event for event in events if event["event"] == "epoch"][-1]
+    assert last["auc"] >= 0.8
+    steps = [event for event in events if event["event"] == "step"]
+    assert sum(e["mask_loss"] for e in steps[-5:]) < 0.7 * sum(e["mask_loss"] for e in steps[:5])
+
+
+def smallest_recipe(folder):
+    """SMALLEST as a file."""
+    text = "\n".join(line for line in TINY.read_text().splitlines() if not line.startswith("epochs"))
+    text = text.replace("batches_per_epoch = 30", "epochs = 1\nbatches_per_epoch = 40")
+    text = text.replace("batch_size = 16", "batch_size = 4").replace("size_px = 96", "size_px = 48")
+    text = text.replace('name = "blendnet"', 'name = "classifier"')
+    text = text.replace('{ encoder = "regnetx_002", width = 32 }', '{ encoder = "test_efficientnet", dropout = 0.3 }')
+    assert SMALLEST["data.size_px"] == 48
+    (folder / "recipe.toml").write_text(text)
+    return folder / "recipe.toml"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_killed_and_resumed_it_is_the_same_to_the_last_bit(prepared_often, tmp_path, processes):
+    recipe = smallest_recipe(tmp_path)
+
+    def command(out, *more):
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        options = ["--data", str(prepared_often), "--out", str(tmp_path / out), "--device", "cpu", "-q"]
+        return [
+            sys.executable,
+            *launch,
+            "-m",
+            "unmask",
+            "train",
+            str(recipe),
+            *options,
+            "--checkpoint-every",
+            "1",
+            *more,
+        ]
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command("whole"), check=True, env=environment, capture_output=True)
+    run = subprocess.Popen(command("killed"), env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    facts, started = tmp_path / "killed" / "last" / "checkpoint.json", time.monotonic()
+    while time.monotonic() - started < 120:
+        try:
+            if json.loads(facts.read_text())["step"] >= 2:
+                break
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert 2 <= json.loads(facts.read_text())["step"] < 40
+    subprocess.run(command("killed", "--resume"), check=True, env=environment, capture_output=True)
+    digests = {
+        hashlib.sha256((tmp_path / name / "last" / "model.safetensors").read_bytes()).hexdigest()
+        for name in ("whole", "killed")
+    }
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ([], "training needs a recipe"),
+        (["recipe.toml", "--data", "d", "--out", "o"], "cannot read the recipe"),
+        ([TINY, "--data", "missing", "--out", "o"], "run the step folds"),
+        ([TINY, "--data", "d", "--out", "o", "--set", "epochs"], "write KEY=VALUE"),
+        ([TINY, "--data", "d", "--out", "o", "--set", "colour=red"], "colour"),
+        (["--plot", "missing"], "cannot read the log"),
+    ],
+)
+def test_wrong_use_is_told_with_the_cure(tmp_path, monkeypatch, args, words):
+    monkeypatch.chdir(tmp_path)
+    done = unmask("train", *args)
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+class TestPlot:
+    def test_weights(self):
+        assert weighted_loss({"fake_loss": 0.3, "real_loss": 0.1}) == pytest.approx((1.4 * 0.3 + 0.1) / 2)
+
+    def test_candidates_are_the_lowest_of_the_later_epochs(self):
+        losses = [1.0] * 40
+        for epoch in (3, 19, 26, 29, 31):
+            losses[epoch] = 0.2
+        assert candidate_epochs(losses) == [19, 26, 29, 31]
+        assert candidate_epochs([0.1, 0.2]) == []
+        losses[16], losses[3] = 0.1, 1.0
+        assert candidate_epochs(losses) == [19, 26, 29, 31]
+
+    def test_page(self, tmp_path):
+        lines = [
+            {"event": "epoch", "epoch": i + 1, "real_loss": 1 / (i + 1), "fake_loss": 0.5, "loss": 0.3, "auc": None}
+            for i in range(20)
+        ]
+        (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, [{"event": "step"}, *lines])))
+        assert write_plot(tmp_path, tmp_path / "loss.html") == [18, 19, 20]
+        assert unmask("train", "--plot", tmp_path).stdout.endswith("candidate epochs: 18, 19, 20\n")
+
+
+class TestCluster:
+    @pytest.mark.parametrize(
+        ("nodes", "first"),
+        [
+            ("gpu1", "gpu1"),
+            ("gpu[003-005,9],login1", "gpu003"),
+            ("a,b", "a"),
+            ("n[7,9].site", "n7.site"),
+            ("", "localhost"),
+        ],
+    )
+    def test_first_node(self, nodes, first):
+        assert first_node(nodes) == first
+
+    def test_slurm(self):
+        told = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "21234"}
+        found = slurm_rendezvous(told | {"SLURM_STEP_NODELIST": "gpu[3-4]"})
+        assert found == {
+            "RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu3", "MASTER_PORT": "21234",
+        }  # fmt: skip
