@@ -178,7 +178,7 @@ def write(
     """Print the goals and write everything to ``--out``."""
     description = arguments.clips / "clips.json"
     source = json.loads(description.read_text())["source"] if description.exists() else arguments.source
-    environment: dict[str, Any] = {"processor": _processor(), "cores": os.cpu_count()}
+    environment: dict[str, Any] = {"processor": processor(), "cores": os.cpu_count()}
     environment |= versions("unmask", "numpy", "av", "opencv-python-headless", "openvino")
     if reference is not None:
         environment["reference"] = reference.environment
@@ -212,7 +212,8 @@ def one_opencv_thread() -> Iterator[None]:
     cv2.setNumThreads(threads)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the processor's name and what it computes in."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     features = next((line for line in lines if line.startswith("flags")), "").split()

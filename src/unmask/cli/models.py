@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,22 @@ def list_models() -> None:
             print(f"    {card.purpose}")
             print(f"    licence: {card.licence}")
             print(f"    folder:  {folder}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Model folder to write.", show_default=False)],
+    licence: Annotated[str, typer.Option(help="Terms of the weights, for the card.", show_default=False)],
+    checkpoint: Annotated[str, typer.Option(help="Which: best, last, epoch_012 ...")] = "best",
+    version: Annotated[str, typer.Option("--model-version", help="Of the weights, for the card.")] = "1",
+) -> None:
+    """Write a trained network as a model folder, which scan takes: ONNX, safetensors and card."""
+    with wrong_use():
+        from unmask.training.export import export_run
+
+        card = export_run(run, out, checkpoint=checkpoint, licence=licence, version=version)
+        print(f"{out}: {card.name} {card.version}, {card.files['model.onnx'].bytes / 1e6:.1f} MB")
 
 
 @app.command()

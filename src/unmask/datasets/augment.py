@@ -82,7 +82,7 @@ def load_augmentation(name: str, **options: object) -> Transform:
     Raises:
         UsageError: Nothing has that name, or it does not take these options.
     """
-    for module in ("dropouts", "codec"):  # they build upon this one
+    for module in ("dropouts", "codec", "degrade"):  # they build upon this one
         import_module(f"unmask.datasets.{module}")
     if name not in AUGMENTATIONS:
         raise UsageError(f"unknown augmentation {name!r}; use one of {', '.join(sorted(AUGMENTATIONS))}")

@@ -106,10 +106,17 @@ class PreparedCrops:
 class TrainingItems(Dataset[list[Item]]):
     """The items of one epoch, from item ``start`` on."""
 
-    def __init__(self, crops: PreparedCrops, recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
-        """Serve the items with these numbers of an epoch."""
+    def __init__(
+        self,
+        crops: PreparedCrops,
+        recipe: Recipe,
+        epoch: int,
+        numbers: Sequence[int],
+        rows: Sequence[CropRow] | None = None,
+    ) -> None:
+        """Serve the items with these numbers of an epoch, or of other rows."""
         self._crops, self._recipe, self._epoch, self._numbers = crops, recipe, epoch, numbers
-        self._rows = crops.epoch(epoch)
+        self._rows = crops.epoch(epoch) if rows is None else rows
         self._augment = load_augmentation(recipe.data.augmentation, size_px=recipe.data.size_px)
         self._dropouts: Transform | None = winner_dropouts() if recipe.data.hardcore else None
         self._people: dict[str, list[CropRow]] = defaultdict(list)
@@ -172,24 +179,35 @@ class TrainingItems(Dataset[list[Item]]):
 
 
 class ValidationItems(Dataset[tuple[Tensor, int]]):
-    """The crops that validate, and the number of each one's video."""
+    """The crops that validate, and the number of each one's video; blends where blends are trained, always the same."""
 
     def __init__(self, crops: PreparedCrops, recipe: Recipe) -> None:
+        """Serve the held-out crops."""
         self._crops, self._rows = crops, crops.validation
         self._augment = load_augmentation(recipe.data.validation_augmentation, size_px=recipe.data.size_px)
-        names = sorted({row.video for row in self._rows})
+        self._blends: TrainingItems | None = None
+        if recipe.data.kind == "selfblend":
+            plain = replace(recipe, data=replace(recipe.data, augmentation=recipe.data.validation_augmentation))
+            self._rows = [row for row in crops.validation if not row.label]
+            self._blends = TrainingItems(crops, plain, 0, range(len(self._rows)), self._rows)
+        names = sorted({(row.video, label) for row in self._rows for label in self._labels(row)})
         self._number = {name: i for i, name in enumerate(names)}
-        label_of = {row.video: row.label for row in self._rows}
-        self.labels = np.array([label_of[name] for name in names], np.float64)
+        self.labels = np.array([label for _, label in names], np.float64)
         """Of each video."""
 
+    def _labels(self, row: CropRow) -> tuple[int, ...]:
+        return (0, 1) if self._blends is not None else (row.label,)
+
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) * (2 if self._blends is not None else 1)
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        if self._blends is not None:
+            row, label = self._rows[position // 2], position % 2
+            return self._blends[position // 2][label][0], self._number[row.video, label]
         row = self._rows[position]
         example = self._augment(self._crops.example(row), np.random.default_rng(0))
-        return _tensor(example.image_HW3), self._number[row.video]
+        return _tensor(example.image_HW3), self._number[row.video, row.label]
 
 
 def to_item(example: Example, valid: bool, label_smoothing: float) -> Item:

@@ -94,6 +94,7 @@ class Trainer:
             if not resume:
                 raise UsageError(f"{out} holds a run; go on with --resume, or name another folder")
             self._load(out / "last")
+        self._board = _open_board(out / "tensorboard") if cluster.is_first else None
         self._parallel: nn.Module = self.network
         if cluster.size > 1:
             place = [cluster.local_rank] if cluster.device != "cpu" else None
@@ -241,6 +242,9 @@ class Trainer:
         if self.cluster.is_first:
             with (self.out / "log.jsonl").open("a") as file:
                 file.write(json_line(event) + "\n")
+            for name, value in event.items() if self._board is not None else ():
+                if isinstance(value, float):
+                    self._board.add_scalar(f"{event['event']}/{name}", value, event["iteration"])
         return event
 
     def _save(self, name: str) -> None:
@@ -279,6 +283,15 @@ class Trainer:
         if "cuda" in own and self.cluster.device != "cpu":
             torch.cuda.set_rng_state(own["cuda"])
         self.epoch, self.step, self.skipped, self.best = (facts[key] for key in ("epoch", "step", "skipped", "best"))
+
+
+def _open_board(folder: Path) -> Any:
+    """Return a writer for TensorBoard, None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(folder)  # type: ignore[no-untyped-call]
 
 
 def video_metrics(labels: np.ndarray[Any, Any], fake_probabilities: np.ndarray[Any, Any]) -> Event:

@@ -1,0 +1,53 @@
+"""From a run to a model that `unmask scan` takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from unmask.errors import ModelError
+from unmask.models.card import Card
+from unmask.models.networks import build_network
+from unmask.models.networks.export import export_model, load_weights
+from unmask.training.checkpoint import load_checkpoint
+from unmask.training.recipe import Recipe
+
+
+def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: str = "1") -> Card:
+    """Write a model folder from a checkpoint: the moving average of its weights, where there is one.
+
+    The card says what it was trained with; it is not calibrated, and its thresholds are the defaults.
+
+    Args:
+        run: Folder of the run.
+        out: The model folder.
+        checkpoint: Name of the checkpoint within the run.
+        licence: Terms of the weights.
+        version: Of the weights.
+
+    Raises:
+        ModelError: The checkpoint is missing or damaged, or ONNX and torch disagree.
+        UsageError: ``out`` holds other files than a model's.
+    """
+    weights, average, _, facts = load_checkpoint(run / checkpoint)  # checks every file's sha256
+    try:
+        recipe = TypeAdapter(Recipe).validate_json(json.dumps(facts["recipe"]))
+    except (KeyError, ValidationError) as error:
+        raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
+    network = build_network(recipe.network.name, **{**recipe.network.params, "pretrained": False})
+    del weights
+    load_weights(network, run / checkpoint / f"{'model' if average is None else 'average'}.safetensors")
+    card = Card(
+        name=recipe.name,
+        version=version,
+        purpose=recipe.purpose,
+        architecture=f"{recipe.network.name} with {recipe.network.params}",
+        licence=licence,
+        crop=recipe.crop,
+        files={},
+        training={"recipe": recipe.to_dict(), "epoch": facts["epoch"], "step": facts["step"]},
+        limitations=("not calibrated: fit temperature and thresholds before its labels are shown to anybody",),
+    )
+    return export_model(network, out, card, mean=recipe.data.mean, std=recipe.data.std)
