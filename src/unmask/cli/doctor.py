@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.util import find_spec
 
 from unmask._version import __version__
 from unmask.cli.console import ExitCode
@@ -36,6 +37,17 @@ def _packages() -> str:
     if missing:
         raise RuntimeError(f"missing: {', '.join(missing)}; run: pip install --force-reinstall unmask")
     return ", ".join(found)
+
+
+def _extras() -> str:
+    extras = {"data": ("pyarrow",), "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript")}
+    told = []
+    for extra, names in extras.items():
+        missing = [name for name in names if find_spec(name) is None]
+        told.append(
+            f"{extra} lacks {', '.join(missing)}: pip install 'unmask[{extra}]'" if missing else f"{extra} is there"
+        )
+    return "; ".join(told)
 
 
 def _opencv() -> str:
@@ -87,6 +99,7 @@ def _detector() -> str:
 
 CHECKS: dict[str, Callable[[], str]] = {
     "packages": _packages,
+    "extras": _extras,
     "OpenCV": _opencv,
     "video": _media,
     "processor": _processor,
