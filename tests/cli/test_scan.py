@@ -278,7 +278,7 @@ def test_models_and_doctor(tmp_path, monkeypatch):
     assert unmask("models", "verify", "nobody").exit_code == 3
     done = unmask("doctor")
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("ok  ") == 6
+    assert done.stdout.count("ok  ") == 7
 
 
 def test_doctor_names_the_cure(monkeypatch):

@@ -9,7 +9,7 @@ from unmask.datasets.degrade import far_away, soft_focus, square_view
 def example(portrait):
     mask = np.zeros(portrait.shape[:2], np.uint8)
     mask[200:300, 200:300] = 255
-    return Example(portrait, mask, 1.0, np.float32([[200, 200], [299, 200], [250, 250], [210, 290], [290, 290]]))
+    return Example(portrait, mask, 1.0, np.float32([[200, 200], [299, 200], [250, 250], [210, 299], [290, 299]]))
 
 
 def test_a_view_keeps_mask_and_landmarks_together(example):

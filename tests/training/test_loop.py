@@ -41,7 +41,7 @@ class TestRun:
     def test_what_is_written(self, undisturbed):
         out, events = undisturbed
         names = sorted(path.name for path in out.iterdir())
-        assert names == ["best", "epoch_001", "epoch_002", "last", "log.jsonl", "recipe.json"]
+        assert names == ["best", "epoch_001", "epoch_002", "last", "log.jsonl", "recipe.json", "tensorboard"]
         assert [event["event"] for event in events] == ["step"] * 3 + ["epoch"] + ["step"] * 3 + ["epoch"]
         assert [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()] == events
         assert same(weights_of(out), weights_of(out, "epoch_002"))

@@ -75,7 +75,7 @@ def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.6, 0.85)) 
     """Return the list for training on blends: view, light, then distance, focus, noise and compression."""
     return Compose(
         (
-            partial(square_view, share=tuple(share), shift=0.05, size_px=size_px),
+            partial(square_view, share=(share[0], share[1]), shift=0.05, size_px=size_px),
             Sometimes(flip, 0.5),
             Sometimes(OneOf((brightness_contrast, hue_saturation_value)), 0.5),
             Sometimes(to_gray, 0.05),

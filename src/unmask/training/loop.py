@@ -242,7 +242,8 @@ class Trainer:
         if self.cluster.is_first:
             with (self.out / "log.jsonl").open("a") as file:
                 file.write(json_line(event) + "\n")
-            for name, value in event.items() if self._board is not None else ():
+        if self._board is not None:
+            for name, value in event.items():
                 if isinstance(value, float):
                     self._board.add_scalar(f"{event['event']}/{name}", value, event["iteration"])
         return event
@@ -291,7 +292,7 @@ def _open_board(folder: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(folder)  # type: ignore[no-untyped-call]
+    return SummaryWriter(folder)
 
 
 def video_metrics(labels: np.ndarray[Any, Any], fake_probabilities: np.ndarray[Any, Any]) -> Event:

@@ -1,4 +1,4 @@
-"""The networks that can be trained and exported; the one place of the package that imports torch and timm.
+"""The networks that can be trained and exported; beside `unmask.training` the one place that imports torch.
 
 A network takes x_N3HW, RGB crops, already normalised, float, and returns an `Output`. In the folder of a finished
 model it is an ONNX file, which `unmask.models.runtime` runs without torch.
