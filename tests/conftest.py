@@ -41,3 +41,8 @@ def sample(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("sample") / "dfdc"
     write_sample(folder, [PORTRAIT], parts=2, seconds=1.0)
     return folder
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Tests that train come last, so that those of the base install run before torch has started its threads."""
+    items.sort(key=lambda item: bool({"training", "networks"} & set(item.path.parts)))
