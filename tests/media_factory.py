@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,11 @@ import numpy as np
 from unmask.datasets.sample import film, write_clip
 
 SIZE = (160, 96)
+
+
+def heed_interrupts() -> None:
+    """For ``preexec_fn``: whoever runs the tests in the background may have had SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def pattern(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:

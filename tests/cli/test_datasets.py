@@ -9,6 +9,7 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from tests.media_factory import heed_interrupts
 from unmask.cli import app
 from unmask.datasets.layout import read_folds
 
@@ -91,7 +92,7 @@ def test_an_earlier_run_is_not_overwritten(sample, tmp_path):
 def test_an_interrupt_is_quick_and_tells_how_to_go_on(sample, tmp_path, command):
     out = tmp_path / "out"
     args = [sys.executable, "-m", "unmask", command, str(sample), "--out", str(out)]
-    run = subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(args, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     log = out / ("explore.jsonl" if command == "explore" else "manifest.jsonl")
     started = time.monotonic()
     while not (log.exists() and log.stat().st_size) and time.monotonic() - started < 60:

@@ -12,7 +12,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from tests.media_factory import pattern, write_video
+from tests.media_factory import heed_interrupts, pattern, write_video
 from tests.test_scan import bad_inputs
 from unmask.cli import app
 
@@ -314,7 +314,8 @@ def test_numbers_are_plain(clips, tmp_path):
 
 def run(*args, **options):
     """Run the command line in a process of its own."""
-    return subprocess.Popen([sys.executable, "-m", "unmask", *map(str, args)], **options)
+    command = [sys.executable, "-m", "unmask", *map(str, args)]
+    return subprocess.Popen(command, preexec_fn=heed_interrupts, **options)
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
