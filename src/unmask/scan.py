@@ -16,7 +16,7 @@ from typing import Any
 
 import unmask.report  # noqa: F401 - gives Verdict.save its forms
 from unmask._version import __version__
-from unmask.engine import Failure, cores, map_items, prefetch
+from unmask.engine import Failure, Stopped, cores, map_items, prefetch
 from unmask.errors import InputError, ModelError, UsageError
 from unmask.faces import Tracker, crop_face, load_detector
 from unmask.inputs import list_inputs
@@ -134,7 +134,7 @@ class Scanner:
         def scan(path: str) -> Verdict:
             try:
                 verdict = self._scan(path, stopping)
-            except _Stopped:
+            except Stopped:
                 raise
             except Exception as error:
                 log.exception("scanning %r failed", path)
@@ -168,7 +168,7 @@ class Scanner:
         seen, tracker = _Seen(self.networks, len(wanted)), Tracker()
         for frame in prefetch(read_frames(video, wanted)):
             if stopping.is_set():
-                raise _Stopped
+                raise Stopped
             faces = self.detector.detect(frame.image_HW3)
             for face, person in zip(faces, tracker.update(frame, faces), strict=True):
                 seen.note(frame, face, person)
@@ -205,10 +205,6 @@ class Scanner:
             faces=result.faces,
             frames=result.frames,
         )
-
-
-class _Stopped(Exception):  # noqa: N818 - no error, a farewell
-    """The caller of `Scanner.scan_many` has gone."""
 
 
 class _Seen:

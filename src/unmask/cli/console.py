@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from unmask.errors import UnmaskError
 
@@ -53,6 +53,18 @@ def exit_code(statuses: Counter[str]) -> ExitCode:
         return ExitCode.ALL_OK
     systemic = max(failed.values()) > statuses.total() / 2
     return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
+
+
+def tally(rows: Iterator[dict[str, Any]], total: int, what: str, quiet: bool) -> Counter[str]:
+    """Count the rows of a resumable run by status, with a bar; an interrupt ends the program and says how to go on."""
+    statuses: Counter[str] = Counter()
+    try:
+        for row in progress(rows, total, what, quiet):
+            statuses[row["status"]] += 1
+    except KeyboardInterrupt:
+        say(f"unmask: interrupted after {statuses.total()} of {total} clips; --resume goes on")
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    return statuses
 
 
 def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Iterator[Item]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from unmask.cli.console import ExitCode, exit_code, progress, say, wrong_use
+from unmask.cli.console import exit_code, tally, wrong_use
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -40,7 +39,6 @@ def explore(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
-    statuses: Counter[str] = Counter()
     with wrong_use():
         from unmask.datasets import read_index
         from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
@@ -52,12 +50,7 @@ def explore(
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
-            try:
-                for row in progress(exploration.run(), len(index.clips), "looking", quiet):
-                    statuses[row["status"]] += 1
-            except KeyboardInterrupt:
-                say(f"unmask: interrupted after {statuses.total()} of {len(index.clips)} clips; --resume goes on")
-                raise SystemExit(ExitCode.INTERRUPTED) from None
+            statuses = tally(exploration.run(), len(index.clips), "looking", quiet)
             rows = exploration.rows()
             index.write(out / "index.parquet")
             write_videos(index, rows, find_suspicions(index, rows), out / "videos.parquet")

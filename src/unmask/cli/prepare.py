@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from unmask.cli.console import ExitCode, exit_code, progress, say, wrong_use
+from unmask.cli.console import exit_code, say, tally, wrong_use
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -65,7 +65,6 @@ def prepare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
-    statuses: Counter[str] = Counter()
     with wrong_use():
         from unmask.datasets import read_index
         from unmask.datasets.clip_steps import Settings
@@ -88,13 +87,9 @@ def prepare(
             resume=resume,
         )
         with preparation:
-            try:
-                for row in progress(preparation.run(), len(index.clips), "preparing", quiet):
-                    statuses["ok" if row["status"] == "no_face" else row["status"]] += 1
-            except KeyboardInterrupt:
-                say(f"unmask: interrupted after {statuses.total()} of {len(index.clips)} clips; --resume goes on")
-                raise SystemExit(ExitCode.INTERRUPTED) from None
+            statuses = tally(preparation.run(), len(index.clips), "preparing", quiet)
             outcome = preparation.finish()
+    statuses += Counter(ok=statuses.pop("no_face", 0))  # prepared all the same
     for name, what in outcome.skipped[:SHOWN]:
         say(f"unmask: {name}: {what}")
     if len(outcome.skipped) > SHOWN:

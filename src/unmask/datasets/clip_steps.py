@@ -27,6 +27,7 @@ from unmask.datasets.layout import (
     write_boxes,
 )
 from unmask.datasets.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
+from unmask.engine import Stopped
 from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import cut_face, load_detector
 from unmask.faces.mtcnn import without_small_faces
@@ -121,10 +122,6 @@ class Prepared:
 
 class UnlikeLeaderError(UnmaskError):
     """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
-
-
-class Stopped(Exception):  # noqa: N818 - no error, a farewell
-    """The caller has gone."""
 
 
 class ClipSteps:

@@ -32,7 +32,7 @@ from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import encode_image
 from unmask.datasets.table import require_pyarrow
 from unmask.datasets.vote import Agreement, Vote
-from unmask.engine import Failure, cores, map_items
+from unmask.engine import Failure, Stopped, cores, map_items
 from unmask.errors import InputError, UsageError
 from unmask.faces import Detector, load_detector
 from unmask.log import Row, RowLog
@@ -169,7 +169,7 @@ class Exploration:
                 row["media"] = asdict(probe(path))
         except InputError as error:
             row |= {"status": error.status, "reason": str(error)}
-        except (_Stopped, UsageError):
+        except (Stopped, UsageError):
             raise
         except Exception as error:
             log.exception("looking at %r failed", clip.path)
@@ -198,7 +198,7 @@ class Exploration:
             row["asked"] = len(wanted)
             for number, frame in enumerate(read_frames(video, wanted), 1):
                 if self._stopping.is_set():
-                    raise _Stopped
+                    raise Stopped
                 agreement.add(
                     frame, {name: detector.detect(frame.image_HW3) for name, detector in self._detectors.items()}
                 )
@@ -218,10 +218,6 @@ class Exploration:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._log.close()
-
-
-class _Stopped(Exception):  # noqa: N818 - no error, a farewell
-    """The caller has gone."""
 
 
 def draw_sample(clips: Sequence[Clip], count: int, seed: int) -> frozenset[str]:

@@ -28,12 +28,12 @@ from unmask._opencv import one_thread
 from unmask._version import __version__
 from unmask.atomic import atomic_file, scratch_folder, sweep
 from unmask.datasets.aligned import write_tube_list
-from unmask.datasets.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, Stopped, UnlikeLeaderError
+from unmask.datasets.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.datasets.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
 from unmask.datasets.table import require_pyarrow
-from unmask.engine import Failure, cores, map_items
+from unmask.engine import Failure, Stopped, cores, map_items
 from unmask.errors import InputError, UnmaskError, UsageError
 from unmask.log import Row, RowLog
 from unmask.media.container import open_regular

@@ -21,6 +21,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class Stopped(Exception):  # noqa: N818 - no error, a farewell
+    """The caller of `map_items` has gone; raised by a long function that watches ``stopping``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Stands in for the result of an item whose function raised."""

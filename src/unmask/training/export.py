@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from unmask.errors import ModelError
 from unmask.models.card import Card
 from unmask.models.networks import build_network
-from unmask.models.networks.export import export_model, load_weights
+from unmask.models.networks.export import export_model
 from unmask.training.checkpoint import load_checkpoint
 from unmask.training.recipe import Recipe
 
@@ -37,8 +37,7 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
     network = build_network(recipe.network.name, **{**recipe.network.params, "pretrained": False})
-    del weights
-    load_weights(network, run / checkpoint / f"{'model' if average is None else 'average'}.safetensors")
+    network.load_state_dict(weights if average is None else average)
     card = Card(
         name=recipe.name,
         version=version,
