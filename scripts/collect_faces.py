@@ -28,7 +28,7 @@ from unmask.media import sample_frames
 from unmask.types import Detection, ImageHW3
 
 MARGIN, MOST_PX, BORDER_PX, FOLDS = 0.3, 256, 64, 8
-VIDEO_FRAMES = 40
+VIDEO_FRAMES = 120
 
 
 def main() -> None:

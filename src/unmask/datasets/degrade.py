@@ -71,7 +71,7 @@ def soft_focus(example: Example, rng: Rng, *, most_px: float = 1.5) -> Example:
 
 
 @register_augmentation("degrade")
-def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.6, 0.85)) -> Transform:
+def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
     """Return the list for training on blends: view, light, then distance, focus, noise and compression."""
     return Compose(
         (
@@ -88,7 +88,7 @@ def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.6, 0.85)) 
 
 
 @register_augmentation("degrade_val")
-def degrade_val(size_px: int = 192, share: float = 0.69) -> Transform:
+def degrade_val(size_px: int = 192, share: float = 0.78) -> Transform:
     """Return the list for validation: the view alone, in the middle."""
     return partial(square_view, share=(share, share), shift=0.0, size_px=size_px)
 

@@ -79,6 +79,8 @@ class Trainer:
         self._steps = recipe.batches_per_epoch or max(1, items // step_items)
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.network.name, **recipe.network.params)
+        if recipe.network.encoder_weights is not None:
+            load_weights(network.get_submodule("encoder"), Path(recipe.network.encoder_weights), more=True)
         if recipe.network.weights is not None:
             load_weights(network, Path(recipe.network.weights))
         self.network = network.to(cluster.device).to(memory_format=torch.channels_last)

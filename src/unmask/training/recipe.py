@@ -35,6 +35,8 @@ class NetworkRecipe:
     """Its parameters, e.g. the encoder."""
     weights: str | None = None
     """Folder or safetensors file to start from; None for random or, where ``params`` asks for them, ImageNet's."""
+    encoder_weights: str | None = None
+    """Safetensors file that the encoder alone starts from, in timm's names, for machines that timm cannot download on."""
 
 
 @dataclass(frozen=True, slots=True)

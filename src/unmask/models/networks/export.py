@@ -105,8 +105,8 @@ def export_model(
     return card
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load the weights of a safetensors file into a network, all of them and nothing else.
+def load_weights(network: nn.Module, path: Path, *, more: bool = False) -> None:
+    """Load the weights of a safetensors file into a network, all of them and, by itself, nothing else.
 
     A card beside the file must name it, and its sha256 must be the card's. ``module.`` in front of names, left there
     by DDP, is stripped.
@@ -114,6 +114,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Args:
         network: Of the same kind and with the same parameters as the one that was saved.
         path: The file, or a model folder, whose ``model.safetensors`` is read.
+        more: The file may hold more, as an encoder's published weights hold a classifier, too.
 
     Raises:
         ModelError: It is missing, damaged, no safetensors file, or of another network.
@@ -127,6 +128,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise ModelError(f"{path} is no safetensors file: {error}") from error
     tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     wanted = network.state_dict()
+    if more:
+        tensors = {name: tensors[name] for name in wanted if name in tensors}
     differences = _differences(wanted, tensors)
     if differences:
         raise ModelError(f"{path} holds the weights of another network: {'; '.join(differences)}")
