@@ -3,9 +3,9 @@
     python scripts/collect_faces.py --out PREPARED --archives faces/*.tar --videos FOLDER
 
 Crops are square, as wide as the face's longer side and 0.3 of it on each side more, at most 256 pixels; what lies
-beyond a picture's border is mirrored. Each picture of an archive counts as a person of its own, but for names of the
-form ``set_012a``, where the number is the person; second encodings of a video belong to it, too. A person's crops share
-a fold.
+beyond a picture's border is mirrored. A third of the people in videos form fold 0, which validates; the others and all
+pictures train. Second encodings of a video are of its person, and so are all videos of the GRID corpus, whose names do
+not say who speaks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unmask.inputs import list_inputs
 from unmask.media import sample_frames
 from unmask.types import Detection, ImageHW3
 
-MARGIN, MOST_PX, BORDER_PX, FOLDS = 0.3, 256, 64, 8
+MARGIN, MOST_PX, BORDER_PX, HELD_OUT = 0.3, 256, 64, 3
 VIDEO_FRAMES = 120
 
 
@@ -65,7 +65,7 @@ def crops_of(name: str, source: list[tuple[int, ImageHW3]] | Path, out: Path, le
     still = not isinstance(source, Path)
     frames = source if still else [(frame.index, frame.image_HW3) for frame in sample_frames(source, VIDEO_FRAMES)]
     detector = load_detector(Detection(scale=1.0 if still else "adaptive", thresholds=(0.7, 0.8, 0.95)))
-    fold = int(hashlib.sha256(person(name).encode()).hexdigest(), 16) % FOLDS
+    fold = 1 if still else min(1, int(hashlib.sha256(person(name).encode()).hexdigest(), 16) % HELD_OUT)
     for number, image_HW3 in frames:
         edge = BORDER_PX if still else 0  # tight pictures: the detector needs to see around a face
         image_HW3 = cv2.copyMakeBorder(image_HW3, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
@@ -105,10 +105,8 @@ def cut(image_HW3: ImageHW3, xyxy_px: tuple[float, ...], points: np.ndarray) -> 
 
 
 def person(name: str) -> str:
-    """Return who is seen, as far as the name says."""
-    numbered = re.match(r"([a-z]+_\d+)[a-z_]*$", name)
-    again = re.match(r"(.+?_\d+)_[0-9a-f]{6}$", name)  # the same clip in a second encoding
-    return again[1] if again else numbered[1] if numbered else name
+    """Return who is seen in a video, as far as its name says."""
+    return re.sub(r"^(grid)_.*|_[0-9a-f]{6}$", r"\1", name)
 
 
 if __name__ == "__main__":
