@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unmask.datasets.augment import Example, load_augmentation, rng_for
-from unmask.datasets.degrade import far_away, soft_focus, square_view
+from unmask.datasets.degrade import cut_off, far_away, soft_focus, square_view
 
 
 @pytest.fixture
@@ -32,6 +32,17 @@ def test_quality_is_lost_and_nothing_else_changes(example, change):
         np.abs(np.diff(changed.image_HW3.astype(int), axis=1)).mean()
         < np.abs(np.diff(example.image_HW3.astype(int), axis=1)).mean()
     )
+
+
+def test_cut_off_takes_picture_and_mask_from_the_sides(example):
+    most_gone = 0.0
+    for seed in range(20):
+        cut = cut_off(example, rng_for(0, 0, seed), most=0.5)
+        gone = (cut.image_HW3 == 0).all(-1) & (example.image_HW3 != 0).any(-1)
+        assert not cut.mask_HW[gone].any()
+        assert (cut.image_HW3[~gone] == example.image_HW3[~gone]).all()
+        most_gone = max(most_gone, gone.mean())
+    assert 0.2 < most_gone <= 0.75
 
 
 def test_both_of_a_pair_get_the_same(example):

@@ -70,6 +70,19 @@ def soft_focus(example: Example, rng: Rng, *, most_px: float = 1.5) -> Example:
     return Example(image_HW3, example.mask_HW, example.label, example.landmarks_px)
 
 
+def cut_off(example: Example, rng: Rng, *, most: float = 0.2) -> Example:
+    """Blacken up to a share ``most`` of the picture at one or two of its sides, as where a face leaves its frame."""
+    height, width = example.image_HW3.shape[:2]
+    image_HW3, mask_HW = example.image_HW3.copy(), example.mask_HW.copy()
+    for _ in range(int(rng.integers(1, 3))):
+        side, share = int(rng.integers(4)), float(rng.uniform(0, most))
+        rows = (slice(0, round(share * height)), slice(height - round(share * height), None))
+        columns = (slice(0, round(share * width)), slice(width - round(share * width), None))
+        gone = (rows[side], slice(None)) if side < 2 else (slice(None), columns[side - 2])
+        image_HW3[gone], mask_HW[gone] = 0, 0
+    return Example(image_HW3, mask_HW, example.label, example.landmarks_px)
+
+
 @register_augmentation("degrade")
 def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
     """Return the list for training on blends: view, light, then distance, focus, noise and compression."""
@@ -83,6 +96,7 @@ def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) 
             Sometimes(soft_focus, 0.2),
             Sometimes(partial(gaussian_noise, variance=(2, 40)), 0.2),
             OneOf((H264(crf=(17, 40), p=1.0, p_scale=0.3), partial(jpeg, low=40), _as_it_is)),
+            Sometimes(cut_off, 0.15),
         )
     )
 
