@@ -29,6 +29,7 @@ from unmask.datasets.augment import (
 from unmask.datasets.codec import H264
 
 LEAST_FACE_PX = 60
+_video = H264(crf=(17, 40), p=1.0, p_scale=0.3)
 
 
 def square_view(example: Example, rng: Rng, *, share: tuple[float, float], shift: float, size_px: int) -> Example:
@@ -86,18 +87,30 @@ def cut_off(example: Example, rng: Rng, *, most: float = 0.2) -> Example:
 @register_augmentation("degrade")
 def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
     """Return the list for training on blends: view, light, then distance, focus, noise and compression."""
+    return Compose((*_filmed(size_px, share), OneOf((_video, partial(jpeg, low=40), _as_it_is))))
+
+
+@register_augmentation("degrade_hard")
+def degrade_hard(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
+    """Return a harder list: half of the pictures are video, and some leave their frame."""
     return Compose(
         (
-            partial(square_view, share=(share[0], share[1]), shift=0.05, size_px=size_px),
-            Sometimes(flip, 0.5),
-            Sometimes(OneOf((brightness_contrast, hue_saturation_value)), 0.5),
-            Sometimes(to_gray, 0.05),
-            Sometimes(far_away, 0.5),
-            Sometimes(soft_focus, 0.2),
-            Sometimes(partial(gaussian_noise, variance=(2, 40)), 0.2),
-            OneOf((H264(crf=(17, 40), p=1.0, p_scale=0.3), partial(jpeg, low=40), _as_it_is)),
+            *_filmed(size_px, share),
+            OneOf((_video, _video, partial(jpeg, low=40), _as_it_is)),
             Sometimes(cut_off, 0.15),
         )
+    )
+
+
+def _filmed(size_px: int, share: tuple[float, float]) -> tuple[Transform, ...]:
+    return (
+        partial(square_view, share=(share[0], share[1]), shift=0.05, size_px=size_px),
+        Sometimes(flip, 0.5),
+        Sometimes(OneOf((brightness_contrast, hue_saturation_value)), 0.5),
+        Sometimes(to_gray, 0.05),
+        Sometimes(far_away, 0.5),
+        Sometimes(soft_focus, 0.2),
+        Sometimes(partial(gaussian_noise, variance=(2, 40)), 0.2),
     )
 
 

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from unmask.datasets.augment import Example, Transform, load_augmentation, padding_part, rng_for
 from unmask.datasets.dropouts import is_valid, mixup, winner_dropouts
 from unmask.datasets.layout import CropRow, read_folds, read_image
-from unmask.datasets.selfblend import Donor, blend_pair, mask_targets
+from unmask.datasets.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
 from unmask.errors import UsageError
 from unmask.training.recipe import Recipe
 
@@ -161,8 +161,13 @@ class TrainingItems(Dataset[list[Item]]):
         if donor is not None and donor.landmarks_px is not None:
             lender = Donor(donor.image_HW3, donor.landmarks_px.astype(np.float32))
         points = target.landmarks_px.astype(np.float32)
+        least = self._recipe.data.least_strength
+        strength = float(rng.uniform(least, 1)) if least < 1 else 1.0
+        weights = self._recipe.data.blends or WEIGHTS
         try:
-            real_HW3, fake_HW3, mask_HW = blend_pair(target.image_HW3, points, rng, lender)
+            real_HW3, fake_HW3, mask_HW = blend_pair(
+                target.image_HW3, points, rng, lender, strength=strength, weights=weights
+            )
         except ValueError:
             return self._another(rng)  # landmarks that make no face
         state = rng.bit_generator.state

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from unmask.datasets.selfblend import KINDS
 from unmask.errors import UsageError
 from unmask.types import CropSpec
 
@@ -63,6 +64,10 @@ class DataRecipe:
     """As many fakes as reals in each epoch, drawn anew."""
     mixup: float = 0.0
     """Share of fakes mixed with their originals."""
+    blends: dict[str, float] = field(default_factory=dict)
+    """Kinds of blend, of ``unmask.datasets.selfblend.KINDS``, and how often each is drawn; empty for the usual."""
+    least_strength: float = 1.0
+    """How plain to see blends are is drawn between this and 1; 0 is subtle."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -75,6 +80,8 @@ class DataRecipe:
         _check(32 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 32..2048")
         _check(0 <= self.label_smoothing < 0.5, f"label_smoothing {self.label_smoothing} is not in 0..0.5")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
+        _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
+        _check(self.blends.keys() <= KINDS.keys(), f"blends are {', '.join(KINDS)}, not {', '.join(self.blends)}")
 
 
 @dataclass(frozen=True, slots=True)
