@@ -5,7 +5,9 @@
     │   ├── UnreadableError     status "unreadable": broken, empty, not media, not a regular file
     │   ├── UnsupportedError    status "unsupported": a format or codec outside the allow-list
     │   ├── NoVideoError        status "no_video": sound only, or a cover picture
-    │   └── LimitError          status "rejected_limit": larger than the policy allows
+    │   ├── LimitError          status "rejected_limit": larger than the policy allows
+    │   ├── TimedOutError       status "timeout": decoding took longer than the policy allows
+    │   └── CrashedError        status "crashed": the file brought its decoder down
     ├── ModelError              a model folder is missing, damaged or does not fit
     └── UsageError              an argument does not make sense
 
@@ -24,7 +26,7 @@ class UnmaskError(Exception):
 class InputError(UnmaskError):
     """A file cannot be judged. ``status`` is the word its row carries."""
 
-    status: Literal["unreadable", "unsupported", "no_video", "rejected_limit"] = "unreadable"
+    status: Literal["unreadable", "unsupported", "no_video", "rejected_limit", "timeout", "crashed"] = "unreadable"
 
 
 class UnreadableError(InputError):
@@ -49,6 +51,18 @@ class LimitError(InputError):
     """The file asks for more than the limits allow."""
 
     status = "rejected_limit"
+
+
+class TimedOutError(InputError):
+    """Decoding took longer than the limits allow."""
+
+    status = "timeout"
+
+
+class CrashedError(InputError):
+    """The file brought the process that decoded it down."""
+
+    status = "crashed"
 
 
 class ModelError(UnmaskError):

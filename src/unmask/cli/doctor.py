@@ -70,6 +70,18 @@ def _media() -> str:
     return f"libavcodec {major}.{minor}, decodes {', '.join(decoders)}"
 
 
+def _decoding() -> str:
+    from unmask.media import isolation
+    from unmask.media.sandbox import GUARDS
+
+    in_force = isolation()
+    if not in_force:
+        return "within this process, since none can be forked here: scan files of strangers in a virtual machine"
+    missing = [guard for guard in GUARDS if guard not in in_force]
+    without = f"; this kernel lacks: {', '.join(missing)}" if missing else ""
+    return f"in a process a file, confined by {', '.join(in_force)}{without}"
+
+
 def _processor() -> str:
     from unmask._openvino import ov
     from unmask.models.runtime import resolve_precision
@@ -102,6 +114,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "extras": _extras,
     "OpenCV": _opencv,
     "video": _media,
+    "decoding": _decoding,
     "processor": _processor,
     "models": _models,
     "face detector": _detector,

@@ -5,11 +5,22 @@
         for frame in read_frames(video, pick_frames(video, 32)):
             frame.image_HW3, frame.time_seconds
 
-`open_video` is the one door through which bytes reach FFmpeg: a regular file, opened once and handed over as
-a descriptor, never as a name or an address.
+`open_video` is the one door through which bytes reach FFmpeg: a regular file, opened once, handed over as a descriptor,
+never as a name or an address, to a process that can do nothing but decode it. See `unmask.media.guard`.
 """
 
-from unmask.media.frames import SAMPLINGS, pick_frames, read_frames, sample_frames
-from unmask.media.probe import Video, open_video, probe
+from unmask.media.container import Limits
+from unmask.media.frames import SAMPLINGS, pick_frames
+from unmask.media.guard import Video, isolation, open_video, probe, read_frames, sample_frames
 
-__all__ = ["SAMPLINGS", "Video", "open_video", "pick_frames", "probe", "read_frames", "sample_frames"]
+__all__ = [
+    "SAMPLINGS",
+    "Limits",
+    "Video",
+    "isolation",
+    "open_video",
+    "pick_frames",
+    "probe",
+    "read_frames",
+    "sample_frames",
+]

@@ -16,10 +16,34 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
+from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError, UsageError
 
-MAX_FRAME_PIXELS = 4096 * 4096
-"""Larger frames are refused: a few hundred kilobytes can ask for gigabytes."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one file may cost, see `unmask.media.guard`."""
+
+    seconds: float = 60.0
+    """Longest time that anybody waits for its decoder, at most 10 s and three times its length; as much again for each
+    `FRAMES_IN_TIME` frames that are wanted beyond as many."""
+    memory_bytes: int = 2 << 30
+    """Address space of its decoder."""
+    frame_pixels: int = 4096 * 4096
+    """Pixels of one frame: a few hundred kilobytes can ask for gigabytes."""
+    total_pixels: int = 10**12
+    """Pixels of all frames that are decoded for one reading."""
+    isolate: bool = True
+    """Decode in a process of its own; without, only ``frame_pixels`` and ``total_pixels`` hold."""
+
+    def __post_init__(self) -> None:
+        if min(self.seconds, self.memory_bytes, self.frame_pixels, self.total_pixels) <= 0:
+            raise UsageError(f"limits must be above zero: {self}")
+
+
+MAX_FRAME_PIXELS = Limits().frame_pixels
+"""What is decoded unless somebody asks for other limits."""
+
+FRAMES_IN_TIME = 300
 
 # Formats that hold pictures and sound and nothing else. Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg
 # open other files and addresses, so they stay out. The sound formats are here to be answered with "no_video".
@@ -79,14 +103,16 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
 
 
 @contextmanager
-def open_container(file: BufferedReader) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(
+    file: BufferedReader, frame_pixels: int = MAX_FRAME_PIXELS
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a media file from its start and pick the video stream.
 
     Raises:
         UnreadableError: The bytes are no media file.
         UnsupportedError: A container format outside the allow-list, or a codec without decoder.
         NoVideoError: Sound only, or a still cover picture.
-        LimitError: Frames larger than `MAX_FRAME_PIXELS`.
+        LimitError: Frames of more than ``frame_pixels``.
     """
     file.seek(0)
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
@@ -97,10 +123,10 @@ def open_container(file: BufferedReader) -> Iterator[tuple[InputContainer, Video
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
-        yield container, _pick_stream(container)
+        yield container, _pick_stream(container, frame_pixels)
 
 
-def _pick_stream(container: InputContainer) -> VideoStream:
+def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
         raise NoVideoError("the file holds no moving picture, only " + ("sound" if container.streams.audio else "data"))
@@ -108,12 +134,12 @@ def _pick_stream(container: InputContainer) -> VideoStream:
     context = stream.codec_context
     if context is None:
         raise UnsupportedError("no decoder for this picture codec; convert the file to H.264")
-    if context.width * context.height > MAX_FRAME_PIXELS:
+    if context.width * context.height > frame_pixels:
         raise LimitError(
-            f"frames of {context.width}x{context.height} pixels; at most {MAX_FRAME_PIXELS} pixels are decoded"
+            f"frames of {context.width}x{context.height} pixels; at most {frame_pixels} pixels are decoded"
         )
     context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
-    context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}  # a stream may outgrow its header
+    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
     return stream
 
 

@@ -7,9 +7,8 @@ those of a full decode.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from io import BufferedReader
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -20,10 +19,13 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import UsageError
+from unmask.errors import LimitError, UsageError
 from unmask.media.container import FrameIndex, open_container
-from unmask.media.probe import Video, open_video
-from unmask.types import Frame
+from unmask.media.probe import OpenFile
+from unmask.types import ImageHW3
+
+if TYPE_CHECKING:
+    from unmask.media.guard import Video
 
 # Codecs in which a picture that is not referred to can be skipped without a trace; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
@@ -78,45 +80,35 @@ def pick_frames(video: Video, count: int, sampling: str = "time") -> NDArray[np.
     return SAMPLINGS[sampling](video.index.times_seconds, count)
 
 
-def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "time") -> Iterator[Frame]:
-    """Yield frames spread evenly over a video: upright, RGB, each once, in order of time.
-
-    One frame is in memory at a time, whatever the length of the video.
-
-    Args:
-        path: A video file.
-        count: How many frames; a shorter video gives each of its frames once.
-        sampling: ``time`` spreads over the time stamps of the frames that exist; ``reference`` gives the
-            challenge winner's floor-linspace indices.
-
-    Raises:
-        InputError: The file cannot be read; see `unmask.media.open_video`.
-        UsageError: ``count`` or ``sampling`` make no sense.
-    """
-    with open_video(path) as video:
-        yield from read_frames(video, pick_frames(video, count, sampling))
-
-
-def read_frames(video: Video, indices: NDArray[np.int64]) -> Iterator[Frame]:
-    """Decode the frames with the given indices, in rising order, one at a time.
+def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[tuple[int, ImageHW3]]:
+    """Decode the frames with the given indices, in rising order, one at a time, in this process.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
     a damaged video yields fewer frames, never the same one twice.
+
+    Yields:
+        Index, and the picture as it is stored: RGB, not yet upright.
+
+    Raises:
+        LimitError: More pixels than the limits allow.
     """
-    index, times = video.index, video.index.times_seconds
+    index = opened.index
     converter = VideoReformatter()  # one for all frames: it keeps its tables
-    for pts, picture in _decode(video.file, index, index.pts[indices]):
+    for pts, picture in _decode(opened, index.pts[indices]):
         position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
         picture = converter.reformat(picture, format="rgb24", interpolation="BILINEAR", threads=1)
-        image = picture.to_ndarray().astype(np.uint8, copy=False)
-        yield Frame(video.orientation.apply(image), float(times[position]), position)
+        yield position, picture.to_ndarray().astype(np.uint8, copy=False)
 
 
-def _decode(file: BufferedReader, index: FrameIndex, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
+def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
     """Yield (time stamp, picture) for each wanted time stamp, or for the first decodable one after it."""
+    index, limits, pixels = opened.index, opened.limits, 0
     pending = wanted.tolist()[::-1]
-    with open_container(file) as (container, stream):
+    with open_container(opened.file, limits.frame_pixels) as (container, stream):
         for position, frame in enumerate(_pictures(container, stream, index, pending)):
+            pixels += frame.width * frame.height
+            if pixels > limits.total_pixels:
+                raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
             pts = position if not index.stamped else frame.pts
             if pts is None or pts < pending[-1] or frame.is_corrupt:
                 continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from av.video.frame import VideoFrame
 
@@ -37,6 +36,8 @@ class Orientation:
 
     def apply(self, image_HW3: ImageHW3) -> ImageHW3:
         """Return the upright picture."""
+        import cv2  # a process that decodes needs none of it
+
         if self.transpose:
             image_HW3 = cv2.transpose(image_HW3)
         if self.flip_x or self.flip_y:

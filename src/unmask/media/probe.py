@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -15,14 +14,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from unmask.errors import UnreadableError
-from unmask.media.container import FrameIndex, index_packets, open_container, open_regular
+from unmask.media.container import FrameIndex, Limits, index_packets, open_container
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.types import AudioFacts, MediaFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Video:
-    """An open file whose frames are known but not decoded yet."""
+class OpenFile:
+    """A video file, open in this process, whose frames are known but not decoded yet."""
 
     file: BufferedReader
     """The open file."""
@@ -32,38 +31,29 @@ class Video:
     """Which frames it has."""
     orientation: Orientation
     """How its frames become upright."""
+    limits: Limits
+    """What decoding may cost."""
 
 
-@contextmanager
-def open_video(path: str | os.PathLike[str]) -> Iterator[Video]:
-    """Open a video file, list its frames and decode the first one.
+def open_here(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
+    """List the frames of an open file and decode the first one, in this process.
 
-    Raises:
-        UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
-        UnsupportedError: A container or codec that is not decoded.
-        NoVideoError: Sound only, or a still cover picture.
-        LimitError: Frames larger than the limit.
-    """
-    with open_regular(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with open_container(file) as (container, stream):
-            walk = _Walk(container, stream)
-            index = index_packets(walk, stream)
-            if walk.first_frame is None:
-                raise UnreadableError("not one frame of the video can be decoded")
-            orientation = orientation_of(walk.first_frame)
-            facts = _facts(file, digest, container, stream, index, walk.first_frame, orientation)
-        yield Video(file, facts, index, orientation)
-
-
-def probe(path: str | os.PathLike[str]) -> MediaFacts:
-    """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
+    Args:
+        file: A regular file.
+        sha256: Hash of its bytes, 64 hex digits.
+        limits: Those on pixels are kept here.
 
     Raises:
-        InputError: As `open_video`.
+        InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    with open_video(path) as video:
-        return video.facts
+    with open_container(file, limits.frame_pixels) as (container, stream):
+        walk = _Walk(container, stream)
+        index = index_packets(walk, stream)
+        if walk.first_frame is None:
+            raise UnreadableError("not one frame of the video can be decoded")
+        orientation = orientation_of(walk.first_frame)
+        facts = _facts(file, sha256, container, stream, index, walk.first_frame, orientation)
+    return OpenFile(file, facts, index, orientation, limits)
 
 
 class _Walk:
