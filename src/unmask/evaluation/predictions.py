@@ -15,6 +15,7 @@ from unmask.datasets import Index
 from unmask.datasets.readers.text import BYTE_ORDER_MARK, shown
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
+from unmask.report.rows import spreadsheet_name
 from unmask.types import Label
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def read_predictions(path: Path) -> list[Prediction]:
     if text.lstrip().startswith("{"):
         return [_from_line(line, f"{path}, line {i}") for i, line in enumerate(text.split("\n"), 1) if line.strip()]
     return [
-        Prediction(row[name], _probability(row[score], f"{path}, line {line}"))
+        Prediction(spreadsheet_name(row[name]), _probability(row[score], f"{path}, line {line}"))
         for name, score, rows in [csv_rows(path, text, _SCORE_COLUMNS)]
         for line, row in rows
     ]

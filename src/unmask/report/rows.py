@@ -13,6 +13,9 @@ from unmask.atomic import atomic_file
 from unmask.log import json_line
 from unmask.types import VERDICT_WRITERS, Verdict
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What a spreadsheet may take for a formula, and the apostrophe that tells it not to."""
+
 KAGGLE_UNKNOWN = 0.5
 """What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
 
@@ -32,7 +35,8 @@ def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
 def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
     """Write the challenge's table, ``filename,label`` with label = fake probability.
 
-    The form has no room for "no verdict": such rows get 0.5.
+    The form has no room for "no verdict": such rows get 0.5. A name that a spreadsheet would run as a formula gets an
+    apostrophe in front, see `spreadsheet_safe`.
 
     Args:
         rows: Name and fake probability of each video.
@@ -50,10 +54,21 @@ def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
         plain.writerow(("filename", "label"))
         for name, probability in rows:
             unknown += probability is None
+            name = spreadsheet_safe(name)
             writer = quoted if "\r" in name else plain  # the module does not see that a lone CR needs quotes
             writer.writerow((name, KAGGLE_UNKNOWN if probability is None else probability))
         text.detach()
     return unknown
+
+
+def spreadsheet_safe(name: str) -> str:
+    """Put an apostrophe before a name that begins like a formula, or with one itself; `spreadsheet_name` undoes it."""
+    return f"'{name}" if name.startswith(FORMULA_STARTS) else name
+
+
+def spreadsheet_name(cell: str) -> str:
+    """Return the name that `spreadsheet_safe` made a cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
 def _save_json(verdict: Verdict, path: Path) -> None:
