@@ -1,26 +1,24 @@
 """Score pictures of faces, frames or crops, as a table for ``unmask evaluate``.
 
-    python scripts/score_pictures.py MODEL --pictures FOLDER --out scores.csv [--labels labels.csv]
-    unmask evaluate scores.csv --labels scores.labels.csv
+    python scripts/score_pictures.py MODEL --pictures FOLDER --out scores.csv
+    unmask evaluate scores.csv --labels labels.csv
 
 Each picture counts by its largest face, cut as the model's card says; one in which no face is found is looked at once
-more with a mirrored border, as crops are often tight. With ``--labels`` (columns ``member`` or ``filename``, and
-``label``) the labels of those pictures are written beside, with the first folder as their group.
+more with a mirrored border, as crops are often tight. A picture without a face has no row.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import os
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from unmask.atomic import atomic_file
-from unmask.faces import crop_face, load_detector
+from unmask.faces import Detector, crop_face, load_detector
 from unmask.models import Network, model_folder
-from unmask.types import ImageHW3
+from unmask.report import write_csv
+from unmask.types import CropSpec, ImageHW3
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 BORDER = 0.25
@@ -31,45 +29,35 @@ def main() -> None:
     options.add_argument("model", help="name or folder")
     options.add_argument("--pictures", type=Path, required=True)
     options.add_argument("--out", type=Path, required=True)
-    options.add_argument("--labels", type=Path)
     given = options.parse_args()
-    network = Network(model_folder(given.model))
+    write_csv(score_pictures(given.model, given.pictures), given.out)
+
+
+def score_pictures(model: str | os.PathLike[str], folder: Path) -> list[tuple[str, float]]:
+    """Return name, relative to the folder, and fake probability of each picture with a face."""
+    network = Network(model_folder(model), "fp32")
     detector = load_detector(network.card.crop.detection)
-    names, crops = [], []
-    for path in sorted(path for path in given.pictures.rglob("*") if path.suffix.lower() in SUFFIXES):
-        found = largest_face(cv2.imread(str(path)), detector, network.card.crop)
-        if found is not None:
-            names.append(path.relative_to(given.pictures).as_posix())
-            crops.append(found)
-    scores = [score.fake_probability for score in network.score(crops)]
-    write(given.out, ["filename", "label"], zip(names, (f"{score:.6f}" for score in scores), strict=True))
-    if given.labels is not None:
-        with given.labels.open(newline="", encoding="utf-8") as file:
-            labels = [(row.get("member") or row["filename"], row["label"]) for row in csv.DictReader(file)]
-        rows = ((name, label, name.split("/")[0]) for name, label in labels)
-        write(given.out.with_suffix(".labels.csv"), ["filename", "label", "group"], rows)
-    print(f"{len(names)} pictures in {given.out}")
+    found = {
+        path.relative_to(folder).as_posix(): largest_face(path, detector, network.card.crop)
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+    }
+    crops = {name: crop for name, crop in found.items() if crop is not None}
+    scores = network.score(list(crops.values()))
+    return [(name, score.fake_probability) for name, score in zip(crops, scores, strict=True)]
 
 
-def largest_face(picture_HW3: np.ndarray | None, detector, spec) -> ImageHW3 | None:
+def largest_face(path: Path, detector: Detector, spec: CropSpec) -> ImageHW3 | None:
     """Return the crop of the largest face, None where there is none."""
+    picture_HW3 = cv2.imread(str(path))
     if picture_HW3 is None:
         return None
-    image_HW3 = np.ascontiguousarray(picture_HW3[..., ::-1])
-    edge = round(BORDER * max(image_HW3.shape[:2]))
-    for border in (0, edge):
-        image = cv2.copyMakeBorder(image_HW3, *[border] * 4, cv2.BORDER_REFLECT_101)
-        faces = detector.detect(image)
-        if faces:
-            return crop_face(image, max(faces, key=lambda face: face.side_px), spec)
+    for border in (0, round(BORDER * max(picture_HW3.shape[:2]))):
+        wide_HW3 = cv2.copyMakeBorder(picture_HW3, *[border] * 4, cv2.BORDER_REFLECT_101)
+        image_HW3 = cv2.cvtColor(wide_HW3, cv2.COLOR_BGR2RGB)
+        if faces := detector.detect(image_HW3):
+            return crop_face(image_HW3, max(faces, key=lambda face: face.side_px), spec)
     return None
-
-
-def write(path: Path, columns: list[str], rows) -> None:
-    """Write a CSV."""
-    with atomic_file(path) as raw:
-        lines = [columns, *rows]
-        raw.write("".join(",".join(cells) + "\n" for cells in lines).encode())
 
 
 if __name__ == "__main__":
