@@ -119,7 +119,7 @@ class Trainer:
         return self.recipe.epochs * self._steps
 
     def stop(self) -> None:
-        """End `run` after the step under way, with a checkpoint. One process of a cluster is enough; signals may call."""
+        """End `run` after the step under way, with a checkpoint; told to one process, all of a cluster do so."""
         self._stop_asked = True
 
     def run(self) -> Iterator[Event]:

@@ -36,7 +36,7 @@ class NetworkRecipe:
     weights: str | None = None
     """Folder or safetensors file to start from; None for random or, where ``params`` asks for them, ImageNet's."""
     encoder_weights: str | None = None
-    """Safetensors file that the encoder alone starts from, in timm's names, for machines that timm cannot download on."""
+    """Safetensors file that the encoder alone starts from, in timm's names, where timm cannot download."""
 
 
 @dataclass(frozen=True, slots=True)
