@@ -1,3 +1,5 @@
+# ruff: noqa: E402 - torch is not in every environment
+
 """The torch side of scanning, here on a processor, against OpenVINO."""
 
 import copy
@@ -6,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-import torch
+torch = pytest.importorskip("torch")
+pytest.importorskip("timm")
+pytest.importorskip("onnxscript")
 
 from tests.models.networks.test_export import SIZE_PX, TINY, used
 from unmask.errors import ModelError, UsageError
