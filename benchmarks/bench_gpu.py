@@ -2,9 +2,9 @@
 
     python benchmarks/bench_gpu.py --out benchmarks/results/gpu.json [--clips CLIPS]
 
-Random weights, bf16. Crops are random, and wait in memory: this is the network with its queue. Clips a second are those
-of `Scanner.scan_many` with all that belongs to a scan, over the files of ``--clips``; without it, of 32 crops a clip for
-seven networks at a time. Floors: the card's matrix rate and copy rate in bf16, and the network's arithmetic at that
+Random weights, bf16. Crops are random, and wait in memory: this is the network with its queue. Clips a second are
+those of `Scanner.scan_many` with all that belongs to a scan, over the files of ``--clips``; without it, of 32 crops for
+each of seven networks. Floors: the card's matrix rate and copy rate in bf16, and the network's arithmetic at that
 matrix rate. ``--small`` runs a tiny network with the same code on a processor, to prove that it works.
 """
 
