@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 pytest.importorskip("timm")
@@ -11,6 +12,7 @@ pytest.importorskip("onnxscript")
 
 from tests.models.networks.test_cuda import write_model
 from tests.models.networks.test_export import SIZE_PX
+from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, load_card, verify_folder
 from unmask.models.quantise import Check, compare, quantise_model
@@ -62,6 +64,12 @@ def test_without_nncf_the_cure_is_told(folder, crops, monkeypatch):
     monkeypatch.setitem(sys.modules, "nncf", None)
     with pytest.raises(UsageError, match=r"pip install 'unmask\[int8\]'"):
         quantise_model(folder, crops[:4], crops[4:8], None, data="noise")
+
+
+def test_the_command_tells_what_is_missing(folder, tmp_path):
+    done = CliRunner().invoke(app, ["models", "quantise", str(folder), "--data", str(tmp_path / "nowhere")])
+    assert done.exit_code == 2
+    assert "holds too few crops" in done.stderr
 
 
 class TestCheck:
