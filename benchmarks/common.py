@@ -136,10 +136,10 @@ def mean_ratio(ratios: Sequence[float], seed: int, at_most: bool) -> tuple[float
 class Reference:
     """The challenge winner's pipeline in a process of its own, see `reference.py`."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, *options: str) -> None:
         script = Path(__file__).with_name("reference.py")
         self._process = subprocess.Popen(
-            [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(script), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.environment: dict[str, str] = self.ask(op="environment")["environment"]
 

@@ -1,6 +1,6 @@
 """The challenge winner's inference on a CPU, restated from its public parts, as a process that answers requests.
 
-    REFERENCE_PYTHON benchmarks/reference.py [--network tf_efficientnet_b7.ns_jft_in1k --weights FILE] < REQUESTS
+    REFERENCE_PYTHON benchmarks/reference.py [--network tf_efficientnet_b7.ns_jft_in1k --weights FILE ...] < REQUESTS
 
 Source: selimsef/dfdc_deepfake_challenge. The parts: OpenCV's reader that grabs every frame and retrieves 32
 (floor of linspace), PIL's half size, facenet-pytorch's MTCNN with thresholds 0.7, 0.8, 0.8 and margin 0, crops
@@ -71,17 +71,17 @@ def half(frame: Frame) -> Image.Image:
     return picture.resize((picture.width // 2, picture.height // 2))
 
 
-def crop(frame: Frame, box_px: NDArray[np.float32]) -> Frame:
+def crop(frame: Frame, box_px: NDArray[np.float32], side_px: int = SIDE_PX) -> Frame:
     """Cut a face found at half size, widened by a third, fitted into a black square."""
     left, top, right, bottom = (int(edge * 2) for edge in box_px)
     pad_x, pad_y = (right - left) // 3, (bottom - top) // 3
     patch = frame[max(top - pad_y, 0) : bottom + pad_y, max(left - pad_x, 0) : right + pad_x]
     height, width = patch.shape[:2]
-    scale = SIDE_PX / max(height, width)
-    size = (int(width * scale), SIDE_PX) if height > width else (SIDE_PX, int(height * scale))
+    scale = side_px / max(height, width)
+    size = (int(width * scale), side_px) if height > width else (side_px, int(height * scale))
     patch = cv2.resize(patch, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
-    canvas = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
-    y, x = (SIDE_PX - patch.shape[0]) // 2, (SIDE_PX - patch.shape[1]) // 2
+    canvas = np.zeros((side_px, side_px, 3), np.uint8)
+    y, x = (side_px - patch.shape[0]) // 2, (side_px - patch.shape[1]) // 2
     canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
     return canvas
 
@@ -99,13 +99,15 @@ def confident(scores: NDArray[np.float64]) -> float:
 class Pipeline:
     """The loaded parts."""
 
-    def __init__(self, network: str | None, weights: str | None) -> None:
+    def __init__(self, network: str | None, weights: list[str], side_px: int) -> None:
         self.detector = MTCNN(margin=0, thresholds=[0.7, 0.8, 0.8], device="cpu")
-        self.network = None
+        self.networks, self.side_px = [], side_px
         if network is not None:
             import timm
 
-            self.network = timm.create_model(network, num_classes=1, checkpoint_path=weights or "").eval()
+            self.networks = [
+                timm.create_model(network, num_classes=1, checkpoint_path=file).eval() for file in weights or [""]
+            ]
         self._frames: tuple[str, list[Frame], list[int]] = ("", [], [])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -160,26 +162,30 @@ class Pipeline:
     def _scan(self, path: str) -> dict[str, Any]:
         frames, _ = read(path)
         found = [(frame, self.detector.detect(half(frame))[0]) for frame in frames]
-        crops = [crop(frame, box) for frame, boxes in found if boxes is not None for box in boxes][:MAX_FACES]
-        if not crops or self.network is None:
-            return {"crops": len(crops), "fake_probability": 0.5 if self.network is not None else None}
+        crops = [crop(frame, box, self.side_px) for frame, boxes in found if boxes is not None for box in boxes]
+        crops = crops[:MAX_FACES]
+        if not crops or not self.networks:
+            return {"crops": len(crops), "fake_probability": 0.5 if self.networks else None}
         x_NHWC = torch.from_numpy(np.stack(crops)).float() / 255
         x_NCHW = ((x_NHWC - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
         with torch.inference_mode():
-            logits = torch.cat([self.network(batch)[:, 0] for batch in x_NCHW.split(8)])  # all at once fills a GPU only
-            scores = torch.sigmoid(logits).double().numpy()
-        return {"crops": len(crops), "fake_probability": confident(scores)}
+            scores = [
+                torch.cat([network(batch)[:, 0] for batch in x_NCHW.split(8)]).sigmoid().double().numpy()
+                for network in self.networks  # in eights: all at once fills a GPU only
+            ]
+        return {"crops": len(crops), "fake_probability": float(np.mean([confident(each) for each in scores]))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", help="name of a timm network")
-    parser.add_argument("--weights", help="its state dict; random weights without")
+    parser.add_argument("--weights", nargs="*", default=[], help="its state dicts, one a member; random ones without")
+    parser.add_argument("--size", type=int, default=SIDE_PX, help="side of a crop in pixels")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch and OpenCV")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     cv2.setNumThreads(arguments.threads)
-    pipeline = Pipeline(arguments.network, arguments.weights)
+    pipeline = Pipeline(arguments.network, arguments.weights, arguments.size)
     for line in sys.stdin:
         print(json.dumps(pipeline.answer(json.loads(line))), flush=True)
 

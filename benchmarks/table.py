@@ -34,7 +34,7 @@ def table() -> str:
             numbers = f"{goal['value']:.3g} | {goal['bound']:.3g} | {sign} {goal['goal']:g} | {stretch}"
             met = "yes" if goal["met"] else "**no**"
             rows.append(f"| {goal['name']} | {goal['what']} | {numbers} | {met} | {path.stem} |")
-    rows.sort(key=lambda row: int(row.split()[1][1:]))
+    rows.sort(key=lambda row: int(row.split()[1].removeprefix("P")) if row.startswith("| P") else 1000)
     head = ["| goal | what | value | bound | must | stretch | met | file |", "|---|---|---|---|---|---|---|---|"]
     notes = [f"* {', '.join(stems)}: {place}." for place, stems in places.items()]
     return "\n".join([*head, *rows, "", *notes])

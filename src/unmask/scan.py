@@ -22,7 +22,7 @@ from unmask.faces import Tracker, crop_face, load_detector
 from unmask.inputs import list_inputs
 from unmask.judge import Sighting, judge
 from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
-from unmask.models import BATCH_CROPS, FUSE_RULES, CropScore, Network, model_folder
+from unmask.models import BATCH_CROPS, FUSE_RULES, CropScore, QueuedNetwork, load_network, model_folder
 from unmask.types import Face, Frame, ImageHW3, Status, Verdict
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Scanner:
         frames: int = 32,
         sampling: str = "time",
         precision: str = "auto",
+        device: str = "auto",
         workers: int | None = None,
     ) -> None:
         """Load the models and the face detector that their cards name.
@@ -59,7 +60,10 @@ class Scanner:
                 thresholds; all must share the detector settings.
             frames: Frames to look at in each video, at least 1.
             sampling: ``time`` spreads them over the time stamps; ``reference`` takes the challenge winner's.
-            precision: ``fp32``, ``bf16`` or ``auto`` (bf16 where the card allows it and the processor computes in it).
+            precision: ``fp32``, ``bf16`` or ``auto`` (bf16 where the card allows it and the processor computes in it);
+                ``int8`` on a processor, ``fp16`` on a graphics card.
+            device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: the graphics card where there is one, see
+                `unmask.models.load_network`.
             workers: Videos that `scan_many` has under way at a time; None for one per core.
 
         Raises:
@@ -72,7 +76,7 @@ class Scanner:
                 "a scan needs a model, at least one frame, at least one worker, and a sampling out of "
                 + ", ".join(SAMPLINGS)
             )
-        self.networks = tuple(Network(model_folder(name), precision) for name in names)
+        self.networks = tuple(load_network(model_folder(name), precision, device) for name in names)
         self.cards = tuple(network.card for network in self.networks)
         self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
         detection = self.cards[0].crop.detection
@@ -93,8 +97,8 @@ class Scanner:
             "calibration": [asdict(card.calibration) for card in self.cards],
         }
         self.models = tuple(
-            {"name": card.name, "version": card.version, "sha256": card.files["model.onnx"].sha256}
-            for card in self.cards
+            {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
+            for card, network in zip(self.cards, self.networks, strict=True)
         )
 
     @property
@@ -210,7 +214,7 @@ class Scanner:
 class _Seen:
     """What was seen so far in one video: crops go to the networks batch by batch, only scores stay."""
 
-    def __init__(self, networks: Sequence[Network], wanted: int) -> None:
+    def __init__(self, networks: Sequence[QueuedNetwork[Any]], wanted: int) -> None:
         self.wanted = wanted
         self.decoded = 0
         self.small = 0

@@ -6,8 +6,8 @@ import pytest
 
 from unmask._openvino import op, ov
 from unmask.errors import ModelError, UsageError
-from unmask.models import Network, model_folder
-from unmask.models.runtime import resolve_precision
+from unmask.models import Network, load_network, model_folder
+from unmask.models.runtime import check_ports, resolve_precision
 
 
 @pytest.fixture(scope="module")
@@ -93,35 +93,39 @@ def constant_network(logit_shape):
 
 @pytest.mark.parametrize(("shape", "fits"), [((4,), True), ((4, 1), True), ((4, 2), False), ((4, 1, 1), False)])
 def test_a_network_must_give_one_logit_a_crop(tmp_path, shape, fits):
-    from unmask.models.runtime import _check_ports
-
     model = constant_network(shape)
     if fits:
-        _check_ports(model, 160, tmp_path)
+        check_ports(model, 160, tmp_path)
         with pytest.raises(ModelError, match="uint8 crops"):
-            _check_ports(model, 224, tmp_path)
+            check_ports(model, 224, tmp_path)
     else:
         with pytest.raises(ModelError, match="logit"):
-            _check_ports(model, 160, tmp_path)
+            check_ports(model, 160, tmp_path)
 
 
-def test_too_few_scores_are_an_error(crops):
-    from unmask.models.runtime import _run
-
-    class Request:
-        model_outputs = ("logit",)
-
-        def infer(self, inputs, share_inputs):
-            pass
-
-        def get_output_tensor(self, index):
-            return ov.Tensor(np.zeros(3, np.float32))
-
+def test_too_few_scores_are_an_error(crops, monkeypatch):
+    network = Network(model_folder("bundled"), "fp32", streams=1)
+    monkeypatch.setattr(network, "_compute", lambda slot, batch: (np.zeros(3, np.float32), None))
     with pytest.raises(ModelError, match="3 scores for 4 crops"):
-        _run(Request(), crops[:4], Network(model_folder("bundled"), "fp32").card)
+        network.score(crops[:4])
 
 
 def test_the_backlog_stays_small(network, crops):
     futures = network.submit(np.tile(crops, (8, 1, 1, 1)))
     assert network._pool._work_queue.qsize() <= network._streams
     assert all(future.result() is not None for future in futures)
+
+
+def test_a_processor_runs_what_has_no_weights_for_torch():
+    assert isinstance(load_network(model_folder("bundled"), "fp32", "auto"), Network)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cpu:1", "auto:0", ""])
+def test_unknown_device(device):
+    with pytest.raises(UsageError, match="use auto, cpu, cuda or cuda:N"):
+        load_network(model_folder("bundled"), "fp32", device)
+
+
+def test_int8_of_a_model_without_it_names_the_cure():
+    with pytest.raises(UsageError, match="unmask models quantise"):
+        Network(model_folder("bundled"), "int8")

@@ -90,6 +90,23 @@ def test_killed_and_resumed_it_is_the_same_to_the_last_bit(prepared_often, tmp_p
     assert len(digests) == 1
 
 
+def test_told_to_end_it_writes_a_checkpoint_after_the_step(prepared_often, tmp_path):
+    out = tmp_path / "run"
+    options = ["--data", prepared_often, "--out", out, "--device", "cpu", "--workers", "1", "-q"]
+    command = [sys.executable, "-m", "unmask", "train", smallest_recipe(tmp_path), *options]
+    command += ["--set", "batches_per_epoch=2000"]
+    run = subprocess.Popen(list(map(str, command)), start_new_session=True, stderr=subprocess.PIPE, text=True)
+    log, started = out / "log.jsonl", time.monotonic()
+    while not (log.exists() and log.read_text().count("\n") >= 2) and time.monotonic() - started < 60:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGTERM)  # Slurm tells all processes, those that load items too
+    assert "--resume goes on" in run.communicate(timeout=60)[1]
+    assert run.returncode == 143
+    facts = json.loads((out / "last" / "checkpoint.json").read_text())
+    assert facts["epoch"] == 0
+    assert facts["step"] == log.read_text().count("\n") >= 2
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     SOME_NOT_OK = 3
     NONE_OK = 4
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 def say(text: str) -> None:

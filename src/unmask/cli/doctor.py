@@ -41,6 +41,7 @@ def _packages() -> str:
 
 def _extras() -> str:
     extras = {"data": ("pyarrow",), "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript")}
+    extras["int8"] = ("nncf",)
     told = []
     for extra, names in extras.items():
         missing = [name for name in names if find_spec(name) is None]

@@ -44,6 +44,32 @@ def export(
 
 
 @app.command()
+def quantise(
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.", show_default=False)],
+    data: Annotated[
+        Path, typer.Option(help="Folder of unmask prepare, or of face crops (real/ and fake/).", show_default=False)
+    ],
+    max_change: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Of the log loss; without labels of any score. Default: 0.005; 0.05.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write an int8 network beside a model's own, if it scores alike; scan --precision int8 takes it."""
+    with wrong_use():
+        from unmask.datasets.calibration import read_crop_sets
+        from unmask.models import load_card, model_folder
+        from unmask.models.quantise import quantise_model
+
+        folder = model_folder(model)
+        sets = read_crop_sets(data, load_card(folder).crop)
+        crops = (sets.calibrating_NSS3, sets.checking_MSS3, sets.labels_M)
+        _, check = quantise_model(folder, *crops, data=data.resolve().name, max_change=max_change)
+        print(f"{folder}: {check}")
+
+
+@app.command()
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(help="Names or folders; all when not given.", show_default=False)

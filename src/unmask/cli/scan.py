@@ -31,6 +31,8 @@ class Precision(StrEnum):
     AUTO = "auto"
     FP32 = "fp32"
     BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
 
 
 def scan(
@@ -54,6 +56,7 @@ def scan(
     ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the graphics card, if any.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -78,7 +81,7 @@ def scan(
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
-        scanner = Scanner(model or "bundled", frames=frames, precision=precision.value, workers=workers)
+        scanner = Scanner(model or "bundled", frames=frames, precision=precision.value, device=device, workers=workers)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
         try:
             for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):

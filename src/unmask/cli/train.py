@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,10 +63,25 @@ def train(
                 loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
             )
             try:
-                _run(trainer, quiet or not cluster.is_first)
+                with _stop_on_sigterm(trainer):
+                    _run(trainer, quiet or not cluster.is_first)
             except KeyboardInterrupt:
                 say("unmask: interrupted; --resume goes on from the last checkpoint")
                 raise SystemExit(ExitCode.INTERRUPTED) from None
+            if trainer.stopped:
+                if cluster.is_first:
+                    say(f"unmask: told to end; {out / 'last'} is written, --resume goes on")
+                raise SystemExit(ExitCode.TERMINATED)
+
+
+@contextmanager
+def _stop_on_sigterm(trainer: Trainer) -> Iterator[None]:
+    """Finish the step and write a checkpoint when a scheduler is about to take the machine away."""
+    before = signal.signal(signal.SIGTERM, lambda *_: trainer.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(trainer: Trainer, quiet: bool) -> None:

@@ -1,12 +1,15 @@
 """From crops to scores, from scores to a probability.
 
-A model is a folder: ``model.onnx`` and ``card.json``. The network takes uint8 RGB crops (N, S, S, 3) and gives
-``logit`` (N,), whose sigmoid is the fake probability, and optionally ``manipulation_map`` (N, h, w) in 0..1.
+A model is a folder: ``model.onnx`` and ``card.json``, and where they were made ``model.int8.xml`` and ``.bin`` for
+processors and ``model.safetensors`` for training and graphics cards. The network takes uint8 RGB crops (N, S, S, 3)
+and gives ``logit`` (N,), whose sigmoid is the fake probability, and optionally ``manipulation_map`` (N, h, w) in 0..1.
 """
 
-from unmask.models.card import Card, load_card, model_folder, model_names, verify_folder
+from unmask.models.batching import BATCH_CROPS, CropScore, QueuedNetwork
+from unmask.models.card import Card, NetworkSpec, load_card, model_folder, model_names, verify_folder
 from unmask.models.fuse import FUSE_RULES, fuse, register_rule
-from unmask.models.runtime import BATCH_CROPS, PRECISIONS, CropScore, Network
+from unmask.models.load import load_network
+from unmask.models.runtime import PRECISIONS, Network
 
 __all__ = [
     "BATCH_CROPS",
@@ -15,8 +18,11 @@ __all__ = [
     "Card",
     "CropScore",
     "Network",
+    "NetworkSpec",
+    "QueuedNetwork",
     "fuse",
     "load_card",
+    "load_network",
     "model_folder",
     "model_names",
     "register_rule",

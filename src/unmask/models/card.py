@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from unmask.atomic import atomic_file
 from unmask.errors import ModelError
 from unmask.types import CropSpec, Label
 
 CARD_FILE = "card.json"
+ONNX_FILE = "model.onnx"
+WEIGHTS_FILE = "model.safetensors"
+INT8_FILES = ("model.int8.xml", "model.int8.bin")
+"""The same network in int8, as OpenVINO writes it: its layers, and its weights."""
+MODEL_FILES = (CARD_FILE, ONNX_FILE, WEIGHTS_FILE, *INT8_FILES)
+"""All that a model's folder may hold."""
 _MAX_CARD_BYTES = 1 << 20
 
 
@@ -79,6 +87,20 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """How torch builds the network that ``model.safetensors`` holds the weights of."""
+
+    name: str
+    """In ``unmask.models.networks.NETWORKS``."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Its keyword arguments."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Of RGB in 0..1, subtracted before the network; by default ImageNet's."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Divided by after that."""
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """What ``card.json`` says."""
 
@@ -98,6 +120,8 @@ class Card:
     """The crop rule it was trained with."""
     files: dict[str, FileFacts]
     """Name -> facts of each file beside the card; ``model.onnx`` is one of them."""
+    network: NetworkSpec | None = None
+    """For graphics cards; None when only ONNX is there."""
     precision: Literal["auto", "fp32"] = "auto"
     """``fp32`` where bf16 would change the scores: then ``auto`` stays with fp32."""
     fusion: Fusion = field(default_factory=Fusion)
@@ -169,9 +193,20 @@ def load_card(folder: Path) -> Card:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ModelError(f"{path}: {where}: {first['msg']}") from error
-    if "model.onnx" not in card.files or any(Path(name).name != name for name in card.files):
-        raise ModelError(f"{path}: files must name model.onnx and nothing outside the folder")
+    if ONNX_FILE not in card.files or any(Path(name).name != name for name in card.files):
+        raise ModelError(f"{path}: files must name {ONNX_FILE} and nothing outside the folder")
     return card
+
+
+def write_card(folder: Path, card: Card) -> None:
+    """Write a card, whole or not at all."""
+    with atomic_file(folder / CARD_FILE) as file:
+        file.write(json.dumps(asdict(card), indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def file_facts(content: bytes) -> FileFacts:
+    """Return what a card says of a file."""
+    return FileFacts(hashlib.sha256(content).hexdigest(), len(content))
 
 
 def verify_folder(folder: Path) -> Card:

@@ -1,56 +1,25 @@
-"""Running a model: crops in, scores out, on OpenVINO.
-
-Crops of all videos that are being scanned go through one queue; each of a few streams takes as many as wait
-there, up to a batch, and runs them. So batches fill across frames and videos, and all cores are busy. What a
-crop scores does not depend on its neighbours in the batch.
-"""
+"""Running a model: crops in, scores out, on OpenVINO."""
 
 from __future__ import annotations
 
-import math
-import queue
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unmask._openvino import UNPINNED, ov
 from unmask.engine import cores
 from unmask.errors import ModelError, UsageError
-from unmask.models.card import Card, load_card, read_verified
+from unmask.models.batching import Outputs, QueuedNetwork
+from unmask.models.card import INT8_FILES, ONNX_FILE, Card, load_card, read_verified
 from unmask.types import ImageHW3
 
-PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
-"""Name -> OpenVINO's name; ``auto`` takes bf16 where the card allows it and the processor computes in it."""
-
-BATCH_CROPS = 8
-"""Crops that run together; more gain nothing on a processor."""
-
-_Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+"""Name -> what OpenVINO calls the format of all that is not int8; ``auto`` takes bf16 where the card allows it and the
+processor computes in it, and never int8."""
 
 
-@dataclass(frozen=True, slots=True)
-class CropScore:
-    """What a network says of one crop."""
-
-    logit: float
-    """Calibrated; its sigmoid is the fake probability."""
-    map_hw: NDArray[np.float32] | None = field(repr=False)
-    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
-
-    @property
-    def fake_probability(self) -> float:
-        """0 real to 1 fake."""
-        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
-
-
-class Network:
+class Network(QueuedNetwork[ov.InferRequest]):
     """One model folder, loaded and ready. Safe to use from several threads."""
 
     def __init__(self, folder: Path, precision: str = "auto", streams: int | None = None) -> None:
@@ -58,126 +27,80 @@ class Network:
 
         Args:
             folder: Holds ``card.json`` and ``model.onnx``.
-            precision: ``fp32``, ``bf16`` or ``auto``.
+            precision: ``fp32``, ``bf16``, ``int8`` where the folder has such a network, or ``auto``.
             streams: Batches computed at a time, one thread each; None for one per core.
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
-            UsageError: An unknown precision, or bf16 on a processor without it.
+            UsageError: An unknown precision, bf16 on a processor without it, or int8 of a model without it.
         """
-        self.card = load_card(folder)
-        self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)
-        core = ov.Core()
-        content = read_verified(folder, self.card, "model.onnx")
-        try:
-            model = core.read_model(content, b"")
-        except RuntimeError as error:
-            raise ModelError(f"{folder / 'model.onnx'} is no network that OpenVINO reads") from error
-        _check_ports(model, self.card.crop.size_px, folder)
+        card = load_card(folder)
+        precision = resolve_precision(card.precision if precision == "auto" else precision)
+        model = read_network(folder, card, precision)
         streams = streams or cores()
         config = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[self.precision],
+            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
             "INFERENCE_NUM_THREADS": streams,
             "NUM_STREAMS": streams,
         } | UNPINNED
-        compiled = core.compile_model(model, "CPU", config)
-        # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
-        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * BATCH_CROPS * streams)
-        self._idle: queue.SimpleQueue[ov.InferRequest] = queue.SimpleQueue()
-        for _ in range(streams):
-            self._idle.put(compiled.create_infer_request())
-        self._pool = ThreadPoolExecutor(streams, thread_name_prefix="unmask-network")
-        self._lock, self._streams, self._turns = threading.Lock(), streams, 0
-
-    def submit(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[Future[CropScore]]:
-        """Queue M crops, (size_px, size_px, 3) uint8 RGB each; blocks while the queue is full.
-
-        The futures raise ModelError when the network gives something that is not a number.
-        """
-        futures: list[Future[CropScore]] = []
-        for crop_SS3 in crops_MSS3:
-            futures.append(Future())
-            try:
-                self._waiting.put_nowait((crop_SS3, futures[-1]))
-            except queue.Full:
-                self._start_turn()
-                self._waiting.put((crop_SS3, futures[-1]))
-            if len(futures) % BATCH_CROPS == 0:
-                self._start_turn()
-        self._start_turn()
-        return futures
-
-    def score(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[CropScore]:
-        """Score M crops, in order.
-
-        Raises:
-            ModelError: The network gave something that is not a number.
-        """
-        return [future.result() for future in self.submit(crops_MSS3)]
-
-    def _start_turn(self) -> None:
-        with self._lock:
-            if self._turns < self._streams and not self._waiting.empty():
-                self._turns += 1
-                self._pool.submit(self._serve)
-
-    def _serve(self) -> None:
-        """One stream's turn: score batch after batch until no crop waits."""
-        request = self._idle.get()
-        while True:
-            batch: list[_Waiting] = []
-            with suppress(queue.Empty):
-                while len(batch) < BATCH_CROPS:
-                    batch.append(self._waiting.get_nowait())
-            if not batch:
-                with self._lock:  # a crop that came in the meantime saw this turn still running
-                    if self._waiting.empty():
-                        self._turns -= 1
-                        break
-                continue
-            try:
-                scores = _run(request, np.stack([crop for crop, _ in batch]), self.card)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
-                for _, future in batch:
-                    future.set_exception(error)
-            else:
-                for (_, future), score in zip(batch, scores, strict=True):
-                    future.set_result(score)
-        self._idle.put(request)
-
-
-def _run(request: ov.InferRequest, crops_NSS3: NDArray[np.uint8], card: Card) -> list[CropScore]:
-    request.infer({0: crops_NSS3}, share_inputs=True)
-    logits = request.get_output_tensor(0).data.reshape(-1)
-    if len(logits) != len(crops_NSS3):
-        raise ModelError(
-            f"model {card.name!r} gave {len(logits)} scores for {len(crops_NSS3)} crops; it must give one each"
+        compiled = ov.Core().compile_model(model, "CPU", config)
+        super().__init__(
+            card,
+            [compiled.create_infer_request() for _ in range(streams)],
+            precision=precision,
+            device="cpu",
+            weights_file=INT8_FILES[1] if precision == "int8" else ONNX_FILE,
         )
-    if not np.isfinite(logits).all():
-        raise ModelError(f"model {card.name!r} gave a score that is no number; check it: unmask models verify")
-    calibrated = (logits.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
-    if len(request.model_outputs) == 1:
-        return [CropScore(float(logit), None) for logit in calibrated]
-    maps_Nhw = request.get_output_tensor(1).data.astype(np.float32)
-    return [CropScore(float(logit), map_hw) for logit, map_hw in zip(calibrated, maps_Nhw, strict=True)]
+
+    def _compute(self, slot: ov.InferRequest, crops: Sequence[ImageHW3]) -> Outputs:
+        slot.infer({0: np.stack(crops)}, share_inputs=True)
+        logits_N = slot.get_output_tensor(0).data.reshape(-1)
+        if len(slot.model_outputs) == 1:
+            return logits_N, None
+        return logits_N, slot.get_output_tensor(1).data.astype(np.float32)  # a copy: the next batch takes its place
 
 
 def resolve_precision(precision: str) -> str:
-    """Return ``fp32`` or ``bf16``.
+    """Return ``fp32``, ``bf16`` or ``int8``.
 
     Raises:
         UsageError: An unknown name, or bf16 on a processor without it.
     """
     if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"unknown precision {precision!r}; use auto, {' or '.join(PRECISIONS)}")
+        raise UsageError(f"unknown precision {precision!r}; on a processor use auto, {' or '.join(PRECISIONS)}")
     has_bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if precision == "bf16" and not has_bf16:
         raise UsageError("this processor does not compute in bf16; use --precision fp32 or auto")
     return precision if precision != "auto" else "bf16" if has_bf16 else "fp32"
 
 
-def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
-    """Refuse a network whose input or outputs are not those of the convention, see `unmask.models`."""
+def read_network(folder: Path, card: Card, precision: str) -> ov.Model:
+    """Read the network of a folder for OpenVINO, checked against the card and the convention.
+
+    Raises:
+        ModelError: It is missing, damaged, or of another form.
+        UsageError: int8 of a model without it.
+    """
+    files = INT8_FILES if precision == "int8" else (ONNX_FILE,)
+    if files[0] not in card.files:
+        raise UsageError(
+            f"model {card.name!r} has no int8 network; make it with: unmask models quantise {folder} --data CROPS"
+        )
+    network, weights = [*(read_verified(folder, card, name) for name in files), b""][:2]
+    try:
+        model = ov.Core().read_model(network, weights)
+    except RuntimeError as error:
+        raise ModelError(f"{folder / files[0]} is no network that OpenVINO reads") from error
+    check_ports(model, card.crop.size_px, folder / files[0])
+    return model
+
+
+def check_ports(model: ov.Model, size_px: int, path: Path) -> None:
+    """Refuse a network whose input or outputs are not those of the convention, see `unmask.models`.
+
+    Raises:
+        ModelError: It has others.
+    """
     wanted = f"uint8 crops (N, {size_px}, {size_px}, 3) in; logit (N,) or (N, 1) and, optionally, a map (N, h, w) out"
     shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
     fits = (
@@ -188,4 +111,4 @@ def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
         and [len(shape) for shape in shapes[2:]] in ([], [3])
     )
     if not fits:
-        raise ModelError(f"{folder / 'model.onnx'} must have {wanted}; it has {shapes}")
+        raise ModelError(f"{path} must have {wanted}; it has {shapes}")

@@ -30,6 +30,14 @@ class Cluster:
         """Whether this process writes files and talks."""
         return self.rank == 0
 
+    def any_of(self, here: bool) -> bool:
+        """Whether ``here`` holds in any process; all must ask at the same time."""
+        if self.size == 1:
+            return here
+        anywhere = torch.tensor(int(here), device=self.device)
+        distributed.all_reduce(anywhere, distributed.ReduceOp.MAX)
+        return bool(anywhere.item())
+
 
 def slurm_rendezvous(environment: Mapping[str, str]) -> dict[str, str]:
     """Translate what srun says into the variables that torch looks for.

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from unmask.errors import ModelError
-from unmask.models.card import Card
+from unmask.models.card import Card, NetworkSpec
 from unmask.models.networks import build_network
 from unmask.models.networks.export import export_model
 from unmask.training.checkpoint import load_checkpoint
@@ -36,7 +36,8 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
         recipe = TypeAdapter(Recipe).validate_json(json.dumps(facts["recipe"]))
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
-    network = build_network(recipe.network.name, **{**recipe.network.params, "pretrained": False})
+    parameters = {**recipe.network.params, "pretrained": False}
+    network = build_network(recipe.network.name, **parameters)
     network.load_state_dict(weights if average is None else average)
     card = Card(
         name=recipe.name,
@@ -46,6 +47,7 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
         licence=licence,
         crop=recipe.crop,
         files={},
+        network=NetworkSpec(recipe.network.name, parameters),
         training={"recipe": recipe.to_dict(), "epoch": facts["epoch"], "step": facts["step"]},
         limitations=("not calibrated: fit temperature and thresholds before its labels are shown to anybody",),
     )

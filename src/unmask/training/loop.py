@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -92,6 +93,7 @@ class Trainer:
         decay = recipe.optimizer.ema_decay
         self._average = Average(self.network, decay) if decay is not None else None
         self.epoch, self.step, self.skipped, self.best = 0, 0, 0, None
+        self._stop_asked = self.stopped = False
         if (out / "last").exists():
             if not resume:
                 raise UsageError(f"{out} holds a run; go on with --resume, or name another folder")
@@ -116,8 +118,12 @@ class Trainer:
         """Optimizer steps of the whole run."""
         return self.recipe.epochs * self._steps
 
+    def stop(self) -> None:
+        """End `run` after the step under way, with a checkpoint; told to one process, all of a cluster do so."""
+        self._stop_asked = True
+
     def run(self) -> Iterator[Event]:
-        """Train, and yield an event after each step and each epoch."""
+        """Train, and yield an event after each step and each epoch; ``stopped`` tells afterwards whether `stop` won."""
         self.out.mkdir(parents=True, exist_ok=True)
         if self.cluster.is_first:
             (self.out / "recipe.json").write_text(json.dumps(self.recipe.to_dict(), indent=1))
@@ -126,8 +132,11 @@ class Trainer:
                 event = self._train_step(batches)
                 self.step += 1
                 yield self._note(event)
-                if self._checkpoint_every and self.iteration % self._checkpoint_every == 0:
+                self.stopped = self.cluster.any_of(self._stop_asked)
+                if self.stopped or (self._checkpoint_every and self.iteration % self._checkpoint_every == 0):
                     self._save("last")
+                if self.stopped:
+                    return
             self.epoch, self.step = self.epoch + 1, 0
             yield self._note(self._end_epoch())
 
@@ -149,7 +158,8 @@ class Trainer:
 
     def _loader(self, items: Dataset[Any], batch_size: int, **options: Any) -> DataLoader[Any]:
         """Load items; with random numbers of its own, lest it draw from those that a resumed run must find again."""
-        return DataLoader(items, batch_size, num_workers=self._workers, generator=torch.Generator(), **options)
+        options |= {"num_workers": self._workers, "generator": torch.Generator(), "worker_init_fn": _outlive_signals}
+        return DataLoader(items, batch_size, **options)
 
     def _train_step(self, batches: list[Batch]) -> Event:
         """Do one step of the optimizer; one whose gradients are not numbers changes nothing and is counted."""
@@ -286,6 +296,11 @@ class Trainer:
         if "cuda" in own and self.cluster.device != "cpu":
             torch.cuda.set_rng_state(own["cuda"])
         self.epoch, self.step, self.skipped, self.best = (facts[key] for key in ("epoch", "step", "skipped", "best"))
+
+
+def _outlive_signals(_: int) -> None:
+    """Let a loading process end with its trainer, which has a step to finish when all are told to end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _open_board(folder: Path) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +17,25 @@ from torch import nn
 
 from unmask.atomic import atomic_file, atomic_folder
 from unmask.errors import ModelError, UsageError
-from unmask.models.card import CARD_FILE, Card, FileFacts, load_card, read_verified
+from unmask.models.batching import CropScore
+from unmask.models.card import (
+    CARD_FILE,
+    MODEL_FILES,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+    Card,
+    file_facts,
+    load_card,
+    read_verified,
+    write_card,
+)
 from unmask.models.networks.output import Output
-from unmask.models.runtime import CropScore, Network
+from unmask.models.runtime import Network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Of RGB in 0..1."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Of RGB in 0..1."""
-
-NETWORK_FILE = "model.onnx"
-WEIGHTS_FILE = "model.safetensors"
 
 TOLERANCE = 1e-4
 """How far ONNX may stray from torch, on a fake probability and on the map."""
@@ -78,7 +84,8 @@ def export_model(
     Args:
         network: As it was trained, on any device; it stays as it is.
         folder: Where to; a model that lies there is replaced.
-        card: What the card says; its ``files`` are filled in here. The side of the crops is ``card.crop.size_px``.
+        card: What the card says; its ``files`` are filled in here, and so are mean and std of its ``network``. The side
+            of the crops is ``card.crop.size_px``.
         mean: Of RGB in 0..1, subtracted in training.
         std: Of RGB in 0..1, divided by in training.
 
@@ -93,14 +100,14 @@ def export_model(
     model = FromPixels(copy.deepcopy(network).cpu().float(), mean, std).eval()
     crops_NSS3 = np.random.default_rng(0).integers(0, 256, (_CHECK_CROPS, *[card.crop.size_px] * 2, 3), np.uint8)
     expected = _torch_scores(model, crops_NSS3, card)
-    contents = {NETWORK_FILE: _onnx(model, card.crop.size_px), WEIGHTS_FILE: _safetensors(model.network)}
-    files = {name: FileFacts(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
-    card = replace(card, files=files)
-    contents[CARD_FILE] = json.dumps(asdict(card), indent=1, ensure_ascii=False).encode() + b"\n"
+    contents = {ONNX_FILE: _onnx(model, card.crop.size_px), WEIGHTS_FILE: _safetensors(model.network)}
+    spec = None if card.network is None else replace(card.network, mean=_triple(mean), std=_triple(std))
+    card = replace(card, files={name: file_facts(content) for name, content in contents.items()}, network=spec)
     with atomic_folder(folder.resolve()) as temporary:
         for name, content in contents.items():
             with atomic_file(temporary / name) as file:
                 file.write(content)
+        write_card(temporary, card)
         _check_agreement(expected, Network(temporary, "fp32", streams=1).score(crops_NSS3))
     return card
 
@@ -173,7 +180,7 @@ def _check_free(folder: Path) -> None:
     if not folder.exists():
         return
     names = [folder.name] if not folder.is_dir() else sorted(path.name for path in folder.iterdir())
-    others = [name for name in names if name not in (CARD_FILE, NETWORK_FILE, WEIGHTS_FILE)]
+    others = [name for name in names if name not in MODEL_FILES]
     if others:
         raise UsageError(f"{folder} holds {_some(others)}, which are no model's files; name a new folder")
 
@@ -196,6 +203,11 @@ def _check_agreement(expected: list[CropScore], found: list[CropScore]) -> None:
     worst = float(np.max(gaps))  # of numpy, which keeps what is no number
     if not worst <= TOLERANCE:
         raise ModelError(f"the written network strays from torch by {worst:.1e}, more than {TOLERANCE:.0e}")
+
+
+def _triple(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def _safetensors(network: nn.Module) -> bytes:

@@ -1,0 +1,202 @@
+"""A scan with an ensemble of large networks against the reference: fp32 (P1), bf16 (P2), int8 (P3), workers (P10).
+
+    python benchmarks/bench_ensemble.py --clips CLIPS --out benchmarks/results/ensemble.json --reference-python PYTHON
+
+Seven EfficientNet-B7 at 380 pixels with random weights, made in ``--work`` at the first call, or those that ``--model``
+names (of the kind ``classifier``). The reference gets the same weights, the same clips and all cores. Contestants of a
+clip take turns, A B C D D C B A; P1 to P3 are the ratios of wall times. P10 scans the clips in a process that may use
+one core, with one worker, and in one that may use two, with two. ``--first N`` bounds the time: with B7 on two cores a
+clip takes minutes a round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from common import Clip, Goal, Measure, Reference, interleave, load_clips, measure, median, parser, row, write
+from random_models import random_models, timm_weights
+from unmask import Scanner
+from unmask.engine import cores
+from unmask.faces import crop_face
+from unmask.media import open_video, pick_frames, read_frames
+from unmask.models import load_card
+from unmask.models.card import INT8_FILES
+from unmask.models.quantise import quantise_model
+from unmask.models.runtime import resolve_precision
+
+GOALS = {"fp32": ("P1", 1.9, 2.4, 1e-3), "bf16": ("P2", 2.9, 4.0, 1e-2), "int8": ("P3", 4.5, 6.0, None)}
+"""Precision -> goal, must, stretch, and how far a video's fake probability may be from the reference's."""
+BACKBONES = {True: ("tf_efficientnet_b0.ns_jft_in1k", 224, 2), False: ("tf_efficientnet_b7.ns_jft_in1k", 380, 7)}
+"""Whether small -> encoder, side of its crops, networks."""
+CALIBRATING = 64
+THROUGHPUT = "--throughput-of"
+
+
+def main() -> None:
+    options = parser(__doc__, reference=True)
+    options.add_argument("--model", type=Path, nargs="+", help="model folders, instead of random weights")
+    options.add_argument("--work", type=Path, default=Path("bench_models"), help="where random models are kept")
+    options.add_argument("--first", type=int, help="only so many clips")
+    options.add_argument("--small", action="store_true", help="two small networks, one clip, one round")
+    options.set_defaults(rounds=2)
+    arguments = options.parse_args()
+    encoder, size_px, count = BACKBONES[arguments.small]
+    models = arguments.model or random_models(arguments.work, encoder, size_px, count)
+    spec = load_card(models[0]).network
+    encoder = spec.parameters["encoder"] if spec is not None else encoder
+    rounds = 1 if arguments.small else arguments.rounds
+    clips = load_clips(arguments.clips)[: 1 if arguments.small else arguments.first]
+    precisions = usable(models, clips)
+    scanners = {name: Scanner(models, sampling="reference", precision=name, device="cpu") for name in precisions}
+    weights = timm_weights(models, arguments.work)
+    told = ["--network", encoder, "--size", size_px, "--threads", cores(), "--weights", *weights]
+    rows: dict[str, dict[str, Any]] = {}
+    with Reference(arguments.reference_python, *map(str, told)) as reference:
+        for clip in clips:
+            rows[clip.name] = compare(clip, scanners, reference, rounds, warm=not rows and not arguments.small)
+            row(clip.name, rows[clip.name])
+        goals = [goal for name in precisions for goal in judge(name, rows, arguments.seed)]
+        scanners.clear()  # the next processes load networks of their own
+        goals += workers(models, clips, max(2, rounds), arguments.seed)
+        more = {"models": [load_card(model).architecture for model in models], "precisions": precisions}
+        write(arguments, goals, rows, reference, **more)
+
+
+def usable(models: Sequence[Path], clips: Sequence[Clip]) -> list[str]:
+    """Return the precisions that can be measured here; int8 networks are made where they are missing."""
+    names = ["fp32"]
+    if resolve_precision("auto") == "bf16":
+        names.append("bf16")
+    else:
+        print("no bf16: the processor does not compute in it")
+    missing = [model for model in models if INT8_FILES[0] not in load_card(model).files]
+    if missing and find_spec("nncf") is None:
+        print("no int8: NNCF is not installed")
+        return names
+    crops = some_crops(clips, models[0]) if missing else np.empty(0, np.uint8)
+    for model in missing:
+        print(f"quantising {model.name}", flush=True)
+        quantise_model(model, crops, crops, None, data="clips of the benchmark", max_change=1.0)
+    return [*names, "int8"]
+
+
+def some_crops(clips: Sequence[Clip], model: Path) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Cut faces out of the clips."""
+    scanner, crops = Scanner(model, precision="fp32", sampling="reference", device="cpu"), []
+    spec = scanner.cards[0].crop
+    for clip in clips:
+        with open_video(clip.path) as video:
+            for frame in read_frames(video, pick_frames(video, scanner.frames, scanner.sampling)):
+                crops += [crop_face(frame.image_HW3, face, spec) for face in scanner.detector.detect(frame.image_HW3)]
+        if len(crops) >= CALIBRATING:
+            break
+    return np.stack(crops[:CALIBRATING])
+
+
+def compare(
+    clip: Clip, scanners: dict[str, Scanner], reference: Reference, rounds: int, warm: bool
+) -> dict[str, float]:
+    """Return median wall times of a clip, and how far the fake probabilities are from the reference's."""
+    theirs: list[float] = []
+    ours: dict[str, float] = {}
+
+    def ask() -> Measure:
+        answer = reference.ask(op="scan", path=str(clip.path))
+        theirs.append(answer["fake_probability"])
+        return Measure(answer["wall_seconds"], answer["cpu_seconds"])
+
+    def scan(name: str) -> Measure:
+        cost, verdict = measure(partial(scanners[name].scan, clip.path))
+        if verdict.fake_probability is None:
+            raise SystemExit(f"{clip.name}: {verdict.reasons[0]}; take another clip")
+        ours[name] = verdict.fake_probability
+        return cost
+
+    contestants: list[Callable[[], Measure]] = [ask, *(partial(scan, name) for name in scanners)]
+    if warm:
+        interleave(1, *contestants)  # kernels are compiled for each new size
+    walls = [median(cost.wall_seconds for cost in runs) for runs in interleave(rounds, *contestants)]
+    named = {f"{name}_wall_seconds": wall for name, wall in zip(["reference", *scanners], walls, strict=True)}
+    return named | {f"{name}_difference": abs(value - theirs[-1]) for name, value in ours.items()}
+
+
+def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
+    """Return a precision's speed and, where it has a bound, its difference."""
+    number, must, stretch, bound = GOALS[name]
+    ratios = [clip["reference_wall_seconds"] / clip[f"{name}_wall_seconds"] for clip in rows.values()]
+    what = f"the reference's wall time of a scan / ours in {name}"
+    goals = [Goal.of_clips(number, what, ratios, seed, must, stretch, at_most=False)]
+    if bound is not None:
+        worst = max(clip[f"{name}_difference"] for clip in rows.values())
+        told = f"largest difference of a video's fake probability, {name}"
+        goals.append(Goal.single(number, told, worst, bound, None, at_most=True))
+    return goals
+
+
+class Throughput:
+    """A process that scans the clips on so many cores with as many workers, whenever it is asked to."""
+
+    def __init__(self, count: int, models: Sequence[Path], clips: Sequence[Clip]) -> None:
+        command = [sys.executable, __file__, THROUGHPUT, str(count), json.dumps([str(model) for model in models])]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self._process = subprocess.Popen([*command, *(str(clip.path) for clip in clips)], **pipes)
+
+    def seconds(self) -> float:
+        """Return how long all clips took."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print("go", file=self._process.stdin, flush=True)
+        return float(self._process.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def serve(count: int, models: Sequence[str], clips: Sequence[str]) -> None:
+    """Be such a process."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])  # before any thread starts: they inherit it
+    scanner = Scanner(models, precision="fp32", workers=count, device="cpu")
+    for _ in sys.stdin:
+        started = time.perf_counter()
+        for _ in scanner.scan_many(clips):
+            pass
+        print(time.perf_counter() - started, flush=True)
+
+
+def workers(models: Sequence[Path], clips: Sequence[Clip], rounds: int, seed: int) -> list[Goal]:
+    """Return P10; each clip is scanned twice a run, so that two workers have something to share."""
+    if not hasattr(os, "sched_setaffinity") or cores() < 2:
+        print("no P10: it needs two cores, and a system that keeps a process on one")
+        return []
+    twice = [clip for clip in clips for _ in range(2)]
+    with Throughput(1, models[:1], twice) as one, Throughput(2, models[:1], twice) as two:
+        interleave(1, one.seconds, two.seconds)
+        alone, both = interleave(rounds, one.seconds, two.seconds)
+    ratios = [a / b for a, b in zip(alone, both, strict=True)]
+    draws = np.median(np.random.default_rng(seed).choice(ratios, (2000, len(ratios))), axis=1)
+    bound = float(np.quantile(draws, 0.05))
+    what = "two workers on two cores / one on one, clips a second, one network"
+    return [Goal("P10", what, median(ratios), bound, 1.85, 1.95, at_most=False)]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [THROUGHPUT]:
+        serve(int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:])
+    else:
+        main()

@@ -1,0 +1,62 @@
+"""Model folders of the challenge winner's form with random weights: as fast as published ones, and free to make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from unmask.models import Card, NetworkSpec
+from unmask.models.card import CARD_FILE, WEIGHTS_FILE, Fusion, load_card
+from unmask.models.networks import build_network
+from unmask.models.networks.export import export_model
+from unmask.types import CropSpec, Detection
+
+
+def random_models(folder: Path, encoder: str, size_px: int, count: int) -> list[Path]:
+    """Return the folders of ``count`` networks; those of an earlier call are used again."""
+    return [_random_model(folder / f"{encoder}-{size_px}-{seed}", encoder, size_px, seed) for seed in range(count)]
+
+
+def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
+    if (folder / CARD_FILE).is_file():
+        return folder
+    torch.manual_seed(seed)
+    network = build_network("classifier", encoder=encoder)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the plain mean
+    with torch.no_grad():
+        network.train()(torch.randn(8, 3, 64, 64))  # statistics that keep the signal alive from end to end
+    spec = NetworkSpec("classifier", {"encoder": encoder})
+    crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5))
+    fusion = Fusion(frames="confident", people="pool", min_frames=1)
+    words = ("Measures speed.", f"{encoder}, random weights", "none")
+    card = Card(f"random-{seed}", "1", *words, crop, {}, fusion=fusion, network=spec)
+    print(f"exporting {folder.name}", flush=True)
+    export_model(network, folder, card)
+    return folder
+
+
+def timm_weights(models: Sequence[Path], folder: Path) -> list[Path]:
+    """Write the weights of models of the kind ``classifier`` under timm's names, for the reference."""
+    written = []
+    for number, model in enumerate(models):
+        spec = load_card(model).network
+        if spec is None or spec.name != "classifier":
+            raise SystemExit(f"{model} is no classifier whose card tells how to build it; import or export it again")
+        tensors = safetensors.numpy.load_file(model / WEIGHTS_FILE)
+        names = {f"encoder.{name}": name for name in _encoder_names(tensors)}
+        renamed = {new: tensors[old] for old, new in names.items()}
+        renamed |= {f"classifier.{part}": tensors[f"fc.{part}"] for part in ("weight", "bias")}
+        written.append(folder / f"{number}.safetensors")
+        safetensors.numpy.save_file({name: np.ascontiguousarray(array) for name, array in renamed.items()}, written[-1])
+    return written
+
+
+def _encoder_names(tensors: dict[str, np.ndarray]) -> list[str]:
+    names = [name.removeprefix("encoder.") for name in tensors if name.startswith("encoder.")]
+    return [name for name in names if not name.startswith("classifier.")]

@@ -1,0 +1,158 @@
+"""The queue in front of a network: crops of all videos that are being scanned go through it, whatever computes them.
+
+Each of a few slots takes as many crops as wait, up to a batch, and runs them. So batches fill across frames and videos,
+and the processor is busy. What a crop scores does not depend on its neighbours in the batch.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.errors import ModelError
+from unmask.models.card import Card
+from unmask.types import ImageHW3
+
+BATCH_CROPS = 8
+"""Crops that run together on a processor; more gain nothing there."""
+
+Slot = TypeVar("Slot")
+"""What one batch is computed in: its buffers, or its request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CropScore:
+    """What a network says of one crop."""
+
+    logit: float
+    """Calibrated; its sigmoid is the fake probability."""
+    map_hw: NDArray[np.float32] | None = field(repr=False)
+    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
+
+    @property
+    def fake_probability(self) -> float:
+        """0 real to 1 fake."""
+        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
+
+
+_Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"
+
+Outputs: TypeAlias = "tuple[NDArray[np.float32], NDArray[np.float32] | None]"
+"""Logits (N,), not calibrated, and maps (N, h, w) in 0..1 where the network gives them."""
+
+
+class QueuedNetwork(ABC, Generic[Slot]):
+    """One model folder, loaded and ready. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        card: Card,
+        slots: Sequence[Slot],
+        *,
+        precision: str,
+        device: str,
+        weights_file: str,
+        batch_crops: int = BATCH_CROPS,
+    ) -> None:
+        """Make the queue.
+
+        Args:
+            card: Of the model.
+            slots: As many batches are computed at a time, each in a thread of its own.
+            precision: Number format that it computes in.
+            device: ``cpu`` or ``cuda:N``.
+            weights_file: File of the folder that holds the weights it runs.
+            batch_crops: Crops that run together, at most.
+        """
+        self.card, self.precision, self.device, self.weights_file = card, precision, device, weights_file
+        self._batch_crops, self._streams = batch_crops, len(slots)
+        # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
+        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * batch_crops * len(slots))
+        self._idle: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in slots:
+            self._idle.put(slot)
+        self._pool = ThreadPoolExecutor(len(slots), thread_name_prefix="unmask-network")
+        self._lock, self._turns = threading.Lock(), 0
+
+    @abstractmethod
+    def _compute(self, slot: Slot, crops: Sequence[ImageHW3]) -> Outputs:
+        """Run one batch of 1 to ``batch_crops`` crops, (size_px, size_px, 3) uint8 RGB each."""
+
+    def submit(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[Future[CropScore]]:
+        """Queue M crops, (size_px, size_px, 3) uint8 RGB each; blocks while the queue is full.
+
+        The futures raise ModelError when the network gives something that is not a number.
+        """
+        futures: list[Future[CropScore]] = []
+        for crop_SS3 in crops_MSS3:
+            futures.append(Future())
+            try:
+                self._waiting.put_nowait((crop_SS3, futures[-1]))
+            except queue.Full:
+                self._start_turn()
+                self._waiting.put((crop_SS3, futures[-1]))
+            if len(futures) % self._batch_crops == 0:
+                self._start_turn()
+        self._start_turn()
+        return futures
+
+    def score(self, crops_MSS3: Sequence[ImageHW3] | NDArray[np.uint8]) -> list[CropScore]:
+        """Score M crops, in order.
+
+        Raises:
+            ModelError: The network gave something that is not a number.
+        """
+        return [future.result() for future in self.submit(crops_MSS3)]
+
+    def _start_turn(self) -> None:
+        with self._lock:
+            if self._turns < self._streams and not self._waiting.empty():
+                self._turns += 1
+                self._pool.submit(self._serve)
+
+    def _serve(self) -> None:
+        """One slot's turn: score batch after batch until no crop waits."""
+        slot = self._idle.get()
+        while True:
+            batch: list[_Waiting] = []
+            with suppress(queue.Empty):
+                while len(batch) < self._batch_crops:
+                    batch.append(self._waiting.get_nowait())
+            if not batch:
+                with self._lock:  # a crop that came in the meantime saw this turn still running
+                    if self._waiting.empty():
+                        self._turns -= 1
+                        break
+                continue
+            try:
+                scores = self._scores(len(batch), *self._compute(slot, [crop for crop, _ in batch]))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait for the scores
+                for _, future in batch:
+                    future.set_exception(error)
+            else:
+                for (_, future), score in zip(batch, scores, strict=True):
+                    future.set_result(score)
+        self._idle.put(slot)
+
+    def _scores(
+        self, count: int, logits_N: NDArray[np.float32], maps_Nhw: NDArray[np.float32] | None
+    ) -> list[CropScore]:
+        """Check and calibrate what a batch of ``count`` crops gave."""
+        name, calibration = self.card.name, self.card.calibration
+        if len(logits_N) != count:
+            raise ModelError(f"model {name!r} gave {len(logits_N)} scores for {count} crops; it must give one each")
+        if not np.isfinite(logits_N).all():
+            raise ModelError(f"model {name!r} gave a score that is no number; check it: unmask models verify")
+        calibrated = (logits_N.astype(np.float64) - calibration.offset) / calibration.temperature
+        maps = [None] * count if maps_Nhw is None else maps_Nhw
+        return [CropScore(float(logit), map_hw) for logit, map_hw in zip(calibrated, maps, strict=True)]
