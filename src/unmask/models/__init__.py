@@ -5,15 +5,17 @@ A model is a folder: ``model.onnx`` and ``card.json``. The network takes uint8 R
 """
 
 from unmask.models.card import Card, load_card, model_folder, model_names, verify_folder
-from unmask.models.fuse import FUSE_RULES, fuse, register_rule
+from unmask.models.fuse import FUSE_RULES, FUSIONS, Fusion, fuse, register_rule
 from unmask.models.runtime import BATCH_CROPS, PRECISIONS, CropScore, Network
 
 __all__ = [
     "BATCH_CROPS",
     "FUSE_RULES",
+    "FUSIONS",
     "PRECISIONS",
     "Card",
     "CropScore",
+    "Fusion",
     "Network",
     "fuse",
     "load_card",

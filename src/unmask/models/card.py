@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.errors import ModelError
+from unmask.models.fuse import Fusion
 from unmask.types import CropSpec, Label
 
 CARD_FILE = "card.json"
@@ -40,22 +41,6 @@ class Calibration:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
             raise ValueError(f"temperature {self.temperature} must be above 0, and offset {self.offset} finite")
-
-
-@dataclass(frozen=True, slots=True)
-class Fusion:
-    """How frame scores become the score of a person, and people that of a video."""
-
-    frames: str = "mean"
-    """Name in ``unmask.models.FUSE_RULES``."""
-    people: str = "max"
-    """``max``: the most suspicious person decides. ``pool``: all faces of the video are fused as one person's."""
-    min_frames: int = 6
-    """A person seen in fewer frames is never called fake or real."""
-
-    def __post_init__(self) -> None:
-        if self.people not in ("max", "pool"):
-            raise ValueError(f"people {self.people!r} must be 'max' or 'pool'")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""What was seen so far in one video: crops go to the networks batch by batch, only scores and thumbnails stay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import cv2
+
+from unmask.faces import Tracker, crop_face
+from unmask.faces.track import sketch
+from unmask.judge import THUMBNAIL_PX, Sighting
+from unmask.models import BATCH_CROPS, CropScore, Network
+from unmask.types import CropSpec, Face, Frame, ImageHW3
+
+MOST_KEPT = 256
+"""Faces whose crops may wait for members not asked yet, some 100 MB; beyond it all members are asked at once."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """One face in one frame."""
+
+    face: Face
+    portrait_SS3: ImageHW3 | None
+    """Thumbnail; None of a face that is too small to be judged."""
+    crops: dict[CropSpec, ImageHW3] = field(default_factory=dict)
+    """For the networks that have not been asked yet, by crop rule."""
+    scores: list[Future[CropScore]] = field(default_factory=list)
+    """One for each network that was asked."""
+
+
+class Seen:
+    """The faces of one video, and what the first ``members`` networks say of them."""
+
+    def __init__(self, networks: Sequence[Network], members: int, most_faces: int | None = None) -> None:
+        """Start with nothing.
+
+        Args:
+            networks: All members of the ensemble.
+            members: How many of them are asked from the start.
+            most_faces: Faces beyond this number are counted but not judged; None for no limit.
+        """
+        self.members = members
+        self.asked = self.decoded = self.small = self.dropped = 0
+        self._networks, self._most_faces = networks, most_faces
+        self._specs = list(dict.fromkeys(network.card.crop for network in networks))
+        self._min_side_px = max(spec.min_side_px for spec in self._specs)
+        self._frames: list[tuple[Frame, list[_Look]]] = []
+        self._judged: list[_Look] = []
+        self._held: list[_Look] = []
+
+    def note(self, frame: Frame, faces: Sequence[Face]) -> None:
+        """Cut the faces of a frame out, for each network. Frames may come in any order."""
+        self.decoded += 1
+        looks = [self._look(frame, face) for face in faces]
+        self._frames.append((sketch(frame), looks))
+        self._held += [look for look in looks if look.portrait_SS3 is not None]
+        if len(self._held) >= BATCH_CROPS:
+            self._submit()
+
+    def ask_another(self) -> bool:
+        """Have the next network judge all faces; False when all networks did."""
+        self._submit()
+        if self.members == len(self._networks):
+            return False
+        self.members += 1
+        self._ask(self.members - 1, self._judged)
+        return True
+
+    def sightings(self) -> list[Sighting]:
+        """Wait for the scores, and tell who is who. In order of time."""
+        self._submit()
+        tracker, sightings = Tracker(), []
+        for frame, looks in sorted(self._frames, key=lambda seen: seen[0].index):
+            people = tracker.update(frame, [look.face for look in looks])
+            sightings += [
+                Sighting(
+                    person=person,
+                    index=frame.index,
+                    time_seconds=frame.time_seconds,
+                    face=look.face,
+                    scores=tuple(score.result() for score in look.scores),
+                    portrait_SS3=look.portrait_SS3,
+                )
+                for look, person in zip(looks, people, strict=True)
+                if look.portrait_SS3 is not None
+            ]
+        return sightings
+
+    def _look(self, frame: Frame, face: Face) -> _Look:
+        if face.side_px < self._min_side_px:
+            self.small += 1
+            return _Look(face, None)
+        if self._most_faces is not None and len(self._judged) >= self._most_faces:
+            self.dropped += 1
+            return _Look(face, None)
+        crops = {spec: crop_face(frame.image_HW3, face, spec) for spec in self._specs}
+        size = (THUMBNAIL_PX, THUMBNAIL_PX)
+        look = _Look(face, cv2.resize(crops[self._specs[0]], size, interpolation=cv2.INTER_AREA), crops)
+        self._judged.append(look)
+        return look
+
+    def _submit(self) -> None:
+        """Pass on the faces that wait for a full batch."""
+        held, self._held = self._held, []
+        for member in range(self.members):
+            self._ask(member, held)
+        if self.members < len(self._networks) and len(self._judged) > MOST_KEPT:
+            while self.ask_another():
+                pass
+
+    def _ask(self, member: int, looks: Sequence[_Look]) -> None:
+        network = self._networks[member]
+        scores = network.submit([look.crops[network.card.crop] for look in looks])
+        for look, score in zip(looks, scores, strict=True):
+            look.scores.append(score)
+            if member == len(self._networks) - 1:
+                look.crops.clear()
