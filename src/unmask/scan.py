@@ -25,7 +25,7 @@ from unmask.faces import load_detector
 from unmask.inputs import list_inputs
 from unmask.judge import Judgement, judge
 from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
-from unmask.models import FUSIONS, Card, Fusion, Network, model_folder
+from unmask.models import FUSIONS, Card, Embedder, Fusion, Network, model_folder
 from unmask.seen import Seen
 from unmask.types import Status, Verdict
 
@@ -57,6 +57,7 @@ class Scanner:
         workers: int | None = None,
         fuse: str | Fusion | None = None,
         adaptive: bool | Adaptive = False,
+        identity: PathLike | None = None,
         exact: bool = False,
     ) -> None:
         """Load the models and the face detector that their cards name.
@@ -70,6 +71,8 @@ class Scanner:
             workers: Videos that `scan_many` has under way at a time; None for one per core.
             fuse: How scores become one number: a name in `unmask.models.FUSIONS`, or rules; None for the first card's.
             adaptive: Look at frames and ask members only while the verdict is open; see `Adaptive` for the rule.
+            identity: Folder of a face embedder, which joins the tracks of one person across shots; see
+                `unmask.models.embedder`.
             exact: With the faults of the challenge winner's released code; see `unmask.exact`.
 
         Raises:
@@ -88,6 +91,7 @@ class Scanner:
         self.cards = _with_fusion([network.card for network in self.networks], fuse)
         self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
         self.adaptive = Adaptive() if adaptive is True else adaptive or None
+        self.embedder = Embedder(identity) if identity is not None else None
         self.exact = exact
         detection = self.cards[0].crop.detection
         if any(card.crop.detection != detection for card in self.cards):
@@ -98,6 +102,7 @@ class Scanner:
             "sampling": sampling,
             "adaptive": asdict(self.adaptive) if self.adaptive else None,
             "exact": exact,
+            "identity": asdict(self.embedder.card) if self.embedder else None,
             "precision": [network.precision for network in self.networks],
             "crops": [asdict(card.crop) for card in self.cards],
             "fusion": asdict(self.cards[0].fusion),
@@ -183,7 +188,8 @@ class Scanner:
         """Frames -> faces -> people -> crops -> scores, frame by frame; stage by stage where the scan is adaptive."""
         wanted = self._pick(video)
         everybody = 1 if self.adaptive else len(self.networks)
-        seen = Seen(self.networks, everybody, released.MOST_FACES if self.exact else None)
+        most = released.MOST_FACES if self.exact else None
+        seen = Seen(self.networks, everybody, most_faces=most, embedder=self.embedder)
         for indices in self.adaptive.stages(wanted) if self.adaptive else [wanted]:
             seen.asked += len(indices)
             for frame in prefetch(read_frames(video, indices)):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from unmask.faces import Tracker, crop_face
+from unmask.faces.identity import join_people
 from unmask.faces.track import sketch
 from unmask.judge import THUMBNAIL_PX, Sighting
-from unmask.models import BATCH_CROPS, CropScore, Network
+from unmask.models import BATCH_CROPS, CropScore, Embedder, Network
 from unmask.types import CropSpec, Face, Frame, ImageHW3
 
 MOST_KEPT = 256
@@ -29,22 +32,32 @@ class _Look:
     """For the networks that have not been asked yet, by crop rule."""
     scores: list[Future[CropScore]] = field(default_factory=list)
     """One for each network that was asked."""
+    embedding_C: NDArray[np.float32] | None = None
+    """Whose face it is; None without an embedder."""
 
 
 class Seen:
     """The faces of one video, and what the first ``members`` networks say of them."""
 
-    def __init__(self, networks: Sequence[Network], members: int, most_faces: int | None = None) -> None:
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        members: int,
+        *,
+        most_faces: int | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
         """Start with nothing.
 
         Args:
             networks: All members of the ensemble.
             members: How many of them are asked from the start.
             most_faces: Faces beyond this number are counted but not judged; None for no limit.
+            embedder: Joins the tracks of one person; None leaves every track a person of its own.
         """
         self.members = members
         self.asked = self.decoded = self.small = self.dropped = 0
-        self._networks, self._most_faces = networks, most_faces
+        self._networks, self._most_faces, self._embedder = networks, most_faces, embedder
         self._specs = list(dict.fromkeys(network.card.crop for network in networks))
         self._min_side_px = max(spec.min_side_px for spec in self._specs)
         self._frames: list[tuple[Frame, list[_Look]]] = []
@@ -65,29 +78,27 @@ class Seen:
         self._submit()
         if self.members == len(self._networks):
             return False
+        self._ask(self.members, self._judged)
         self.members += 1
-        self._ask(self.members - 1, self._judged)
         return True
 
     def sightings(self) -> list[Sighting]:
         """Wait for the scores, and tell who is who. In order of time."""
         self._submit()
-        tracker, sightings = Tracker(), []
+        tracker, sightings, embeddings = Tracker(), [], []
         for frame, looks in sorted(self._frames, key=lambda seen: seen[0].index):
-            people = tracker.update(frame, [look.face for look in looks])
-            sightings += [
-                Sighting(
-                    person=person,
-                    index=frame.index,
-                    time_seconds=frame.time_seconds,
-                    face=look.face,
-                    scores=tuple(score.result() for score in look.scores),
-                    portrait_SS3=look.portrait_SS3,
-                )
-                for look, person in zip(looks, people, strict=True)
-                if look.portrait_SS3 is not None
-            ]
-        return sightings
+            tracks = tracker.update(frame, [look.face for look in looks])
+            for look, track in zip(looks, tracks, strict=True):
+                if look.portrait_SS3 is None:
+                    continue
+                scores = tuple(score.result() for score in look.scores)
+                sightings.append(Sighting(track, frame.index, frame.time_seconds, look.face, scores, look.portrait_SS3))
+                if look.embedding_C is not None:
+                    embeddings.append(look.embedding_C)
+        if not embeddings:
+            return sightings
+        people = join_people([s.person for s in sightings], [s.index for s in sightings], np.stack(embeddings))
+        return [replace(sighting, person=person) for sighting, person in zip(sightings, people, strict=True)]
 
     def _look(self, frame: Frame, face: Face) -> _Look:
         if face.side_px < self._min_side_px:
@@ -99,6 +110,8 @@ class Seen:
         crops = {spec: crop_face(frame.image_HW3, face, spec) for spec in self._specs}
         size = (THUMBNAIL_PX, THUMBNAIL_PX)
         look = _Look(face, cv2.resize(crops[self._specs[0]], size, interpolation=cv2.INTER_AREA), crops)
+        if self._embedder is not None:
+            look.embedding_C = self._embedder.embed([self._embedder.cut(frame.image_HW3, face)])[0]
         self._judged.append(look)
         return look
 
@@ -107,9 +120,9 @@ class Seen:
         held, self._held = self._held, []
         for member in range(self.members):
             self._ask(member, held)
-        if self.members < len(self._networks) and len(self._judged) > MOST_KEPT:
-            while self.ask_another():
-                pass
+        while self.members < len(self._networks) and len(self._judged) > MOST_KEPT:
+            self._ask(self.members, self._judged)
+            self.members += 1
 
     def _ask(self, member: int, looks: Sequence[_Look]) -> None:
         network = self._networks[member]

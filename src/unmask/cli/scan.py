@@ -83,6 +83,9 @@ def scan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
+    identity: Annotated[
+        Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
+    ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
@@ -114,6 +117,8 @@ def scan(
             options["fuse"] = fuse.value
         if adaptive:
             options["adaptive"] = True
+        if identity is not None:
+            options["identity"] = identity
         scanner = _scanner(preset, model or [], options)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
         try:

@@ -5,6 +5,7 @@ A model is a folder: ``model.onnx`` and ``card.json``. The network takes uint8 R
 """
 
 from unmask.models.card import Card, load_card, model_folder, model_names, verify_folder
+from unmask.models.embedder import Embedder
 from unmask.models.fuse import FUSE_RULES, FUSIONS, Fusion, fuse, register_rule
 from unmask.models.runtime import BATCH_CROPS, PRECISIONS, CropScore, Network
 
@@ -15,6 +16,7 @@ __all__ = [
     "PRECISIONS",
     "Card",
     "CropScore",
+    "Embedder",
     "Fusion",
     "Network",
     "fuse",

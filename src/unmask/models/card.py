@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -171,7 +171,16 @@ def verify_folder(folder: Path) -> Card:
     return card
 
 
-def read_verified(folder: Path, card: Card, name: str) -> bytes:
+class HasFiles(Protocol):
+    """Any card: it knows the files beside it."""
+
+    @property
+    def files(self) -> dict[str, FileFacts]:
+        """Name -> facts."""
+        ...
+
+
+def read_verified(folder: Path, card: HasFiles, name: str) -> bytes:
     """Return the bytes of a model file after checking them against the card.
 
     Raises:

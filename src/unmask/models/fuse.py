@@ -279,16 +279,6 @@ def majority(scores: Floats, weights: Floats) -> float:
     return by_majority(scores, 0.2, 0.8, weights)
 
 
-def mix_kinds(video: float | None, image: float | None) -> float | None:
-    """Mix the numbers of video and image models, 0.4 to 0.6; one alone stands for both, None for neither.
-
-    Source: Siyu-C/RobustForensics.
-    """
-    if video is None or image is None:
-        return image if video is None else video
-    return 0.4 * video + 0.6 * image
-
-
 FUSIONS: dict[str, Fusion] = {
     "winner": Fusion("confident", "pool"),
     "wm": Fusion("mean", "largest"),
