@@ -15,7 +15,7 @@ from unmask.adaptive import Adaptive
 from unmask.judge import Judgement
 from unmask.models import CropScore, Fusion
 from unmask.models.card import Thresholds, bundled_folder
-from unmask.types import FaceVerdict
+from unmask.types import Face, FaceVerdict, Frame
 
 RULE = Adaptive(first_frames=8, frame_gap=0.5, member_gap=0.4)
 
@@ -137,6 +137,16 @@ def test_a_crowd_is_shown_to_all_members_at_once(ensemble, clip, monkeypatch):
     monkeypatch.setattr(unmask.seen, "MOST_KEPT", 10)
     assert len(ensemble.scan(clip).models) == 3
     assert [network.faces for network in says] == [32, 32, 32]
+
+
+def test_a_frame_counts_once(card):
+    """A frame that replaced a damaged one at one stage is not counted again when it comes itself."""
+    seen = unmask.seen.Seen([Says(card, 1)], 1)
+    image, face = np.full((200, 200, 3), 90, np.uint8), Face((50, 50, 150, 150), 1.0)
+    for index in (4, 0, 4):
+        seen.note(Frame(image, index / 10, index), [face])
+    assert [sighting.index for sighting in seen.sightings()] == [0, 4]
+    assert seen.decoded == 2
 
 
 def test_what_nobody_stopped_is_a_full_scan(clips, scanner):

@@ -65,7 +65,12 @@ class Seen:
         self._held: list[_Look] = []
 
     def note(self, frame: Frame, faces: Sequence[Face]) -> None:
-        """Cut the faces of a frame out, for each network. Frames may come in any order."""
+        """Cut the faces of a frame out, for each network. Frames may come in any order, and count once.
+
+        In a damaged video a frame stands in for the one before it, and may be wanted itself at another stage.
+        """
+        if any(frame.index == known.index for known, _ in self._frames):
+            return
         self.decoded += 1
         looks = [self._look(frame, face) for face in faces]
         self._frames.append((sketch(frame), looks))
