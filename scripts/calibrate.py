@@ -32,7 +32,8 @@ from unmask import Scanner, Verdict
 from unmask.inputs import list_inputs
 from unmask.metrics import log_loss, roc_auc
 from unmask.models import fuse, load_card
-from unmask.models.card import CARD_FILE, Calibration, Fusion
+from unmask.models.card import CARD_FILE, Calibration
+from unmask.models.fuse import Fusion
 
 MAX_FRAMES = 300
 """A re-encoded copy holds at most this many frames."""

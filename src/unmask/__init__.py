@@ -17,12 +17,14 @@ from unmask._version import __version__
 if TYPE_CHECKING:
     from unmask.errors import InputError, ModelError, UnmaskError, UsageError
     from unmask.media import probe, sample_frames
+    from unmask.presets import open_preset
     from unmask.scan import Scanner
     from unmask.types import CropSpec, Face, FaceVerdict, Frame, FrameScore, MediaFacts, Verdict
 
 _HOMES = {
     "unmask.errors": ("InputError", "ModelError", "UnmaskError", "UsageError"),
     "unmask.media": ("probe", "sample_frames"),
+    "unmask.presets": ("open_preset",),
     "unmask.report": ("Verdict",),  # which teaches it to save itself
     "unmask.scan": ("Scanner",),
     "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts"),
@@ -43,6 +45,7 @@ __all__ = [
     "UsageError",
     "Verdict",
     "__version__",
+    "open_preset",
     "probe",
     "sample_frames",
 ]

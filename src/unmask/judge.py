@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
 from unmask.models import Card, CropScore, fuse
+from unmask.models.fuse import fuse_person, fuse_video
 from unmask.types import CropSpec, Face, FaceVerdict, FrameScore, ImageHW3, Label
 
 THUMBNAIL_PX = 96
@@ -30,11 +31,18 @@ class Sighting:
     """Where it is."""
     scores: tuple[CropScore, ...]
     """One for each model."""
+    portrait_SS3: ImageHW3
+    """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
 
     @property
     def fake_probability(self) -> float:
         """Mean over the models, 0 real to 1 fake."""
         return float(np.mean([score.fake_probability for score in self.scores]))
+
+    @property
+    def clarity(self) -> float:
+        """How well the face can be seen: its side in pixels times the detector's confidence."""
+        return self.face.side_px * self.face.confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +57,34 @@ class Judgement:
     frames: tuple[FrameScore, ...]
 
 
-def judge(sightings: Sequence[Sighting], portraits: dict[int, ImageHW3], cards: Sequence[Card]) -> Judgement:
-    """Fuse sightings by person, then people by video, and say why.
+def judge(sightings: Sequence[Sighting], cards: Sequence[Card]) -> Judgement:
+    """Fuse sightings by the rules of the first card's `Fusion`, and say why.
 
     Each person is judged on their own, so one manipulated face among many is found and named. A person seen
     in fewer than the card's ``min_frames`` never decides a label while another was seen in enough.
 
     Args:
         sightings: At least one, in order of time.
-        portraits: Crop of each person for the thumbnail, (S, S, 3).
         cards: One for each model. The first one's fusion and thresholds hold for the ensemble.
     """
     lead = cards[0]
-    groups: dict[int, list[Sighting]] = {}
+    people: dict[int, list[Sighting]] = {}
     for sighting in sightings:
-        groups.setdefault(sighting.person, []).append(sighting)
+        people.setdefault(sighting.person, []).append(sighting)
     faces = sorted(
-        (_judge_person(group, portraits[person], cards) for person, group in groups.items()),
+        (_judge_person(group, cards) for group in people.values()),
         key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
     )
     steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
-    if steady and lead.fusion.people == "max":
-        probability = steady[0].fake_probability
+    if steady and not lead.fusion.pooled:
+        scores_PMn = [_scores(people[face.person]) for face in steady]
+        probability = fuse_video(scores_PMn, lead.fusion, _weights(cards))
         label = lead.thresholds.label(probability)
         reasons = _reasons(label, probability, steady, lead)
     else:
-        probability = float(np.mean(list(_by_model(sightings, cards).values())))
-        label, reasons = _judge_pool(probability, len(sightings), lead)
+        pool = _largest(sightings) if lead.fusion.people == "largest" else sightings
+        probability = fuse_person(_scores(pool), lead.fusion, _weights(cards))
+        label, reasons = _judge_pool(probability, len(pool), lead)
     return Judgement(
         label=label,
         fake_probability=probability,
@@ -89,21 +98,30 @@ def judge(sightings: Sequence[Sighting], portraits: dict[int, ImageHW3], cards: 
     )
 
 
-def _by_model(sightings: Sequence[Sighting], cards: Sequence[Card]) -> dict[str, float]:
-    """Fuse over frames with each model's scores; a name that occurs twice is numbered."""
-    rule, result = cards[0].fusion.frames, {}
-    for i, card in enumerate(cards):
-        name = card.name if card.name not in result else f"{card.name}-{i + 1}"
-        result[name] = fuse([sighting.scores[i].fake_probability for sighting in sightings], rule)
-    return result
+def _scores(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+    """Fake probabilities (M, n) of M models and n faces."""
+    return np.array([[score.fake_probability for score in sighting.scores] for sighting in sightings]).T
 
 
-def _judge_person(group: Sequence[Sighting], portrait: ImageHW3, cards: Sequence[Card]) -> FaceVerdict:
-    lead, by_model = cards[0], _by_model(group, cards)
-    probability = float(np.mean(list(by_model.values())))
+def _weights(cards: Sequence[Card]) -> list[float]:
+    return [card.fusion.weight for card in cards]
+
+
+def _largest(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Keep the largest face of each frame, the first of equals."""
+    best: dict[int, Sighting] = {}
+    for sighting in sightings:
+        if sighting.index not in best or sighting.face.side_px > best[sighting.index].face.side_px:
+            best[sighting.index] = sighting
+    return list(best.values())
+
+
+def _judge_person(group: Sequence[Sighting], cards: Sequence[Card]) -> FaceVerdict:
+    lead, scores_Mn = cards[0], _scores(group)
+    probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
     label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
-    small = cv2.resize(portrait, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    portrait = max(group, key=lambda sighting: sighting.clarity).portrait_SS3
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return FaceVerdict(
         person=group[0].person,
         label=label,
@@ -111,10 +129,19 @@ def _judge_person(group: Sequence[Sighting], portrait: ImageHW3, cards: Sequence
         start_seconds=group[0].time_seconds,
         end_seconds=group[-1].time_seconds,
         frames=len(group),
-        models=by_model,
+        models=_by_model(scores_Mn, cards),
         thumbnail_jpeg=jpeg.tobytes(),
         region=_region(group, lead.crop) if label == "fake" else None,
     )
+
+
+def _by_model(scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> dict[str, float]:
+    """Fuse each model's scores over frames; a name that occurs twice is numbered."""
+    rule, result = cards[0].fusion.frames, {}
+    for i, (card, scores_n) in enumerate(zip(cards, scores_Mn, strict=True)):
+        name = card.name if card.name not in result else f"{card.name}-{i + 1}"
+        result[name] = fuse(scores_n, rule)
+    return result
 
 
 def _region(group: Sequence[Sighting], spec: CropSpec) -> str | None:
@@ -147,13 +174,17 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None
 
 def _reasons(label: Label, probability: float, faces: Sequence[FaceVerdict], card: Card) -> tuple[str, ...]:
     low, high = card.thresholds.real_below, card.thresholds.fake_above
+    accused = tuple(_accusation(face, high) for face in faces if face.label == "fake")
+    if card.fusion.people != "max":
+        who = "The one person scores" if len(faces) == 1 else f"All {len(faces)} people together score"
+        return (f"{who} {probability:.2f} (thresholds {low:.2f} and {high:.2f}).", *accused)
     if label == "inconclusive":
         whose = f"The fake probability {probability:.2f} of person {faces[0].person}"
         return (f"{whose} lies between {low:.2f} and {high:.2f}, where this model cannot tell.",)
     if label == "real":
         who = "The one person" if len(faces) == 1 else f"All {len(faces)} people"
         return (f"{who} scored at most {probability:.2f} (threshold {low:.2f}): no trace of manipulation was found.",)
-    return tuple(_accusation(face, high) for face in faces if face.label == "fake")
+    return accused
 
 
 def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tuple[str, ...]]:
@@ -164,7 +195,7 @@ def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tupl
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     label = card.thresholds.label(probability)
     together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
-    if card.fusion.people == "pool":
+    if card.fusion.pooled:
         return (label if count >= card.fusion.min_frames else "inconclusive"), (together,)
     fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."
     if count < 2 * card.fusion.min_frames:

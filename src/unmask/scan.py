@@ -9,21 +9,25 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict, replace
-from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import unmask.report  # noqa: F401 - gives Verdict.save its forms
+from unmask import exact as released
 from unmask._version import __version__
+from unmask.adaptive import Adaptive
 from unmask.engine import Failure, Stopped, cores, map_items, prefetch
-from unmask.errors import InputError, ModelError, UsageError
-from unmask.faces import Tracker, crop_face, load_detector
+from unmask.errors import InputError, UsageError
+from unmask.faces import load_detector
 from unmask.inputs import list_inputs
-from unmask.judge import Sighting, judge
+from unmask.judge import Judgement, judge
 from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
-from unmask.models import BATCH_CROPS, FUSE_RULES, CropScore, QueuedNetwork, load_network, model_folder
-from unmask.types import Face, Frame, ImageHW3, Status, Verdict
+from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
+from unmask.seen import Seen
+from unmask.types import Status, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,10 @@ class Scanner:
         precision: str = "auto",
         device: str = "auto",
         workers: int | None = None,
+        fuse: str | Fusion | None = None,
+        adaptive: bool | Adaptive = False,
+        identity: PathLike | None = None,
+        exact: bool = False,
     ) -> None:
         """Load the models and the face detector that their cards name.
 
@@ -65,6 +73,11 @@ class Scanner:
             device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: the graphics card where there is one, see
                 `unmask.models.load_network`.
             workers: Videos that `scan_many` has under way at a time; None for one per core.
+            fuse: How scores become one number: a name in `unmask.models.FUSIONS`, or rules; None for the first card's.
+            adaptive: Look at frames and ask members only while the verdict is open; see `Adaptive` for the rule.
+            identity: Folder of a face embedder, which joins the tracks of one person across shots; see
+                `unmask.models.embedder`.
+            exact: With the faults of the challenge winner's released code; see `unmask.exact`.
 
         Raises:
             ModelError: A model is missing or damaged, or its card names an unknown fusion rule.
@@ -76,20 +89,24 @@ class Scanner:
                 "a scan needs a model, at least one frame, at least one worker, and a sampling out of "
                 + ", ".join(SAMPLINGS)
             )
+        if adaptive and exact:
+            raise UsageError("an exact scan looks at everything; leave out adaptive")
         self.networks = tuple(load_network(model_folder(name), precision, device) for name in names)
-        self.cards = tuple(network.card for network in self.networks)
+        self.cards = _with_fusion([network.card for network in self.networks], fuse)
         self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
+        self.adaptive = Adaptive() if adaptive is True else adaptive or None
+        self.embedder = Embedder(identity) if identity is not None else None
+        self.exact = exact
         detection = self.cards[0].crop.detection
-        if self.cards[0].fusion.frames not in FUSE_RULES:
-            raise ModelError(
-                f"card of {names[0]!r}: fusion {self.cards[0].fusion.frames!r} is not one of {[*FUSE_RULES]}"
-            )
         if any(card.crop.detection != detection for card in self.cards):
             raise UsageError("these models search faces with different settings and cannot share one scan")
-        self.detector = load_detector(detection)
+        self.detector = released.HalfSize(detection) if exact else load_detector(detection)
         self.settings: dict[str, Any] = {
             "frames": frames,
             "sampling": sampling,
+            "adaptive": asdict(self.adaptive) if self.adaptive else None,
+            "exact": exact,
+            "identity": asdict(self.embedder.card) if self.embedder else None,
             "precision": [network.precision for network in self.networks],
             "crops": [asdict(card.crop) for card in self.cards],
             "fusion": asdict(self.cards[0].fusion),
@@ -155,113 +172,119 @@ class Scanner:
 
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, blank = time.perf_counter(), self._blank(path)
+        dropped = 0
         try:
             with open_video(path) as video:
-                verdict = self._judge(blank, video, self._look(video, stopping))
+                seen = self._look(video, stopping)
+                dropped = seen.dropped
+                verdict = self._judge(blank, video, seen)
         except InputError as error:
             verdict = replace(blank, status=error.status, reasons=(str(error),))
+        if self.exact:
+            verdict = released.restate(verdict, self.frames, dropped)
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
 
     def _blank(self, path: PathLike) -> Verdict:
         settings = self.settings | {"hash": self.settings_hash}
         return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
 
-    def _look(self, video: Video, stopping: threading.Event) -> _Seen:
-        """Frames -> faces -> people -> crops -> scores, frame by frame."""
-        wanted = pick_frames(video, self.frames, self.sampling)
-        seen, tracker = _Seen(self.networks, len(wanted)), Tracker()
-        for frame in prefetch(read_frames(video, wanted)):
-            if stopping.is_set():
-                raise Stopped
-            faces = self.detector.detect(frame.image_HW3)
-            for face, person in zip(faces, tracker.update(frame, faces), strict=True):
-                seen.note(frame, face, person)
-            seen.decoded += 1
+    def _look(self, video: Video, stopping: threading.Event) -> Seen:
+        """Frames -> faces -> people -> crops -> scores, frame by frame; stage by stage where the scan is adaptive."""
+        wanted = self._pick(video)
+        everybody = 1 if self.adaptive else len(self.networks)
+        most = released.MOST_FACES if self.exact else None
+        seen = Seen(self.networks, everybody, most_faces=most, embedder=self.embedder)
+        for indices in self.adaptive.stages(wanted) if self.adaptive else [wanted]:
+            seen.asked += len(indices)
+            for frame in prefetch(read_frames(video, indices)):
+                if stopping.is_set():
+                    raise Stopped
+                seen.note(frame, self.detector.detect(frame.image_HW3))
+            if self._is_closed(video, seen, len(wanted)):
+                return seen
+        while seen.ask_another() and not self._is_closed(video, seen, len(wanted)):
+            pass
         return seen
 
-    def _judge(self, blank: Verdict, video: Video, seen: _Seen) -> Verdict:
-        """Scores -> verdict."""
+    def _pick(self, video: Video) -> NDArray[np.int64]:
+        if self.exact:
+            return released.stalled_frames(video, self.frames)
+        return pick_frames(video, self.frames, self.sampling)
+
+    def _is_closed(self, video: Video, seen: Seen, wanted: int) -> bool:
+        """Whether the rest of the frames and members can be spared."""
+        if self.adaptive is None or self._completeness(video, seen)[0] != "ok":
+            return False
+        if (judgement := self._judgement(seen)) is None:
+            return False
+        left = 1 - seen.asked / wanted, 1 - seen.members / len(self.networks)
+        return self.adaptive.is_closed(judgement, self.cards[0], *left)
+
+    def _judgement(self, seen: Seen) -> Judgement | None:
         sightings = seen.sightings()
-        status, asked = _completeness(video, seen, self.frames)
+        return judge(sightings, self.cards[: seen.members]) if sightings else None
+
+    def _judge(self, blank: Verdict, video: Video, seen: Seen) -> Verdict:
+        """Scores -> verdict."""
+        judgement = self._judgement(seen)
+        status, asked = self._completeness(video, seen)
         known = replace(
             blank,
             media=video.facts,
+            models=self.models[: seen.members],
             frames_asked=asked,
             frames_decoded=seen.decoded,
-            frames_with_faces=len({sighting.index for sighting in sightings}),
+            frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
             warnings=tuple(_media_warnings(video, seen, status)),
         )
         if status == "unreadable":
             reason = f"The file is damaged: {seen.decoded} of {asked} frames could be decoded."
             return replace(known, status=status, reasons=(reason,))
-        if not sightings:
+        if judgement is None:
             small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
             reason = small if seen.small else f"No face was found in {seen.decoded} frames."
             return replace(known, status="no_face", reasons=(reason,))
-        result = judge(sightings, seen.portraits, self.cards)
         return replace(
             known,
             status=status,
-            label=result.label,
-            fake_probability=result.fake_probability,
-            reasons=result.reasons,
-            warnings=(*known.warnings, *result.warnings),
-            faces=result.faces,
-            frames=result.frames,
+            label=judgement.label,
+            fake_probability=judgement.fake_probability,
+            reasons=(*judgement.reasons, *self._spared(video, seen)),
+            warnings=(*known.warnings, *judgement.warnings),
+            faces=judgement.faces,
+            frames=judgement.frames,
         )
 
+    def _spared(self, video: Video, seen: Seen) -> tuple[str, ...]:
+        """Say how much of a full scan was enough."""
+        frames, members = len(self._pick(video)), len(self.networks)
+        if (seen.asked, seen.members) == (frames, members):
+            return ()
+        return (f"{seen.asked} of {frames} frames and {seen.members} of {members} models were enough to tell.",)
 
-class _Seen:
-    """What was seen so far in one video: crops go to the networks batch by batch, only scores stay."""
-
-    def __init__(self, networks: Sequence[QueuedNetwork[Any]], wanted: int) -> None:
-        self.wanted = wanted
-        self.decoded = 0
-        self.small = 0
-        self.portraits: dict[int, ImageHW3] = {}
-        self._networks = networks
-        self._best: dict[int, float] = {}
-        self._faces: list[Callable[[tuple[CropScore, ...]], Sighting]] = []
-        self._held: list[list[ImageHW3]] = [[] for _ in networks]
-        self._scores: list[list[Future[CropScore]]] = [[] for _ in networks]
-
-    def note(self, frame: Frame, face: Face, person: int) -> None:
-        """Cut a face out of its frame, for each network."""
-        if face.side_px < max(network.card.crop.min_side_px for network in self._networks):
-            self.small += 1
-            return
-        self._faces.append(partial(Sighting, person, frame.index, frame.time_seconds, face))
-        for held, network in zip(self._held, self._networks, strict=True):
-            held.append(crop_face(frame.image_HW3, face, network.card.crop))
-        if face.side_px * face.confidence > self._best.get(person, 0.0):
-            self._best[person], self.portraits[person] = face.side_px * face.confidence, self._held[0][-1]
-        if len(self._held[0]) >= BATCH_CROPS:
-            self._submit()
-
-    def sightings(self) -> list[Sighting]:
-        """Wait for the scores."""
-        self._submit()
-        by_face = zip(*([score.result() for score in scores] for scores in self._scores), strict=True)
-        return [with_scores(scores) for with_scores, scores in zip(self._faces, by_face, strict=True)]
-
-    def _submit(self) -> None:
-        for held, scores, network in zip(self._held, self._scores, self._networks, strict=True):
-            scores += network.submit(held)
-            held.clear()
+    def _completeness(self, video: Video, seen: Seen) -> tuple[Status, int]:
+        """Return the status that the number of decoded frames earns, and how many there should have been."""
+        facts, asked = video.facts, seen.asked
+        if facts.cut_short:
+            asked = min(self.frames, max(asked, facts.frames_claimed or self.frames))
+        elif seen.decoded == asked:
+            return "ok", asked
+        enough = seen.decoded >= (1 if self.exact else max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked))
+        return ("ok_partial" if enough else "unreadable"), asked
 
 
-def _completeness(video: Video, seen: _Seen, frames: int) -> tuple[Status, int]:
-    """Return the status that the number of decoded frames earns, and how many there should have been."""
-    facts, asked = video.facts, seen.wanted
-    if facts.cut_short:
-        asked = min(frames, max(seen.wanted, facts.frames_claimed or frames))
-    elif seen.decoded == seen.wanted:
-        return "ok", asked
-    enough = seen.decoded >= max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked)
-    return ("ok_partial" if enough else "unreadable"), asked
+def _with_fusion(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:
+    """Replace the cards' fusion, all but the weights, where ``fuse`` says so."""
+    if isinstance(fuse, str):
+        if fuse not in FUSIONS:
+            raise UsageError(f"unknown fusion {fuse!r}; use one of {', '.join(FUSIONS)}")
+        fuse = FUSIONS[fuse]
+    if fuse is None:
+        return tuple(cards)
+    return tuple(replace(card, fusion=replace(fuse, weight=card.fusion.weight)) for card in cards)
 
 
-def _media_warnings(video: Video, seen: _Seen, status: Status) -> list[str]:
+def _media_warnings(video: Video, seen: Seen, status: Status) -> list[str]:
     facts, found = video.facts, []
     if facts.cut_short:
         found.append(f"The file is cut short: its header promises more than the {facts.frames} frames that are there.")

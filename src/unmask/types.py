@@ -258,7 +258,10 @@ class Verdict:
     label: Label | None
     """``fake``, ``real``, ``inconclusive``; None unless the status is ok or ok_partial."""
     fake_probability: float | None
-    """0 real to 1 fake, of the most suspicious person; None unless the status is ok or ok_partial."""
+    """0 real to 1 fake, by default of the most suspicious person; None unless the status is ok or ok_partial.
+
+    Under a preset that repeats the faults of a released code it may be 0.5 with any status; a warning says so.
+    """
     reasons: tuple[str, ...] = ()
     """Why, in sentences, most important first."""
     warnings: tuple[str, ...] = ()
@@ -287,8 +290,11 @@ class Verdict:
     def __post_init__(self) -> None:
         _check(self.status in get_args(Status), f"status {self.status!r} is not one of {get_args(Status)}")
         judged = self.status in ("ok", "ok_partial")
+        unjudged = None, 0.5
         _check(
-            judged == (self.fake_probability is not None) == (self.label is not None),
+            self.label is not None and self.fake_probability is not None
+            if judged
+            else self.label is None and self.fake_probability in unjudged,
             f"status {self.status} with label {self.label} and fake_probability {self.fake_probability}",
         )
         _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")

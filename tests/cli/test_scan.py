@@ -37,8 +37,8 @@ def test_options_are_frozen():
     commands = get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
-        "--csv", "--device", "--frames", "--html", "--json", "--model", "--precision", "--quiet", "--recursive",
-        "--resume", "--verbose", "--workers",
+        "--adaptive", "--csv", "--device", "--frames", "--fuse", "--html", "--identity", "--json", "--model",
+        "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--frames-per-second", "--out", "--quiet",
@@ -100,6 +100,15 @@ def test_json_to_stdout_and_a_list_from_stdin(clips):
     assert not done.stderr
 
 
+def test_fusion_and_adaptive_reach_the_scanner(clips, tmp_path):
+    out = tmp_path / "o.jsonl"
+    assert unmask("scan", clips["blended"], "--json", out, "--fuse", "max", "--adaptive", "-q").exit_code == 0
+    row = json.loads(out.read_text())
+    assert row["settings"]["fusion"]["frames"] == "max"
+    assert row["settings"]["adaptive"]["first_frames"] == 8
+    assert row["fake_probability"] == max(frame["fake_probability"] for frame in row["frames"])
+
+
 def test_verbose_shows_the_people(clips):
     done = unmask("scan", clips["blended"], "-v", "--frames", 8)
     assert "person 1" in done.stdout
@@ -126,6 +135,9 @@ def test_exit_codes(tmp_path, clips):
         (["scan", "x.mp4", "--precision", "int4"], "int4"),
         (["scan", "x.mp4", "--frames", "0"], "equal to 1"),
         (["scan", "x.mp4", "--model", "nobody"], "no model"),
+        (["scan", "x.mp4", "--preset", "winner"], "unmask models pull winner"),
+        (["scan", "x.mp4", "--preset", "winner", "--model", "bundled"], "margin is 0.05"),
+        (["scan", "x.mp4", "--identity", "nowhere"], "no embedder"),
         (["scan", "x.mp4", "--csv", "/nowhere/at/all.csv"], "does not exist"),
         (["scan", "x.mp4", "--csv", "{empty}"], "this is a folder"),
         (["scan", "x.mp4", "--html", __file__], "this is a file"),

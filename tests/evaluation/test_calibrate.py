@@ -9,7 +9,8 @@ from unmask.evaluation import Prediction, Truth, fit_calibration, write_calibrat
 from unmask.evaluation.calibrate import _logits, clip_probability
 from unmask.evaluation.predictions import prediction_of
 from unmask.models import load_card
-from unmask.models.card import CARD_FILE, Calibration, Fusion, bundled_folder
+from unmask.models.card import CARD_FILE, Calibration, bundled_folder
+from unmask.models.fuse import Fusion
 
 CARD = load_card(bundled_folder())
 

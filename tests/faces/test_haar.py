@@ -79,8 +79,8 @@ def test_a_missing_cascade_says_what_to_install(monkeypatch, tmp_path):
 def test_faces_without_landmarks_are_judged_without_a_region(scanner, portrait, landmarks, named):
     face = load_detector(Detection(detector="mtcnn" if landmarks else "haar", scale=1.0)).detect(portrait)[0]
     score = CropScore(9.0, np.eye(8, dtype=np.float32))
-    sightings = [Sighting(1, i, i / 5, face, (score,)) for i in range(16)]
-    judgement = judge(sightings, {1: portrait}, scanner.cards)
+    sightings = [Sighting(1, i, i / 5, face, (score,), portrait[:96, :96]) for i in range(16)]
+    judgement = judge(sightings, scanner.cards)
     assert judgement.label == "fake"
     assert (judgement.faces[0].region is not None) == named
 

@@ -4,7 +4,7 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.functional import binary_cross_entropy_with_logits  # noqa: E402
 
-from unmask.training.losses import class_loss, mask_loss  # noqa: E402
+from unmask.training.losses import class_loss, mask_loss, triplet_loss  # noqa: E402
 from unmask.training.optimizer import Average, build_optimizer, sharpen  # noqa: E402
 from unmask.training.recipe import LossRecipe, OptimizerRecipe  # noqa: E402
 
@@ -43,6 +43,31 @@ def test_class_weights_of_the_fourth_place():
 def test_the_mask_head():
     target = torch.rand(2, 2, 4, 4)
     assert mask_loss(torch.zeros(2, 2, 4, 4), target) == pytest.approx(0.6931, abs=1e-4)
+
+
+def test_triplets_compare_the_farthest_ally_with_the_nearest_stranger():
+    degrees = torch.tensor([0.0, 60.0, 20.0, 90.0, 200.0])  # on a circle: chords are 2 sin(angle / 2)
+    x = 3 * torch.stack([degrees.deg2rad().cos(), degrees.deg2rad().sin()], 1)
+    identity = torch.tensor([7, 7, 7, 9, 4])  # nobody has an ally but the first three
+
+    def chord(angle):
+        return float(2 * torch.sin(torch.tensor(angle / 2).deg2rad()))
+
+    hinges = [0.5 + chord(60) - chord(90), 0.5 + chord(60) - chord(30), 0.5 + chord(40) - chord(70)]
+    assert triplet_loss(x, identity, 0.5) == pytest.approx(sum(hinges) / 3, abs=1e-5)
+    assert triplet_loss(x[[0, 2, 4]], identity[[0, 2, 4]], 0.5) == 0, "all is well apart"
+
+
+def test_triplets_need_two_faces_of_one_and_one_of_another():
+    x = torch.eye(3)
+    assert triplet_loss(x, torch.tensor([1, 2, 3])) is None
+    assert triplet_loss(x, torch.tensor([1, 1, 1])) is None
+
+
+def test_triplets_have_a_slope_even_where_faces_coincide():
+    x = torch.ones(4, 8).requires_grad_()
+    triplet_loss(x, torch.tensor([0, 0, 1, 1])).backward()
+    assert torch.isfinite(x.grad).all()
 
 
 def test_sharpness_aware_steps_return_to_where_they_were():

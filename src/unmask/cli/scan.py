@@ -17,8 +17,8 @@ from unmask.cli.console import ExitCode, exit_code, printable, progress, say, wr
 
 if TYPE_CHECKING:
     from unmask.inputs import Input
+    from unmask.presets import Scans
     from unmask.report import Journal
-    from unmask.scan import Scanner
 
 Row = dict[str, Any]
 
@@ -35,7 +35,28 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+class Preset(StrEnum):
+    """Published systems, see `unmask.presets.PRESETS`."""
+
+    WINNER = "winner"
+    WINNER_EXACT = "winner-exact"
+    B5X15 = "b5x15"
+
+
+class Fuse(StrEnum):
+    """Fusion rules of published systems, see `unmask.models.FUSIONS`."""
+
+    WINNER = "winner"
+    WM = "wm"
+    NTECH = "ntech"
+    ROBUST = "robust"
+    DEEPWARE = "deepware"
+    MEAN = "mean"
+    MAX = "max"
+
+
 def scan(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False),
@@ -54,7 +75,19 @@ def scan(
         list[str] | None,
         typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
     ] = None,
+    preset: Annotated[
+        Preset | None, typer.Option(help="Scan as a published system does; --model replaces its models.")
+    ] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
+    fuse: Annotated[
+        Fuse | None, typer.Option(help="How scores become one number. Default: as the first model's card says.")
+    ] = None,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
+    ] = False,
+    identity: Annotated[
+        Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
+    ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the graphics card, if any.")] = "auto",
     workers: Annotated[
@@ -73,7 +106,6 @@ def scan(
     json_file = None if json_to_stdout else json
     with wrong_use(), ExitStack() as stack:
         from unmask.inputs import list_inputs
-        from unmask.scan import Scanner
 
         outputs = [path for path in (json_file, csv, html) if path is not None]
         _check_outputs(outputs, html, resume)
@@ -81,7 +113,16 @@ def scan(
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
-        scanner = Scanner(model or "bundled", frames=frames, precision=precision.value, device=device, workers=workers)
+        options: dict[str, Any] = {"precision": precision.value, "device": device, "workers": workers}
+        if preset is None or _is_given(context, "frames"):
+            options["frames"] = frames
+        if fuse is not None:
+            options["fuse"] = fuse.value
+        if adaptive:
+            options["adaptive"] = True
+        if identity is not None:
+            options["identity"] = identity
+        scanner = _scanner(preset, model or [], options)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
         try:
             for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
@@ -99,6 +140,21 @@ def scan(
     if not quiet and len(items) > 1:
         say(", ".join(f"{count} {status}" for status, count in statuses.most_common()))
     raise SystemExit(exit_code(statuses))
+
+
+def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> Scans:
+    from unmask.presets import open_preset
+    from unmask.scan import Scanner
+
+    if preset is not None:
+        return open_preset(preset.value, models, **options)
+    return Scanner(models or "bundled", **options)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether the user named an option, be it with its default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _names(inputs: Sequence[str]) -> Iterator[str]:
@@ -141,7 +197,7 @@ def _open_journal(
     return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
 
 
-def _rows(scanner: Scanner, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
+def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
     """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
     known = {item.path for item in items if journal is not None and journal.find(item.path) is not None}
     keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None

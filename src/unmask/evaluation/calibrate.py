@@ -15,7 +15,8 @@ from unmask.errors import UsageError
 from unmask.evaluation.labels import Pair
 from unmask.metrics import balanced_log_loss, calibration_error
 from unmask.models import Card, fuse, load_card
-from unmask.models.card import CARD_FILE, Calibration, Fusion
+from unmask.models.card import CARD_FILE, Calibration
+from unmask.models.fuse import Fusion, fuse_video
 
 _LEAST = 5e-7  # verdicts round to six digits: nothing nearer to 0 or 1 is known
 _SIDE, _ROUNDS = 7, 9
@@ -114,11 +115,14 @@ def write_calibration(fit: CalibrationFit, folder: Path, data: str) -> None:
 
 
 def clip_probability(people: Logits, calibration: Calibration, fusion: Fusion) -> float:
-    """Return the fake probability of a clip, 0 to 1, as `unmask.judge.judge` computes it."""
+    """Return the fake probability of a clip, 0 to 1, as `unmask.judge.judge` computes it.
+
+    Boxes are not known here, so ``largest`` is ``pool``.
+    """
     scores = [(1 + np.tanh((logits - calibration.offset) / calibration.temperature / 2)) / 2 for logits in people]
     steady = [person for person in scores if len(person) >= fusion.min_frames]
-    if steady and fusion.people == "max":
-        return max(fuse(person, fusion.frames) for person in steady)
+    if steady and not fusion.pooled:
+        return fuse_video([person[None] for person in steady], fusion, [fusion.weight])
     return fuse(np.concatenate(scores), fusion.frames)
 
 

@@ -7,7 +7,7 @@ similar size; a shot cut forgets everybody. A person who appears in two shots is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,11 +74,21 @@ class Tracker:
         return numbers
 
     def _is_cut(self, image_HW3: ImageHW3) -> bool:
-        step = max(1, max(image_HW3.shape[:2]) // 64)
-        bins = (image_HW3[::step, ::step] // 64).reshape(-1, 3) @ np.array([16, 4, 1], np.uint8)
+        bins = (_thinned(image_HW3) // 64).reshape(-1, 3) @ np.array([16, 4, 1], np.uint8)
         histogram = np.bincount(bins, minlength=64) / len(bins)
         before, self._histogram = self._histogram, histogram
         return before is not None and float(np.abs(histogram - before).sum()) / 2 > _CUT_DISTANCE
+
+
+def sketch(frame: Frame) -> Frame:
+    """Return the few pixels of a frame that `Tracker.update` looks at, to keep until all frames are there."""
+    return replace(frame, image_HW3=_thinned(frame.image_HW3).copy())
+
+
+def _thinned(image_HW3: ImageHW3) -> ImageHW3:
+    """Take every so many pixels, 64 to 127 along the longer side; a thinned picture stays as it is."""
+    step = max(1, max(image_HW3.shape[:2]) // 64)
+    return image_HW3[::step, ::step]
 
 
 def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

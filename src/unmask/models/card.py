@@ -8,12 +8,13 @@ import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.atomic import atomic_file
 from unmask.errors import ModelError
+from unmask.models.fuse import Fusion
 from unmask.types import CropSpec, Label
 
 CARD_FILE = "card.json"
@@ -48,22 +49,6 @@ class Calibration:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
             raise ValueError(f"temperature {self.temperature} must be above 0, and offset {self.offset} finite")
-
-
-@dataclass(frozen=True, slots=True)
-class Fusion:
-    """How frame scores become the score of a person, and people that of a video."""
-
-    frames: str = "mean"
-    """Name in ``unmask.models.FUSE_RULES``."""
-    people: str = "max"
-    """``max``: the most suspicious person decides. ``pool``: all faces of the video are fused as one person's."""
-    min_frames: int = 6
-    """A person seen in fewer frames is never called fake or real."""
-
-    def __post_init__(self) -> None:
-        if self.people not in ("max", "pool"):
-            raise ValueError(f"people {self.people!r} must be 'max' or 'pool'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +206,16 @@ def verify_folder(folder: Path) -> Card:
     return card
 
 
-def read_verified(folder: Path, card: Card, name: str) -> bytes:
+class HasFiles(Protocol):
+    """Any card: it knows the files beside it."""
+
+    @property
+    def files(self) -> dict[str, FileFacts]:
+        """Name -> facts."""
+        ...
+
+
+def read_verified(folder: Path, card: HasFiles, name: str) -> bytes:
     """Return the bytes of a model file after checking them against the card.
 
     Raises:

@@ -1,6 +1,6 @@
 """What training minimises.
 
-Shape letters: N samples of a batch, h w the mask head's grid.
+Shape letters: N samples of a batch, C length of an embedding, h w the mask head's grid.
 """
 
 from __future__ import annotations
@@ -51,3 +51,31 @@ def _mean(losses_N: Tensor, recipe: LossRecipe) -> Tensor:
 def mask_loss(mask_N2hw: Tensor, target_N2hw: Tensor) -> Tensor:
     """Return the mean binary cross entropy of the mask head: where a blend is, and where its boundary runs."""
     return functional.binary_cross_entropy_with_logits(mask_N2hw.float(), target_N2hw.float())
+
+
+def triplet_loss(x_NC: Tensor, identity_N: Tensor, margin: float = 0.2) -> Tensor | None:
+    """Return the batch-hard triplet loss of face embeddings: a face's farthest ally against its nearest stranger.
+
+    For each face that has another of its identity and one of a different one in the batch, the farthest of the former
+    must be nearer than the nearest of the latter by ``margin``: max(0, margin + d(ally) - d(stranger)), with Euclidean
+    distances of embeddings normalised to length one. Source: Hermans et al. 2017, arXiv 1703.07737, eq. 5.
+
+    Args:
+        x_NC: (N, C) embeddings, of any length above 0.
+        identity_N: (N,) whose face it is, whole numbers.
+        margin: Least gap, above 0; distances lie in 0..2.
+
+    Returns:
+        The mean over the faces that can be compared; None when there are none.
+    """
+    x_NC = functional.normalize(x_NC.float(), dim=1)
+    # The square root has no slope at 0, where a face meets itself or its twin.
+    distance_NN = (2 - 2 * x_NC @ x_NC.T).clamp(min=1e-12).sqrt()
+    same_NN = identity_N[:, None] == identity_N[None]
+    ally_NN = same_NN & ~torch.eye(len(x_NC), dtype=torch.bool, device=x_NC.device)
+    compared_N = ally_NN.any(1) & ~same_NN.all(1)
+    if not bool(compared_N.any()):
+        return None
+    ally_N = distance_NN.masked_fill(~ally_NN, 0).amax(1)
+    stranger_N = distance_NN.masked_fill(same_NN, float("inf")).amin(1)
+    return functional.relu(margin + ally_N[compared_N] - stranger_N[compared_N]).mean()

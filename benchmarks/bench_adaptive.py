@@ -1,0 +1,124 @@
+"""Adaptive scans (P4): what they save, and what that costs in log loss.
+
+    python benchmarks/bench_adaptive.py --clips DATASET --source WORDS --out benchmarks/results/adaptive.json
+
+Scans labelled clips fully and adaptively, interleaved, with the same models. Log loss is over the clips that both
+answered; its change has a 95 % interval by bootstrap over clips. The saving is the ratio of CPU seconds, full over
+adaptive, with its one-sided 95 % bound, beside the shares of frames decoded and of crops judged. Against the reference
+pipeline the ratio is that of P1 or P2 times this one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common import Goal, interleave, mean_ratio, measure, median, row, write
+from unmask import Scanner, Verdict, open_preset
+from unmask.adaptive import Adaptive
+from unmask.datasets import read_index
+from unmask.metrics import log_loss, roc_auc
+from unmask.presets import Scans
+
+RESAMPLES = 1000
+
+
+def main() -> None:
+    arguments = _arguments()
+    rule = Adaptive(arguments.first_frames, arguments.frame_gap, arguments.member_gap)
+    load = partial(open_preset, arguments.preset) if arguments.preset else Scanner
+    models = arguments.model or ([] if arguments.preset else ["bundled"])
+    full, adaptive = load(models, workers=1), load(models, workers=1, adaptive=rule)
+    index = read_index(arguments.clips)
+    labelled = [clip for clip in index.clips if clip.label is not None]
+    spread = np.linspace(0, len(labelled) - 1, min(arguments.most or len(labelled), len(labelled))).astype(int)
+    clips: dict[str, Any] = {}
+    for clip in (labelled[i] for i in spread):
+        result = compare(index.path_of(clip), full, adaptive, arguments.rounds)
+        if result is not None:
+            clips[clip.id] = {"fake": clip.label == "fake"} | result
+            row(clip.id, {k: v for k, v in clips[clip.id].items() if not isinstance(v, bool)})
+    if len({clip["fake"] for clip in clips.values()}) < 2:
+        raise SystemExit("the clips that could be judged must hold real and fake ones")
+    quality = compare_quality(list(clips.values()), arguments.seed)
+    print(*quality.items(), sep="\n")
+    ratios = [clip["full_cpu_seconds"] / clip["adaptive_cpu_seconds"] for clip in clips.values()]
+    value, bound = mean_ratio(ratios, arguments.seed, at_most=False)
+    print(f"CPU of a full scan / of an adaptive one: {value:.3g}, bound {bound:.3g}")
+    change = quality["log_loss_change"]
+    goal = Goal("P4", "change of log loss", change, quality["log_loss_change_95"][1], 0.01, None, at_most=True)
+    saved = {"value": value, "bound": bound}
+    write(arguments, [goal], clips, quality=quality, full_over_adaptive=saved, rule=asdict(rule), models=models)
+
+
+def compare(path: Path, full: Scans, adaptive: Scans, rounds: int) -> dict[str, Any] | None:
+    """Scan a clip in both ways; None where there is no verdict."""
+    verdicts: dict[str, Verdict] = {}
+
+    def run(name: str, scanner: Scans) -> Any:
+        cost, verdicts[name] = measure(lambda: scanner.scan(path))
+        return cost
+
+    ways = {"full": full, "adaptive": adaptive}
+    costs = interleave(rounds, *(partial(run, name, scanner) for name, scanner in ways.items()))
+    if any(verdict.fake_probability is None for verdict in verdicts.values()):
+        print(f"{path}: {verdicts['full'].status}, left out")
+        return None
+    result: dict[str, Any] = {}
+    for name, runs in zip(ways, costs, strict=True):
+        verdict = verdicts[name]
+        result[f"{name}_cpu_seconds"] = median(run.cpu_seconds for run in runs)
+        result[f"{name}_probability"] = verdict.fake_probability
+        result[f"{name}_frames"] = verdict.frames_asked
+        result[f"{name}_members"] = len(verdict.models)
+    result["same_label"] = verdicts["full"].label == verdicts["adaptive"].label
+    return result
+
+
+def compare_quality(clips: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    """Return log loss and AUC of both ways, the change and its interval, and how many labels changed."""
+    labels = np.array([clip["fake"] for clip in clips], np.int64)
+    full, adaptive = (np.array([clip[f"{way}_probability"] for clip in clips]) for way in ("full", "adaptive"))
+    losses = [log_loss(labels, scores, eps=0.01) for scores in (full, adaptive)]
+    rng, changes = np.random.default_rng(seed), []
+    for _ in range(RESAMPLES):
+        drawn = rng.integers(0, len(labels), len(labels))
+        changes.append(
+            log_loss(labels[drawn], adaptive[drawn], eps=0.01) - log_loss(labels[drawn], full[drawn], eps=0.01)
+        )
+    return {
+        "clips": len(clips),
+        "log_loss_full": losses[0],
+        "log_loss_adaptive": losses[1],
+        "log_loss_change": losses[1] - losses[0],
+        "log_loss_change_95": np.quantile(changes, [0.025, 0.975]).tolist(),
+        "auc_full": roc_auc(labels, full),
+        "auc_adaptive": roc_auc(labels, adaptive),
+        "changed_labels": sum(not clip["same_label"] for clip in clips),
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--clips", type=Path, required=True, help="a labelled dataset that unmask explore reads")
+    options.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    options.add_argument("--source", required=True, help="what the clips are, in words, for the results")
+    options.add_argument("--preset", help="see unmask scan --preset; default: the bundled model")
+    options.add_argument("--model", action="append", help="name or folder; repeat for an ensemble")
+    options.add_argument("--most", type=int, help="clips to scan; default: all")
+    options.add_argument("--rounds", type=int, default=2, help="runs of each way; the median counts")
+    options.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    rule = Adaptive()
+    options.add_argument("--first-frames", type=int, default=rule.first_frames)
+    options.add_argument("--frame-gap", type=float, default=rule.frame_gap)
+    options.add_argument("--member-gap", type=float, default=rule.member_gap)
+    return options.parse_args()
+
+
+if __name__ == "__main__":
+    main()

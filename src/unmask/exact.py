@@ -1,0 +1,115 @@
+"""The faults of the challenge winner's released code where they change a number, for those who must repeat his numbers.
+
+    frames      a clip of fewer frames than asked for gives its first frame only; the header's count is believed
+    detection   frames are shrunk by Pillow's bicubic filter, and boxes doubled whatever the frame's odd side says
+    faces       those beyond the 127th are ignored
+    answer      0.5 where there is no face, exactly one face, or no video
+
+Source: selimsef/dfdc_deepfake_challenge. Each is one function or constant here, and nothing else knows of it.
+A verdict that one of them changed says so in its warnings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.faces import Detector, load_detector
+from unmask.media import Video
+from unmask.types import Detection, Face, ImageHW3, Verdict
+
+MOST_FACES = 127
+"""The buffer has four places for each of 32 frames, and the last one is never filled."""
+
+_PILLOW_BITS = 22
+"""Pillow's filter weights are fixed-point numbers of so many binary digits."""
+
+
+def stalled_frames(video: Video, count: int) -> NDArray[np.int64]:
+    """Pick floor(linspace(0, N - 1, count)) up to the first index that occurs twice, N being the header's count.
+
+    The reader waits for the same index again, which never comes. Indices of frames that do not exist are left out:
+    the reader uses what it has when the file ends.
+    """
+    claimed = video.facts.frames_claimed or video.facts.frames
+    indices = np.linspace(0, claimed - 1, count).astype(np.int64)
+    doubles = np.flatnonzero(np.diff(indices) == 0)
+    if len(doubles):
+        indices = indices[: doubles[0] + 1]
+    return indices[indices < len(video.index)]
+
+
+class HalfSize:
+    """Looks for faces in a frame of half size, shrunk as Pillow does, and doubles the boxes."""
+
+    def __init__(self, settings: Detection) -> None:
+        self._detector: Detector = load_detector(replace(settings, scale=1.0))
+
+    def detect(self, image_HW3: ImageHW3) -> list[Face]:
+        """Return the faces of an upright RGB frame in its own pixels, largest first."""
+        return [_doubled(face) for face in self._detector.detect(shrink_by_half(image_HW3))]
+
+
+def shrink_by_half(image_HW3: ImageHW3) -> ImageHW3:
+    """Resize a picture to (H // 2, W // 2) to the bit as ``PIL.Image.resize`` does by default: bicubic, antialiased."""
+    height, width = image_HW3.shape[:2]
+    if min(height, width) < 2:
+        return image_HW3
+    return _resample(_resample(image_HW3, width // 2, axis=1), height // 2, axis=0)
+
+
+def _resample(image_HW3: ImageHW3, size: int, axis: int) -> ImageHW3:
+    """Resize along one axis: a sum over taps, in whole numbers, rounded once."""
+    taps_TS, weights_TS = _bicubic(image_HW3.shape[axis], size)
+    shape = (1, size, 1) if axis == 1 else (size, 1, 1)
+    total = np.full([size if i == axis else side for i, side in enumerate(image_HW3.shape)], 1 << (_PILLOW_BITS - 1))
+    total = total.astype(np.int32)
+    for taps_S, weights_S in zip(taps_TS, weights_TS, strict=True):
+        total += image_HW3.take(taps_S, axis=axis) * weights_S.reshape(shape)
+    return np.clip(total >> _PILLOW_BITS, 0, 255).astype(np.uint8)
+
+
+def _bicubic(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Pixels (T, size) and fixed-point weights (T, size) that make each of ``size`` pixels out of ``length``."""
+    scale = length / size
+    centre_S = (np.arange(size) + 0.5) * scale
+    first_S = np.maximum((centre_S - 2 * scale + 0.5).astype(np.int64), 0)
+    end_S = np.minimum((centre_S + 2 * scale + 0.5).astype(np.int64), length)
+    taps_TS = first_S + np.arange(int((end_S - first_S).max()))[:, None]
+    x_TS = np.abs((taps_TS - centre_S + 0.5) / scale)
+    near_TS = (1.5 * x_TS - 2.5) * x_TS**2 + 1
+    far_TS = ((-0.5 * x_TS + 2.5) * x_TS - 4) * x_TS + 2
+    weights_TS = np.where(x_TS < 1, near_TS, np.where(x_TS < 2, far_TS, 0)) * (taps_TS < end_S)
+    weights_TS /= weights_TS.sum(0)
+    fixed_TS = np.floor(weights_TS * (1 << _PILLOW_BITS) + 0.5)
+    return np.minimum(taps_TS, length - 1), fixed_TS.astype(np.int32)
+
+
+def _doubled(face: Face) -> Face:
+    x1, y1, x2, y2 = face.xyxy_px
+    landmarks = None if face.landmarks_px is None else face.landmarks_px * np.float32(2)
+    return Face((2 * x1, 2 * y1, 2 * x2, 2 * y2), face.confidence, landmarks)
+
+
+def restate(verdict: Verdict, frames: int, dropped: int) -> Verdict:
+    """Give a verdict the released code's number, and say in its warnings what made it so.
+
+    Args:
+        verdict: As it would be.
+        frames: How many frames were to be looked at.
+        dropped: How many faces came after the 127th.
+    """
+    warnings, known = [], verdict.media
+    if verdict.frames_asked < frames and known is not None and known.frames > 1:
+        warnings.append(f"As in the released code, a clip of under {frames} frames is judged by its first one.")
+    if dropped:
+        warnings.append(f"As in the released code, the last {dropped} faces were ignored: it takes {MOST_FACES}.")
+    verdict = replace(verdict, warnings=(*verdict.warnings, *warnings))
+    if verdict.fake_probability is not None and len(verdict.frames) > 1:
+        return verdict
+    what = "the one face that was found" if verdict.frames else "a video without a face, or none at all"
+    warning = f"The probability is 0.5 because the released code says so of {what}; it means nothing."
+    verdict = replace(verdict, fake_probability=0.5, warnings=(*verdict.warnings, warning))
+    return replace(verdict, label="inconclusive", reasons=(warning,)) if verdict.frames else verdict
