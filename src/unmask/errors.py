@@ -7,6 +7,7 @@
     │   ├── NoVideoError        status "no_video": sound only, or a cover picture
     │   └── LimitError          status "rejected_limit": larger than the policy allows
     ├── ModelError              a model folder is missing, damaged or does not fit
+    ├── DownloadError           a file cannot be fetched
     └── UsageError              an argument does not make sense
 
 Messages say what happened, what is allowed, and what to do next.
@@ -53,6 +54,10 @@ class LimitError(InputError):
 
 class ModelError(UnmaskError):
     """A model folder is missing, damaged or does not fit the request."""
+
+
+class DownloadError(UnmaskError):
+    """A file cannot be fetched: no network, no such file, or a server that may not be trusted."""
 
 
 class UsageError(UnmaskError):
