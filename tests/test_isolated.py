@@ -71,5 +71,5 @@ def test_memory_and_time_are_bounded(run):
 
 
 def test_a_crash_is_told(run):
-    with pytest.raises(ModelError, match="was killed by signal 9|ended with"):
+    with pytest.raises(ModelError, match=r"was killed by signal 9|ended with"):
         run("os.kill(os.getpid(), 9)")

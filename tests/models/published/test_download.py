@@ -69,7 +69,8 @@ def test_parts_without_a_mark_are_begun_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.org/a", "ftp://example.org/a", "file:///etc/passwd", "https://", "http://127.0.0.1.nip.io/a"]
+    "url",
+    ["http://example.org/a", "ftp://example.org/a", "file:///etc/passwd", "https://", "http://127.0.0.1.nip.io/a"],
 )
 def test_only_https_is_fetched(url, tmp_path):
     with pytest.raises(UsageError, match="no https address"):
@@ -81,7 +82,9 @@ def test_only_https_is_fetched(url, tmp_path):
 def test_redirects_lead_to_https_only(target, tmp_path):
     with serve({"a": CONTENT}) as server:
         server.redirects["a"] = target
-        with pytest.raises(DownloadError, match="leads to another address, but .* is no https address|HTTP Error 302"):
+        with pytest.raises(
+            DownloadError, match=r"leads to another address, but .* is no https address|answers 302 .*not allowed"
+        ):
             download(f"{server.url}/a", tmp_path / "a", nothing)
     assert not (tmp_path / "a").exists()
 
@@ -125,7 +128,7 @@ def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3 * len(CONTENT) - 1}))
     with (
         serve({"a": CONTENT}) as server,
-        pytest.raises(DownloadError, match="0.0 GB are needed, .* UNMASK_HOME"),
+        pytest.raises(DownloadError, match=r"0.0 GB are needed, .* UNMASK_HOME"),
     ):
         download(f"{server.url}/a", tmp_path / "a", nothing)
     assert not (tmp_path / "a").exists()

@@ -40,8 +40,6 @@ class Release:
     """Of the files; ends with a slash."""
     page_url: str
     """For people."""
-    file_bytes: int
-    """About how long each file is."""
     kind: str
     """Name in `KINDS` of all of them."""
     files: dict[str, str] = field(default_factory=dict)

@@ -52,7 +52,6 @@ register_release(
     Release(
         base_url=f"{_HOME}/releases/download/0.0.1/",
         page_url=f"{_HOME}/releases/tag/0.0.1",
-        file_bytes=267_000_000,
         kind="winner-b7",
         files={
             f"winner-b7-{seed}-{epoch}": f"final_{seed}_DeepFakeClassifier_tf_efficientnet_b7_ns_0_{epoch}"
