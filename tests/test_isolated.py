@@ -50,10 +50,7 @@ def test_strangers_may_not(what, run):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lets a process leave the network")
-def test_there_is_no_network_even_below_python(run, tmp_path):
-    interfaces = Path("/sys/class/net")
-    if not interfaces.is_dir() or run("return str(len(os.listdir('/proc/self/net'))).encode()") == b"0":
-        pytest.skip("no way to look")
+def test_there_is_no_network_even_below_python(run):
     own = {line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
     seen = run("return open('/proc/self/net/dev', 'rb').read()").decode().splitlines()[2:]
     names = {line.split(":")[0].strip() for line in seen}

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,8 @@ def _isolate() -> None:
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        with suppress(ValueError, OSError):  # macOS knows some of them by name only
+            resource.setrlimit(kind, (most, most))
     sys.addaudithook(_refuse)  # which cannot be taken away again
 
 
@@ -107,7 +108,8 @@ def _leave_network() -> None:
     if libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_NETWORK | _NEW_USER) != 0:
         return
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        Path("/proc/self", name).write_text(text)  # the new world knows the same user
+        with suppress(OSError):  # where it is forbidden, the user has no name here; files open all the same
+            Path("/proc/self", name).write_text(text)
 
 
 def _refuse(event: str, _: object) -> None:

@@ -27,11 +27,9 @@ def layout():
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files():
     """The same checkpoint in torch's two formats."""
-    folder = tmp_path_factory.mktemp("published")
-    content = published(tensors())
-    return {name: save(folder / name, content, name == "legacy").read_bytes() for name in ("zip", "legacy")}
+    return {name: saved(published(tensors()), name == "legacy") for name in ("zip", "legacy")}
 
 
 def made(content, layout):
