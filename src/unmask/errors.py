@@ -9,6 +9,7 @@
     │   ├── TimedOutError       status "timeout": decoding took longer than the policy allows
     │   └── CrashedError        status "crashed": the file brought its decoder down
     ├── ModelError              a model folder is missing, damaged or does not fit
+    ├── DownloadError           a file cannot be fetched
     └── UsageError              an argument does not make sense
 
 Messages say what happened, what is allowed, and what to do next.
@@ -67,6 +68,10 @@ class CrashedError(InputError):
 
 class ModelError(UnmaskError):
     """A model folder is missing, damaged or does not fit the request."""
+
+
+class DownloadError(UnmaskError):
+    """A file cannot be fetched: no network, no such file, or a server that may not be trusted."""
 
 
 class UsageError(UnmaskError):

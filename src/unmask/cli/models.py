@@ -1,13 +1,17 @@
-"""See which models are there, and whether their files are whole."""
+"""See which models are there and whether their files are whole; bring in published ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.console import ExitCode, say, wrong_use
+from unmask.cli.console import ExitCode, byte_progress, say, wrong_use
+
+if TYPE_CHECKING:
+    from unmask.models import Card
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -41,6 +45,59 @@ def export(
 
         card = export_run(run, out, checkpoint=checkpoint, licence=licence, version=version)
         print(f"{out}: {card.name} {card.version}, {card.files['model.onnx'].bytes / 1e6:.1f} MB")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A released .pth file.", show_default=False)],
+    kind: Annotated[str, typer.Option("--as", help="What it is, e.g. winner-b7.", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="Of the model. Default: its release's.", show_default=False)] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
+    with wrong_use(), byte_progress("fetching", quiet) as report:
+        from unmask.models.published import import_checkpoint
+
+        _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
+
+
+@app.command()
+def pull(
+    release: Annotated[str, typer.Argument(help="What was released, e.g. winner.", show_default=False)],
+    base_url: Annotated[
+        str | None, typer.Option(help="Fetch its files from this address instead.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Fetch all checkpoints of a release and import them; run again, it goes on where it stopped."""
+    from unmask.errors import DownloadError, ModelError
+
+    failed = 0
+    with wrong_use():
+        from unmask.models.published import RELEASES, look_up
+        from unmask.models.published import pull as pull_model
+
+        models = look_up("release", RELEASES, release).files
+        for model in models:
+            try:
+                with byte_progress(model, quiet) as report:
+                    _tell(pull_model(release, model, base_url=base_url, report=report, say=_talk(quiet)))
+            except ModelError as error:
+                say(f"unmask: {error}")
+                failed += 1
+            except DownloadError as error:  # the others would fail alike
+                say(f"unmask: {error}")
+                raise SystemExit(ExitCode.NONE_OK) from error
+    raise SystemExit(ExitCode.NONE_OK if failed == len(models) else ExitCode.SOME_NOT_OK if failed else ExitCode.ALL_OK)
+
+
+def _talk(quiet: bool) -> Callable[[str], None]:
+    return (lambda _: None) if quiet else say
+
+
+def _tell(card: Card) -> None:
+    checkpoint = card.training["checkpoint"]
+    print(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}")
 
 
 @app.command()

@@ -137,7 +137,7 @@ def load_weights(network: nn.Module, path: Path, *, more: bool = False) -> None:
     wanted = network.state_dict()
     if more:
         tensors = {name: tensors[name] for name in wanted if name in tensors}
-    differences = _differences(wanted, tensors)
+    differences = layout_differences(shapes_of(wanted), shapes_of(tensors))
     if differences:
         raise ModelError(f"{path} holds the weights of another network: {'; '.join(differences)}")
     network.load_state_dict(tensors)
@@ -155,12 +155,17 @@ def _read_weights(path: Path) -> bytes:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _differences(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor by name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def layout_differences(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Return what stands in the way of loading: names missing, unexpected or with other shapes."""
     other_shapes = [
-        f"{name} {list(found[name].shape)} instead of {list(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in found and found[name].shape != tensor.shape
+        f"{name} {list(found[name])} instead of {list(shape)}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
     ]
     kinds = {
         "missing": [name for name in wanted if name not in found],

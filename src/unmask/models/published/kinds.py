@@ -1,0 +1,74 @@
+"""Which published checkpoints are known: how their networks are built, what their cards say, where the files are.
+
+A further kind is a file beside this one that calls `register_kind` and, where files were released, `register_release`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from unmask.errors import UsageError
+from unmask.models.card import Card
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
+
+    network: str
+    """Name in ``unmask.models.networks.NETWORKS``; its state dict is the layout, name for name, shape for shape."""
+    parameters: dict[str, Any]
+    """For the network."""
+    card: Card
+    """Of each model that is made; name, files and source are filled in."""
+    prefix: str = "module."
+    """In front of the tensors' names, left there by training on several cards; stripped where it is found."""
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    """Of RGB in 0..1, subtracted from the pixels; ImageNet's."""
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    """Of RGB in 0..1, divided by; ImageNet's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Checkpoints that lie on a server."""
+
+    base_url: str
+    """Of the files; ends with a slash."""
+    page_url: str
+    """For people."""
+    kind: str
+    """Name in `KINDS` of all of them."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Name that the model gets -> name of the file."""
+
+
+KINDS: dict[str, Kind] = {}
+"""Name, as ``unmask models import --as`` takes it -> kind."""
+
+RELEASES: dict[str, Release] = {}
+"""Name, as ``unmask models pull`` takes it -> release."""
+
+
+def register_kind(name: str, kind: Kind) -> None:
+    """Enter a kind into `KINDS`."""
+    KINDS[name] = kind
+
+
+def register_release(name: str, release: Release) -> None:
+    """Enter a release into `RELEASES`."""
+    RELEASES[name] = release
+
+
+def look_up(what: str, entries: dict[str, Entry], name: str) -> Entry:
+    """Return an entry of a registry.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    if name not in entries:
+        raise UsageError(f"unknown {what} {name!r}; use one of {', '.join(entries)}")
+    return entries[name]
