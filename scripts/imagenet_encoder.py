@@ -48,7 +48,9 @@ def renamed(published: dict[str, torch.Tensor], encoder: str) -> dict[str, torch
     for name, tensor in zip(names, tensors, strict=True):
         if wanted[name].shape != tensor.shape:
             raise SystemExit(f"{name} is {list(wanted[name].shape)} in timm, {list(tensor.shape)} in the package")
-    return {name: tensor.contiguous() for name, tensor in zip(names, tensors, strict=True)} | {name: wanted[name] for name in counters}
+    return {name: tensor.contiguous() for name, tensor in zip(names, tensors, strict=True)} | {
+        name: wanted[name] for name in counters
+    }
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
         recipe = TypeAdapter(Recipe).validate_json(json.dumps(facts["recipe"]))
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
-    network = build_network(recipe.network.name, **{**recipe.network.params, "pretrained": False})
+    params = recipe.network.params | ({"pretrained": False} if "pretrained" in recipe.network.params else {})
+    network = build_network(recipe.network.name, **params)
     network.load_state_dict(weights if average is None else average)
     card = Card(
         name=recipe.name,

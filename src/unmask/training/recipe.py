@@ -36,7 +36,7 @@ class NetworkRecipe:
     weights: str | None = None
     """Folder or safetensors file to start from; None for random or, where ``params`` asks for them, ImageNet's."""
     encoder_weights: str | None = None
-    """Safetensors file that the encoder alone starts from, in timm's names, for machines that timm cannot download on."""
+    """Safetensors file that the encoder alone starts from, in timm's names, where timm cannot download."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "selfblend"] = "crops"
-    """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them."""
+    kind: Literal["crops", "selfblend", "clips"] = "crops"
+    """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
+    ``clips``: its aligned faces, or else its crops, as clips."""
     fold: int = 0
     """The fold that validates; the others train."""
     size_px: int = 380
@@ -57,6 +58,10 @@ class DataRecipe:
     """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
     hardcore: bool = True
     """Black out parts of faces, as the winner's domain dropouts do."""
+    clip_frames: int = 128
+    """Consecutive frames that a clip spans; shorter videos are looped."""
+    clip_step: int = 4
+    """Every so many of them are shown: of 128 frames 32."""
     padding_part: int = 3
     """Above 3 the stored margin of a third is cut down to one part in so many."""
     oversample_real: bool = True
@@ -74,6 +79,7 @@ class DataRecipe:
         _check(self.fold >= 0, f"fold {self.fold} is below 0")
         _check(32 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 32..2048")
         _check(0 <= self.label_smoothing < 0.5, f"label_smoothing {self.label_smoothing} is not in 0..0.5")
+        _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
 
 

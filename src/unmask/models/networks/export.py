@@ -6,7 +6,7 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from torch import nn
 from unmask.atomic import atomic_file, atomic_folder
 from unmask.errors import ModelError, UsageError
 from unmask.models.card import CARD_FILE, Card, FileFacts, load_card, read_verified
+from unmask.models.clips import ClipNetwork
 from unmask.models.networks.output import Output
+from unmask.models.networks.slowfast import SlowFast
 from unmask.models.runtime import CropScore, Network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -36,13 +38,16 @@ TOLERANCE = 1e-4
 
 _OPSET = 18
 _CHECK_CROPS = 5
+_CHECK_CLIPS, _CHECK_FRAMES = 2, 13  # frames that alpha does not divide
+_EXAMPLE = (2, 16)  # crops or clips, and frames
 _NAMES_SHOWN = 5
 
 
 class FromPixels(nn.Module):
     """A network with its normalisation in front: uint8 RGB crops (N, S, S, 3) in, ``(logit_N, map_Nhw)`` out.
 
-    The map, where there is one, is the probability of the blended region, 0 to 1.
+    A network that takes clips gets them as (N, T, S, S, 3). The map, where there is one, is the probability of the
+    blended region, 0 to 1.
     """
 
     mean_3: torch.Tensor
@@ -56,7 +61,7 @@ class FromPixels(nn.Module):
 
     def forward(self, crops_NSS3: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Judge crops as the runtime gives them."""
-        x_N3SS = ((crops_NSS3.float() - self.mean_3) * self.scale_3).permute(0, 3, 1, 2)
+        x_N3SS = ((crops_NSS3.float() - self.mean_3) * self.scale_3).movedim(-1, 1)
         output: Output = self.network(x_N3SS)
         if output.mask_N2hw is None:
             return (output.logit_N,)
@@ -73,10 +78,11 @@ def export_model(
 ) -> Card:
     """Write a model folder: ``model.onnx``, ``model.safetensors`` and ``card.json``, all or nothing.
 
-    Random crops go through the network and through the written file on the runtime, in fp32; they must agree.
+    Random crops, or clips, go through the network and through the written file on the runtime, in fp32; they must
+    agree.
 
     Args:
-        network: As it was trained, on any device; it stays as it is.
+        network: As it was trained, on any device; it stays as it is. A `SlowFast` is written for clips.
         folder: Where to; a model that lies there is replaced.
         card: What the card says; its ``files`` are filled in here. The side of the crops is ``card.crop.size_px``.
         mean: Of RGB in 0..1, subtracted in training.
@@ -89,11 +95,34 @@ def export_model(
         ModelError: The network gives something that is no number, or ONNX and torch disagree.
         UsageError: The folder holds other files than a model's.
     """
-    _check_free(folder)
+    check_free(folder)
     model = FromPixels(copy.deepcopy(network).cpu().float(), mean, std).eval()
-    crops_NSS3 = np.random.default_rng(0).integers(0, 256, (_CHECK_CROPS, *[card.crop.size_px] * 2, 3), np.uint8)
+    clips, sides = isinstance(network, SlowFast), [card.crop.size_px] * 2
+    shape = (_CHECK_CLIPS, _CHECK_FRAMES, *sides, 3) if clips else (_CHECK_CROPS, *sides, 3)
+    crops_NSS3 = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = _torch_scores(model, crops_NSS3, card)
-    contents = {NETWORK_FILE: _onnx(model, card.crop.size_px), WEIGHTS_FILE: _safetensors(model.network)}
+
+    def check(written: Path) -> None:
+        runner = ClipNetwork(written, "fp32") if clips else Network(written, "fp32", streams=1)
+        _check_agreement(expected, runner.score(crops_NSS3))
+
+    free = (0, 1) if clips else (0,)
+    example_NSS3 = torch.zeros(*_EXAMPLE[: len(free)], *sides, 3, dtype=torch.uint8)
+    names = ["logit", "manipulation_map"][: len(model(example_NSS3))]
+    return write_folder(folder, card, to_onnx(model, example_NSS3, free, "crops", names), model.network, check)
+
+
+def write_folder(folder: Path, card: Card, onnx: bytes, network: nn.Module, check: Callable[[Path], None]) -> Card:
+    """Write a model folder, all or nothing, and return its card with the facts of its files.
+
+    Args:
+        folder: Where to.
+        card: What the card says.
+        onnx: The network.
+        network: Its weights.
+        check: Raises when the folder, which it is given before it stands in its place, is not as it should be.
+    """
+    contents = {NETWORK_FILE: onnx, WEIGHTS_FILE: _safetensors(network)}
     files = {name: FileFacts(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
     card = replace(card, files=files)
     contents[CARD_FILE] = json.dumps(asdict(card), indent=1, ensure_ascii=False).encode() + b"\n"
@@ -101,7 +130,7 @@ def export_model(
         for name, content in contents.items():
             with atomic_file(temporary / name) as file:
                 file.write(content)
-        _check_agreement(expected, Network(temporary, "fp32", streams=1).score(crops_NSS3))
+        check(temporary)
     return card
 
 
@@ -168,7 +197,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_free(folder: Path) -> None:
+def check_free(folder: Path) -> None:
     """Refuse to replace anything but a model."""
     if not folder.exists():
         return
@@ -202,16 +231,25 @@ def _safetensors(network: nn.Module) -> bytes:
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
 
 
-def _onnx(model: FromPixels, size_px: int) -> bytes:
-    """Return the network as ONNX for any number of crops, weights inside."""
-    example_NSS3 = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
+def to_onnx(
+    model: nn.Module, example: torch.Tensor, free: Sequence[int], input_name: str, output_names: Sequence[str]
+) -> bytes:
+    """Return a model of one input as ONNX, weights inside.
+
+    Args:
+        model: In evaluation mode, on the CPU.
+        example: An input.
+        free: The axes of the input that may have any length.
+        input_name: Of its port.
+        output_names: Of its ports.
+    """
     program = torch.onnx.export(
         model,
-        (example_NSS3,),
+        (example,),
         dynamo=True,
-        input_names=["crops"],
-        output_names=["logit", "manipulation_map"][: len(model(example_NSS3))],
-        dynamic_shapes=({0: torch.export.Dim("N")},),
+        input_names=[input_name],
+        output_names=list(output_names),
+        dynamic_shapes=({axis: torch.export.Dim(f"axis_{axis}") for axis in free},),
         opset_version=_OPSET,
         verbose=False,
     )
