@@ -8,7 +8,8 @@ import pytest
 from tests.media_factory import on_canvas, pattern, write_video
 from unmask import ModelError, UsageError
 from unmask.models import Card
-from unmask.models.robust_rules import MEMBERS, Member, fuse_members
+from unmask.models.robust_members import MEMBERS, Member
+from unmask.models.robust_rules import fuse_members
 from unmask.report import write_csv
 from unmask.robust import RobustScanner
 from unmask.types import CropSpec, Detection

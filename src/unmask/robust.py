@@ -4,7 +4,8 @@
     verdict = scanner.scan("clip.mp4")
 
 The fourth place of the challenge links boxes to tubes, cuts every frame of a tube at one size, and shows the tubes to
-video and image models. `unmask.models.robust_rules` has its rules and the table of its models.
+video and image models. `unmask.models.robust_rules` has its rules, `unmask.models.robust_members` the table of
+its models.
 
 Source: Siyu-C/RobustForensics. Shape letters: F frames of a tube, S side of a crop.
 """
@@ -30,11 +31,10 @@ from unmask.judge import THUMBNAIL_PX
 from unmask.media import Video, open_video, read_frames
 from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clips import ClipNetwork
+from unmask.models.robust_members import MEMBERS, Member
 from unmask.models.robust_rules import (
     MAX_FACES,
     MAX_FRAMES,
-    MEMBERS,
-    Member,
     every_nth,
     fuse_faces,
     fuse_groups,

@@ -100,6 +100,7 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     pytest.importorskip("onnxscript")
     from unmask.models import verify_folder
     from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
+    from unmask.models.robust_members import retinaface_card
 
     torch.manual_seed(0)
     network = RetinaFaceNetwork()
@@ -109,7 +110,7 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
             "LandmarkHead.1.conv1x1.weight"} <= set(network.state_dict())  # fmt: skip
     monkeypatch.setenv("UNMASK_HOME", str(tmp_path))
     folder = tmp_path / "models" / MODEL
-    export_retinaface(network, folder, "none")
+    export_retinaface(network, folder, retinaface_card())
     assert verify_folder(folder).name == MODEL
 
     picture = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from unmask.models.robust_members import MEMBERS, member_card, member_network
 from unmask.models.robust_rules import (
-    MEMBERS,
     every_nth,
     fuse_faces,
     fuse_groups,
@@ -111,3 +111,10 @@ class TestEnsemble:
         assert {member.name for member in MEMBERS if member.mirrored} == {"xcep", "b1", "b0", "r34"}
         assert {member.name for member in MEMBERS if member.shrunk} == {"b3", "r34"}
         assert {member.name for member in MEMBERS if member.bgr} == {"xcep"}
+
+    def test_cards_and_networks(self):
+        for member in MEMBERS:
+            card = member_card(member)
+            assert (card.name, card.crop.size_px) == (f"robustforensics-{member.name}", member.side_px)
+            assert card.crop.detection.detector == "retinaface"
+            assert member_network(member)[0] == ("slowfast" if member.group == "video" else "two_class")

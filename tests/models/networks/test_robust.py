@@ -1,7 +1,6 @@
 # ruff: noqa: E402 - torch is not in every environment
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +15,10 @@ from unmask.errors import ModelError
 from unmask.models import Card, verify_folder
 from unmask.models.card import bundled_folder
 from unmask.models.clips import ClipNetwork
-from unmask.models.networks import SlowFast, TwoClass
+from unmask.models.networks import SlowFast, TwoClass, build_network
 from unmask.models.networks.export import export_model
-from unmask.models.networks.robust import build_member, member_card, rename_published
-from unmask.models.robust_rules import MEMBERS
+from unmask.models.networks.robust import rename_published
+from unmask.models.robust_members import MEMBERS, member_network
 from unmask.types import CropSpec
 
 TINY = {"depths": (1, 1, 1, 1), "width": 16}
@@ -76,9 +75,8 @@ class TestSlowFast:
         network = SlowFast(**TINY).eval()
         for parameter in (network.Tconv1, network.Tconv2, network.Tconv3, network.Tconv4):
             torch.nn.init.zeros_(parameter.weight)
-        torch.nn.init.zeros_(network.fc.weight[:, -8 * 2 :])  # what the fast pathway says
         with torch.no_grad():
-            network.fc.weight[:, 16 * 32 :] = 0
+            network.fc.weight[:, 16 * 32 :] = 0  # what the fast pathway says
         clip = torch.rand(1, 3, 9, 32, 32)
         other = torch.rand(1, 3, 9, 32, 32)
         other[:, :, ::4] = clip[:, :, ::4]
@@ -162,59 +160,50 @@ def lukemelas_names(stages):
     yield from ("_fc.weight", "_fc.bias")
 
 
+def meta_network(name):
+    network, parameters = member_network(BY_NAME[name])
+    with torch.device("meta"):
+        return build_network(network, **parameters)
+
+
 class TestPublished:
     @pytest.mark.parametrize(
         ("name", "parameters"),
         [("xcep", 20_811_050), ("b3", 10_699_306), ("b1", 6_515_746), ("b0", 4_010_110), ("r34", 21_285_698)],
     )
     def test_sizes(self, name, parameters):
-        with torch.device("meta"):
-            network = build_member(replace(BY_NAME[name], encoder=BY_NAME[name].encoder))
-        assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+        assert sum(parameter.numel() for parameter in meta_network(name).parameters()) == parameters
 
     @pytest.mark.parametrize(
         ("name", "stages"),
         [("b0", (1, 2, 2, 3, 3, 4, 1)), ("b1", (2, 3, 3, 4, 4, 5, 2)), ("b3", (2, 3, 3, 5, 5, 6, 2))],
     )
     def test_every_tensor_of_an_efficientnet_has_its_place(self, name, stages):
-        with torch.device("meta"):
-            network = build_member(BY_NAME[name])
-        names = list(lukemelas_names(stages))
-        renamed = rename_published(BY_NAME[name], network, {f"module.{n}": torch.zeros(0) for n in names})
-        assert len(renamed) == len(names)
-        assert set(renamed) == set(network.state_dict())
+        network, names = meta_network(name), [f"module.{n}" for n in lukemelas_names(stages)]
+        renamed = rename_published(names, network)
+        assert list(renamed) == names
+        assert sorted(renamed.values()) == sorted(network.state_dict())
 
     def test_blocks_keep_their_order(self):
-        with torch.device("meta"):
-            network = build_member(BY_NAME["b1"])
         names = ["_blocks.1._project_conv.weight", "_blocks.2._expand_conv.weight", "_blocks.22._bn2.bias", "odd.one"]
-        assert list(rename_published(BY_NAME["b1"], network, dict.fromkeys(names, torch.zeros(0)))) == [
+        assert list(rename_published(names, meta_network("b1")).values()) == [
             "encoder.blocks.0.1.conv_pw.weight",
             "encoder.blocks.1.0.conv_pw.weight",
             "encoder.blocks.6.1.bn3.bias",
             "encoder.odd.one",
         ]
 
-    def test_the_others(self):
-        with torch.device("meta"):
-            networks = {name: build_member(BY_NAME[name]) for name in ("xcep", "r34", "slowfast_32x4_aug")}
-        names = {
-            "xcep": ("module.model.block12.rep.1.conv1.weight", "encoder.block12.rep.1.conv1.weight"),
-            "r34": ("module.layer4.0.downsample.1.running_var", "encoder.layer4.0.downsample.1.running_var"),
-            "slowfast_32x4_aug": ("module.Tconv2.weight", "Tconv2.weight"),
-        }
-        for member, (published, ours) in names.items():
-            network = networks[member]
-            assert list(rename_published(BY_NAME[member], network, {published: torch.zeros(0)})) == [ours]
-            assert ours in network.state_dict()
-            fc = list(
-                rename_published(BY_NAME[member], network, {published.split("b")[0][:7] + "fc.bias": torch.zeros(0)})
-            )
-            assert fc == ["fc.bias"]
-
-    def test_cards(self):
-        for member in MEMBERS:
-            card = member_card(member)
-            assert card.name == f"robustforensics-{member.name}"
-            assert card.crop.size_px == member.side_px
-            assert card.crop.detection.detector == "retinaface"
+    @pytest.mark.parametrize(
+        ("name", "published", "ours"),
+        [
+            ("xcep", "module.model.block12.rep.1.conv1.weight", "encoder.block12.rep.1.conv1.weight"),
+            ("xcep", "module.model.fc.bias", "fc.bias"),
+            ("r34", "module.layer4.0.downsample.1.running_var", "encoder.layer4.0.downsample.1.running_var"),
+            ("r34", "module.fc.weight", "fc.weight"),
+            ("slowfast_32x4_aug", "module.Tconv2.weight", "Tconv2.weight"),
+        ],
+    )
+    def test_the_others(self, name, published, ours):
+        network = meta_network(name)
+        assert rename_published([published], network) == {published: ours}
+        assert ours in network.state_dict()

@@ -17,10 +17,9 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from unmask.errors import ModelError
-from unmask.faces.retinaface import MODEL, run_network
+from unmask.faces.retinaface import run_network
 from unmask.models.card import Card
 from unmask.models.networks.export import TOLERANCE, check_free, to_onnx, write_folder
-from unmask.types import CropSpec, Detection
 
 _SLOPE = 0.1
 _MEAN_BGR = (104.0, 117.0, 123.0)
@@ -80,8 +79,8 @@ class FromPicture(nn.Module):
         return outputs
 
 
-def export_retinaface(network: RetinaFaceNetwork, folder: Path, licence: str) -> Card:
-    """Write the model folder of the detector, all or nothing; it goes into the user's models as `MODEL`.
+def export_retinaface(network: RetinaFaceNetwork, folder: Path, card: Card) -> Card:
+    """Write the model folder of the detector, all or nothing; it goes into the user's models as ``retinaface-mnet025``.
 
     A picture goes through the network and through the written file, in fp32; they must agree.
 
@@ -103,22 +102,7 @@ def export_retinaface(network: RetinaFaceNetwork, folder: Path, licence: str) ->
 
     example_1HW3 = torch.zeros(1, 96, 160, 3, dtype=torch.uint8)
     onnx = to_onnx(model, example_1HW3, (1, 2), "picture", ("boxes", "scores", "landmarks"))
-    return write_folder(folder, _card(licence), onnx, model.network, check)
-
-
-def _card(licence: str) -> Card:
-    """Return what the card of the folder says; its files are filled in by the export."""
-    return Card(
-        name=MODEL,
-        version="1",
-        purpose="Finds faces, for the detector 'retinaface'; it does not judge them.",
-        architecture="RetinaFace with MobileNet-0.25",
-        licence=licence,
-        crop=CropSpec(size_px=400, detection=Detection(detector="retinaface")),
-        files={},
-        precision="fp32",
-        training={"data": "WIDER FACE", "source": "https://github.com/biubug6/Pytorch_Retinaface"},
-    )
+    return write_folder(folder, card, onnx, model.network, check)
 
 
 def _convolution(channels: int, outer: int, stride: int = 1, side: int = 3, *, active: bool = True) -> nn.Sequential:
