@@ -119,6 +119,8 @@ def decode(
     half_N2 = side_N2 * np.exp(shift_N4[:, 2:] * _SIZE_VARIANCE) / 2
     boxes_N4 = np.hstack([middle_N2 - half_N2, middle_N2 + half_N2])
     landmarks_N52 = centre_N2[:, None] + points_P10[seen].reshape(-1, 5, 2) * _CENTRE_VARIANCE * side_N2[:, None]
+    if len(seen) == 0:  # which OpenCV does not take
+        return boxes_N4, scores_N, landmarks_N52
     xywh_N4 = np.hstack([boxes_N4[:, :2], 2 * half_N2]).astype(np.float64)
     kept = np.asarray(cv2.dnn.NMSBoxes(xywh_N4, scores_N, 0.0, _MAX_OVERLAP), np.int64).reshape(-1)  # type: ignore[arg-type]
     return boxes_N4[kept], scores_N[kept], landmarks_N52[kept]

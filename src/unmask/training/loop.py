@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
@@ -275,9 +275,7 @@ class Trainer:
 
     def _load(self, folder: Path) -> None:
         weights, average, state, facts = load_checkpoint(folder)
-        # Read as a recipe, so that one of an older version, which lacked keys that now have a default, is the same.
-        then = TypeAdapter(Recipe).validate_json(json.dumps(facts["recipe"]))
-        if replace(then, epochs=self.recipe.epochs) != self.recipe or facts["processes"] != self.cluster.size:
+        if not _is_same(facts["recipe"], self.recipe) or facts["processes"] != self.cluster.size:
             raise UsageError(
                 f"the run in {folder.parent} had another recipe or {facts['processes']} processes; resume it with the "
                 "same, or name another folder"
@@ -292,6 +290,14 @@ class Trainer:
         if "cuda" in own and self.cluster.device != "cpu":
             torch.cuda.set_rng_state(own["cuda"])
         self.epoch, self.step, self.skipped, self.best = (facts[key] for key in ("epoch", "step", "skipped", "best"))
+
+
+def _is_same(then: Event, now: Recipe) -> bool:
+    """Whether a run goes on by the recipe it began with, but for its epochs; keys that are new have their defaults."""
+    try:
+        return replace(TypeAdapter(Recipe).validate_json(json.dumps(then)), epochs=now.epochs) == now
+    except ValidationError:
+        return False
 
 
 def _open_board(folder: Path) -> Any:
