@@ -70,6 +70,7 @@ def prepare(
         from unmask.datasets import read_index
         from unmask.datasets.clip_steps import Settings
         from unmask.datasets.prepare import Preparation
+        from unmask.faces import load_detector
         from unmask.types import Detection
 
         index = read_index(data, dataset)
@@ -78,6 +79,8 @@ def prepare(
         # The winner's thresholds for his detector; RobustForensics' for theirs.
         thresholds = Settings().detection.thresholds if detector == "mtcnn" else Detection().thresholds
         detection = Detection(detector, _scale(detector_scale), thresholds)
+        if boxes_from is None and detector != "mtcnn":
+            load_detector(detection)  # what it needs is told before the work
         settings = Settings(every, image_format.value, detection, None if boxes_from is None else str(boxes_from))
         preparation = Preparation(
             index,
