@@ -59,6 +59,8 @@ def test_faults_are_told_and_cost_only_their_row(sample, tmp_path):
         (["explore", "empty", "--out", "out"], "laid out in no way that is known"),
         (["prepare", "sample", "--out", "out", "--steps", "crops,masks"], "unknown steps masks"),
         (["prepare", "sample", "--out", "out", "--detector-scale", "half"], "use adaptive, or a number"),
+        (["prepare", "sample", "--out", "out", "--detector", "retinaface"], "not installed"),
+        (["prepare", "sample", "--out", "out", "--detector", "eyes"], "unknown face detector 'eyes'"),
         (["prepare", "sample", "--out", "out", "--dataset", "imagenet"], "unknown dataset layout"),
         (["prepare", "sample", "--out", "file"], "File exists"),
         (["explore", "sample", "--out", "out", "--detectors", "mtcnn,eyes"], "unknown face detector 'eyes'"),
@@ -66,6 +68,7 @@ def test_faults_are_told_and_cost_only_their_row(sample, tmp_path):
 )
 def test_wrong_use_is_told_with_the_cure(sample, tmp_path, monkeypatch, args, words):
     (tmp_path / "sample").symlink_to(sample)
+    monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     monkeypatch.chdir(tmp_path)

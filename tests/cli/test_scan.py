@@ -45,8 +45,8 @@ def test_options_are_frozen():
         "--resume", "--sample", "--seed", "--workers",
     ]  # fmt: skip
     assert options["prepare"] == [
-        "--boxes-from", "--dataset", "--detector-scale", "--every", "--fold-by", "--folds", "--image-format", "--out",
-        "--quiet", "--resume", "--steps", "--workers",
+        "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
+        "--image-format", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from unmask.errors import UsageError
+from unmask.models.robust_members import MEMBERS
 from unmask.training.recipe import load_recipe
 from unmask.training.schedule import learning_rate
 
@@ -15,14 +16,29 @@ ALL = sorted(RECIPES.rglob("*.toml"))
 def test_all_recipes_can_be_read(path):
     recipe = load_recipe(path)
     assert recipe.to_dict()["name"]
-    assert recipe.crop.size_px == recipe.data.size_px
+    # RobustForensics' networks that learn on 224 pixels are used at 256.
+    larger = recipe.name.startswith("robustforensics") and recipe.data.size_px == 224
+    assert recipe.crop.size_px == (256 if larger else recipe.data.size_px)
 
 
 def test_the_published_ones_are_there():
     names = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in ALL}
     assert {f"b7_seed{seed}" for seed in (111, 555, 777, 888, 999)} <= names
     assert {"b3", "b4", "b5", "b6", "sbi_b4", "tiny"} <= names
-    assert len([name for name in names if name.startswith("robustforensics/")]) == 7
+    assert {name for name in names if name.startswith("robustforensics/")} == {
+        f"robustforensics/{member.name}" for member in MEMBERS
+    }
+
+
+@pytest.mark.parametrize("member", MEMBERS, ids=lambda member: member.name)
+def test_robustforensics_recipes_make_what_its_table_asks_for(member):
+    recipe = load_recipe(RECIPES / "robustforensics" / f"{member.name}.toml")
+    assert (recipe.name, recipe.crop.size_px) == (member.model, member.side_px)
+    assert recipe.data.mean == pytest.approx(member.mean, abs=1e-6)
+    assert recipe.data.std == pytest.approx(member.std, abs=1e-6)
+    assert (recipe.data.kind == "clips") == (member.group == "video")
+    assert recipe.network.params.get("encoder", "").partition(".")[0] == member.encoder
+    assert recipe.network.params.get("bgr", False) == member.bgr
 
 
 def test_the_seeds_are_the_names():
@@ -75,6 +91,11 @@ class TestLearningRates:
         assert rates[999] == rates[14_999] == 0.03
         assert rates[15_000] == 0.015
         assert rates[45_000] == pytest.approx(0.03 / 16)
+
+    def test_robustforensics_video(self):
+        recipe = load_recipe(RECIPES / "robustforensics" / "slowfast_32x4_alldata.toml")
+        rates = [learning_rate(recipe, i, 60_000) for i in (499, 999, 19_999, 20_000, 50_000)]
+        assert rates == pytest.approx([0.026, 0.05, 0.05, 0.025, 0.05 / 16])
 
     def test_self_blending(self):
         recipe = load_recipe(RECIPES / "sbi_b4.toml")

@@ -49,6 +49,7 @@ def prepare(
     detector_scale: Annotated[
         str, typer.Option(help="Factor by which frames are resized before faces are looked for; the winner's was 0.5.")
     ] = "adaptive",
+    detector: Annotated[str, typer.Option(help="Which face detector: mtcnn, retinaface, haar, dlib.")] = "mtcnn",
     boxes_from: Annotated[
         Path | None,
         typer.Option(help="Take RetinaFace's text boxes from here instead of looking for faces.", show_default=False),
@@ -69,12 +70,17 @@ def prepare(
         from unmask.datasets import read_index
         from unmask.datasets.clip_steps import Settings
         from unmask.datasets.prepare import Preparation
+        from unmask.faces import load_detector
         from unmask.types import Detection
 
         index = read_index(data, dataset)
         for fault in index.faults:
             say(f"unmask: {fault}")
-        detection = Detection(scale=_scale(detector_scale), thresholds=Settings().detection.thresholds)
+        # The winner's thresholds for his detector; RobustForensics' for theirs.
+        thresholds = Settings().detection.thresholds if detector == "mtcnn" else Detection().thresholds
+        detection = Detection(detector, _scale(detector_scale), thresholds)
+        if boxes_from is None and detector != "mtcnn":
+            load_detector(detection)  # what it needs is told before the work
         settings = Settings(every, image_format.value, detection, None if boxes_from is None else str(boxes_from))
         preparation = Preparation(
             index,

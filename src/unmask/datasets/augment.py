@@ -289,6 +289,19 @@ def resized_square_crop(example: Example, rng: Rng, *, size_px: int, min_scale: 
     return _resized(_cut(example, top, left, side, side), size_px, size_px, cv2.INTER_LINEAR)
 
 
+def jittered_crop(example: Example, rng: Rng, *, size_px: int, sides_px: tuple[int, int] = (224, 340)) -> Example:
+    """Make the shorter side a random whole number in ``sides_px``, linearly, and cut a random square out.
+
+    For other sizes than 224 the range is scaled along. Draws do not depend on the picture, so that those of one clip
+    are cut alike.
+    """
+    least, most = (round(side * size_px / sides_px[0]) for side in sides_px)
+    scale = int(rng.integers(least, most, endpoint=True)) / min(example.image_HW3.shape[:2])
+    height, width = (max(size_px, int(side * scale)) for side in example.image_HW3.shape[:2])
+    top, left = (int(room * (side - size_px)) for room, side in zip(rng.random(2), (height, width), strict=True))
+    return _cut(_resized(example, height, width, cv2.INTER_LINEAR), top, left, size_px, size_px)
+
+
 def shift_scale_rotate(
     example: Example, rng: Rng, *, shift: float = 0.1, scale: float = 0.2, degrees: float = 10
 ) -> Example:
@@ -341,6 +354,30 @@ def robustforensics_train(size_px: int = 299, min_scale: float = 0.88) -> Transf
             Sometimes(motion_blur, 0.5),
         )
     )
+
+
+@register_augmentation("robustforensics_clip")
+def robustforensics_clip(size_px: int = 224) -> Transform:
+    """Return the training list of RobustForensics' video models; given the same draws, for each frame of a clip."""
+    return Compose(
+        (
+            robustforensics_clip_plain(size_px),
+            Sometimes(partial(brightness_contrast, brightness=0.25, contrast=0.1), 0.5),
+            Sometimes(partial(jpeg, low=50), 0.2),
+        )
+    )
+
+
+@register_augmentation("robustforensics_clip_plain")
+def robustforensics_clip_plain(size_px: int = 224) -> Transform:
+    """Return the list of those that were trained without changes of colour."""
+    return Compose((partial(jittered_crop, size_px=size_px), Sometimes(flip, 0.5)))
+
+
+@register_augmentation("robustforensics_clip_val")
+def robustforensics_clip_val(size_px: int = 224) -> Transform:
+    """Return the validation list of the video models: the whole crop at 256 pixels, 8/7 of the training size."""
+    return partial(resize, size_px=round(size_px * 8 / 7))
 
 
 @register_augmentation("robustforensics_val")

@@ -24,7 +24,12 @@ class Detector(Protocol):
 DETECTORS: dict[str, Callable[[Detection], Detector]] = {}
 """Name -> function that builds a detector from its settings."""
 
-_BUILT_IN = {"mtcnn": "unmask.faces.mtcnn", "haar": "unmask.faces.haar", "dlib": "unmask.faces.dlib_hog"}
+_BUILT_IN = {
+    "mtcnn": "unmask.faces.mtcnn",
+    "haar": "unmask.faces.haar",
+    "dlib": "unmask.faces.dlib_hog",
+    "retinaface": "unmask.faces.retinaface",
+}
 
 
 def register(name: str) -> Callable[[Callable[[Detection], Detector]], Callable[[Detection], Detector]]:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.atomic import atomic_file
 from unmask.errors import ModelError
+from unmask.home import models_home
 from unmask.models.fuse import Fusion
 from unmask.types import CropSpec, Label
 
@@ -126,12 +127,6 @@ _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 def bundled_folder() -> Path:
     """Return the folder of the model that ships with the package."""
     return Path(__file__).parent / "bundled"
-
-
-def models_home() -> Path:
-    """Return the folder of the user's models: ``$UNMASK_HOME/models``, by default ``~/.cache/unmask/models``."""
-    home = os.environ.get("UNMASK_HOME")
-    return (Path(home) if home else Path.home() / ".cache" / "unmask") / "models"
 
 
 def model_names() -> list[str]:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ from unmask.errors import UsageError
 from unmask.training.recipe import Recipe
 
 Item: TypeAlias = "tuple[Tensor, Tensor, float, bool]"
-"""Picture (3, S, S) uint8, mask targets (2, S / 8, S / 8), label, whether it counts under only_changed_frames."""
+"""Picture (3, S, S) or clip (3, T, S, S) uint8; mask targets (2, S / 8, S / 8); label; whether it counts under
+only_changed_frames."""
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Batch:
     """What the loop takes. N samples."""
 
     image_N3SS: Tensor
-    """uint8."""
+    """uint8; of clips (N, 3, T, S, S)."""
     target_N2hw: Tensor
     """Mask targets: blend region and its boundary, 0 to 1."""
     label_N: Tensor
@@ -62,27 +63,19 @@ class PreparedCrops:
         self.training = [row for row in rows if row.fold != recipe.data.fold]
         held_out = [row for row in rows if row.fold == recipe.data.fold]
         self.validation = [row for row in held_out if row.frame % _VALIDATION_STEP == 0] or held_out
-        needed = {0} if recipe.data.kind == "selfblend" else {0, 1}
-        for name, side in (("training", self.training), ("validation", self.validation)):
-            missing = needed - {row.label for row in side}
-            if missing:
-                what = " and ".join("fake" if label else "real" for label in sorted(missing))
-                raise UsageError(f"no {what} crop is left for {name} with fold {recipe.data.fold} held out in {folder}")
+        check_sides(self.training, self.validation, recipe, folder)
 
     def epoch(self, epoch: int) -> list[CropRow]:
-        """Return the rows of a training epoch, shuffled.
+        """Return the rows of a training epoch, shuffled."""
+        return draw_epoch(self.training, self._recipe, epoch)
 
-        With ``oversample_real`` all reals and as many fakes, drawn anew in each epoch, as the winner did.
-        """
-        rng = np.random.default_rng((self._recipe.seed, epoch))
-        rows = self.training
-        if self._recipe.data.kind == "selfblend":
-            rows = [row for row in rows if not row.label]
-        elif self._recipe.data.oversample_real:
-            reals, fakes = ([row for row in rows if row.label == label] for label in (0, 1))
-            drawn = rng.permutation(len(fakes))[: len(reals)]
-            rows = reals + [fakes[i] for i in drawn]
-        return [rows[i] for i in rng.permutation(len(rows))]
+    def training_items(self, epoch: int, numbers: Sequence[int]) -> Dataset[list[Item]]:
+        """Return the items with these numbers of an epoch."""
+        return TrainingItems(self, self._recipe, epoch, numbers)
+
+    def validation_items(self) -> ValidationItems:
+        """Return the items that validate."""
+        return ValidationItems(self, self._recipe)
 
     def example(self, row: CropRow) -> Example:
         """Read a crop with its mask and landmarks."""
@@ -101,6 +94,47 @@ class PreparedCrops:
         if not row.label or row.original == row.video or not (self.folder / "crops" / row.original / row.file).exists():
             return None
         return replace(row, video=row.original, label=0)
+
+
+class Labelled(Protocol):
+    """A row of training data."""
+
+    @property
+    def label(self) -> int:
+        """0 real, 1 fake."""
+        ...
+
+
+Row = TypeVar("Row", bound=Labelled)
+
+
+def check_sides(training: Sequence[Labelled], validation: Sequence[Labelled], recipe: Recipe, folder: Path) -> None:
+    """Refuse data that lack a class on one side of the fold.
+
+    Raises:
+        UsageError: They do.
+    """
+    needed = {0} if recipe.data.kind == "selfblend" else {0, 1}
+    for name, side in (("training", training), ("validation", validation)):
+        missing = needed - {row.label for row in side}
+        if missing:
+            what = " and ".join("fake" if label else "real" for label in sorted(missing))
+            raise UsageError(f"no {what} crop is left for {name} with fold {recipe.data.fold} held out in {folder}")
+
+
+def draw_epoch(rows: Sequence[Row], recipe: Recipe, epoch: int) -> list[Row]:
+    """Return the rows of a training epoch, shuffled.
+
+    With ``oversample_real`` all reals and as many fakes, drawn anew in each epoch, as the winner did.
+    """
+    rng = np.random.default_rng((recipe.seed, epoch))
+    if recipe.data.kind == "selfblend":
+        rows = [row for row in rows if not row.label]
+    elif recipe.data.oversample_real:
+        reals, fakes = ([row for row in rows if row.label == label] for label in (0, 1))
+        drawn = rng.permutation(len(fakes))[: len(reals)]
+        rows = reals + [fakes[i] for i in drawn]
+    return [rows[i] for i in rng.permutation(len(rows))]
 
 
 class TrainingItems(Dataset[list[Item]]):
@@ -212,7 +246,7 @@ class ValidationItems(Dataset[tuple[Tensor, int]]):
             return self._blends[position // 2][label][0], self._number[row.video, label]
         row = self._rows[position]
         example = self._augment(self._crops.example(row), np.random.default_rng(0))
-        return _tensor(example.image_HW3), self._number[row.video, row.label]
+        return to_tensor(example.image_HW3), self._number[row.video, row.label]
 
 
 def to_item(example: Example, valid: bool, label_smoothing: float) -> Item:
@@ -220,7 +254,7 @@ def to_item(example: Example, valid: bool, label_smoothing: float) -> Item:
     size_px = example.image_HW3.shape[0]
     targets = np.stack(mask_targets((example.mask_HW / np.float32(255)).astype(np.float32), size_px))
     label = min(max(example.label, label_smoothing), 1 - label_smoothing)
-    return _tensor(example.image_HW3), torch.from_numpy(targets), label, valid
+    return to_tensor(example.image_HW3), torch.from_numpy(targets), label, valid
 
 
 def collate(items: Sequence[list[Item]]) -> Batch:
@@ -244,7 +278,8 @@ def numbers_of(batch_items: int, batches: int, rank: int, size: int, first_batch
         yield from range(start, start + batch_items)
 
 
-def _tensor(image_HW3: NDArray[np.uint8]) -> Tensor:
+def to_tensor(image_HW3: NDArray[np.uint8]) -> Tensor:
+    """Return a picture as (3, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(image_HW3.transpose(2, 0, 1)))
 
 

@@ -36,7 +36,7 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
         recipe = TypeAdapter(Recipe).validate_json(json.dumps(facts["recipe"]))
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
-    parameters = {**recipe.network.params, "pretrained": False}
+    parameters = recipe.network.params | ({"pretrained": False} if "pretrained" in recipe.network.params else {})
     network = build_network(recipe.network.name, **parameters)
     network.load_state_dict(weights if average is None else average)
     card = Card(

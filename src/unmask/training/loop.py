@@ -16,11 +16,13 @@ import math
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
@@ -31,8 +33,9 @@ from unmask.metrics import log_loss, roc_auc
 from unmask.models.networks import Output, build_network
 from unmask.models.networks.export import load_weights
 from unmask.training.checkpoint import is_better, load_checkpoint, save_checkpoint
+from unmask.training.clips import load_data
 from unmask.training.cluster import Cluster
-from unmask.training.data import Batch, PreparedCrops, TrainingItems, ValidationItems, collate, numbers_of
+from unmask.training.data import Batch, collate, numbers_of
 from unmask.training.losses import class_loss, mask_loss
 from unmask.training.optimizer import Average, build_optimizer, sharpen
 from unmask.training.recipe import Recipe
@@ -72,8 +75,8 @@ class Trainer:
         """
         self.recipe, self.out, self.cluster = recipe, out, cluster
         self._workers, self._checkpoint_every = workers, checkpoint_every
-        self._crops = PreparedCrops(data, recipe)
-        items = len(self._crops.epoch(0))
+        self._data = load_data(data, recipe)
+        items = len(self._data.epoch(0))
         self._pairs = 2 if recipe.data.kind == "selfblend" else 1
         self._batch_items = max(1, recipe.batch_size // self._pairs)
         step_items = self._batch_items * cluster.size * recipe.accumulate
@@ -84,7 +87,9 @@ class Trainer:
             load_weights(network.get_submodule("encoder"), Path(recipe.network.encoder_weights), more=True)
         if recipe.network.weights is not None:
             load_weights(network, Path(recipe.network.weights))
-        self.network = network.to(cluster.device).to(memory_format=torch.channels_last)
+        clips = recipe.data.kind == "clips"
+        self._layout = torch.channels_last_3d if clips else torch.channels_last
+        self.network = network.to(cluster.device).to(memory_format=self._layout)
         if cluster.size > 1 and recipe.sync_batchnorm and cluster.device != "cpu":
             self.network = nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -104,7 +109,7 @@ class Trainer:
             place = [cluster.local_rank] if cluster.device != "cpu" else None
             self._parallel = DistributedDataParallel(self.network, device_ids=place)
         self._mean_3, self._std_3 = (
-            torch.tensor(values, device=cluster.device).view(1, 3, 1, 1)
+            torch.tensor(values, device=cluster.device).view(1, 3, *[1] * (3 if clips else 2))
             for values in (recipe.data.mean, recipe.data.std)
         )
 
@@ -146,7 +151,7 @@ class Trainer:
         accumulate = recipe.accumulate
         batches, first = self._steps * accumulate, self.step * accumulate
         numbers = list(numbers_of(self._batch_items, batches, cluster.rank, cluster.size, first))
-        items = TrainingItems(self._crops, recipe, self.epoch, numbers)
+        items = self._data.training_items(self.epoch, numbers)
         pin = cluster.device != "cpu"
         loader = self._loader(items, self._batch_items, collate_fn=collate, pin_memory=pin)
         held: list[Batch] = []
@@ -207,7 +212,7 @@ class Trainer:
         return totals
 
     def _normalise(self, image_N3SS: Tensor) -> Tensor:
-        image_N3SS = image_N3SS.to(self.cluster.device, memory_format=torch.channels_last, non_blocking=True)
+        image_N3SS = image_N3SS.to(self.cluster.device, memory_format=self._layout, non_blocking=True)
         return (image_N3SS.float() / 255 - self._mean_3) / self._std_3
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -236,7 +241,7 @@ class Trainer:
 
         ``loss`` is the mean of the log loss on reals and that on fakes. Source: selimsef/dfdc_deepfake_challenge.
         """
-        items = ValidationItems(self._crops, self.recipe)
+        items = self._data.validation_items()
         sums, counts = np.zeros(len(items.labels)), np.zeros(len(items.labels))
         kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         if self._average is not None:
@@ -280,8 +285,7 @@ class Trainer:
 
     def _load(self, folder: Path) -> None:
         weights, average, state, facts = load_checkpoint(folder)
-        same = {**facts["recipe"], "epochs": None} == {**json.loads(json.dumps(self.recipe.to_dict())), "epochs": None}
-        if not same or facts["processes"] != self.cluster.size:
+        if not _is_same(facts["recipe"], self.recipe) or facts["processes"] != self.cluster.size:
             raise UsageError(
                 f"the run in {folder.parent} had another recipe or {facts['processes']} processes; resume it with the "
                 "same, or name another folder"
@@ -301,6 +305,14 @@ class Trainer:
 def _outlive_signals(_: int) -> None:
     """Let a loading process end with its trainer, which has a step to finish when all are told to end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _is_same(then: Event, now: Recipe) -> bool:
+    """Whether a run goes on by the recipe it began with, but for its epochs; keys that are new have their defaults."""
+    try:
+        return replace(TypeAdapter(Recipe).validate_json(json.dumps(then)), epochs=now.epochs) == now
+    except ValidationError:
+        return False
 
 
 def _open_board(folder: Path) -> Any:

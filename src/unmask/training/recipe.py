@@ -46,8 +46,9 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "selfblend"] = "crops"
-    """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them."""
+    kind: Literal["crops", "selfblend", "clips"] = "crops"
+    """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
+    ``clips``: its aligned faces, or else its crops, as clips."""
     fold: int = 0
     """The fold that validates; the others train."""
     size_px: int = 380
@@ -58,6 +59,10 @@ class DataRecipe:
     """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
     hardcore: bool = True
     """Black out parts of faces, as the winner's domain dropouts do."""
+    clip_frames: int = 128
+    """Consecutive frames that a clip spans; shorter videos are looped."""
+    clip_step: int = 4
+    """Every so many of them are shown: of 128 frames 32."""
     padding_part: int = 3
     """Above 3 the stored margin of a third is cut down to one part in so many."""
     oversample_real: bool = True
@@ -79,6 +84,7 @@ class DataRecipe:
         _check(self.fold >= 0, f"fold {self.fold} is below 0")
         _check(32 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 32..2048")
         _check(0 <= self.label_smoothing < 0.5, f"label_smoothing {self.label_smoothing} is not in 0..0.5")
+        _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
         _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
         _check(self.blends.keys() <= KINDS.keys(), f"blends are {', '.join(KINDS)}, not {', '.join(self.blends)}")

@@ -63,7 +63,7 @@ def exported(blendnet, tmp_path_factory):
     return folder, export_model(blendnet, folder, card)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"slowfast"}))
 def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_path):
     network = used(build_network(name, encoder=TINY))
     mean, std = (0.5, 0.4, 0.3), (0.5, 0.6, 0.7)

@@ -1,7 +1,8 @@
 """The networks that can be trained and exported; beside `unmask.training` the one place that imports torch.
 
-A network takes x_N3HW, RGB crops, already normalised, float, and returns an `Output`. In the folder of a finished
-model it is an ONNX file, which `unmask.models.runtime` runs without torch.
+A network takes x_N3HW, RGB crops, already normalised, float, and returns an `Output`; `SlowFast` takes clips x_N3THW.
+In the folder of a finished model it is an ONNX file, which `unmask.models.runtime` or, for clips, `unmask.models.clips`
+runs without torch.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from unmask.models.networks.blendnet import BlendNet
 from unmask.models.networks.classifier import DeepFakeClassifier, DeepFakeClassifierGWAP, DeepFakeClassifierSRM
 from unmask.models.networks.encoders import ENCODERS, create_encoder
 from unmask.models.networks.output import Output
+from unmask.models.networks.slowfast import SlowFast
+from unmask.models.networks.two_class import TwoClass
 
 __all__ = [
     "ENCODERS",
@@ -32,6 +35,8 @@ __all__ = [
     "DeepFakeClassifierGWAP",
     "DeepFakeClassifierSRM",
     "Output",
+    "SlowFast",
+    "TwoClass",
     "build_network",
     "create_encoder",
 ]
@@ -41,6 +46,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "classifier_srm": DeepFakeClassifierSRM,
     "classifier_gwap": DeepFakeClassifierGWAP,
     "blendnet": BlendNet,
+    "two_class": TwoClass,
+    "slowfast": SlowFast,
 }
 """Name, as recipes give it -> class; its keyword arguments are the recipe's parameters."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,9 @@ from unmask.models.card import (
     read_verified,
     write_card,
 )
+from unmask.models.clips import ClipNetwork
 from unmask.models.networks.output import Output
+from unmask.models.networks.slowfast import SlowFast
 from unmask.models.runtime import Network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -42,13 +44,16 @@ TOLERANCE = 1e-4
 
 _OPSET = 18
 _CHECK_CROPS = 5
+_CHECK_CLIPS, _CHECK_FRAMES = 2, 13  # frames that alpha does not divide
+_EXAMPLE = (2, 16)  # crops or clips, and frames
 _NAMES_SHOWN = 5
 
 
 class FromPixels(nn.Module):
     """A network with its normalisation in front: uint8 RGB crops (N, S, S, 3) in, ``(logit_N, map_Nhw)`` out.
 
-    The map, where there is one, is the probability of the blended region, 0 to 1.
+    A network that takes clips gets them as (N, T, S, S, 3). The map, where there is one, is the probability of the
+    blended region, 0 to 1.
     """
 
     mean_3: torch.Tensor
@@ -62,7 +67,7 @@ class FromPixels(nn.Module):
 
     def forward(self, crops_NSS3: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Judge crops as the runtime gives them."""
-        x_N3SS = ((crops_NSS3.float() - self.mean_3) * self.scale_3).permute(0, 3, 1, 2)
+        x_N3SS = ((crops_NSS3.float() - self.mean_3) * self.scale_3).movedim(-1, 1)
         output: Output = self.network(x_N3SS)
         if output.mask_N2hw is None:
             return (output.logit_N,)
@@ -79,10 +84,11 @@ def export_model(
 ) -> Card:
     """Write a model folder: ``model.onnx``, ``model.safetensors`` and ``card.json``, all or nothing.
 
-    Random crops go through the network and through the written file on the runtime, in fp32; they must agree.
+    Random crops, or clips, go through the network and through the written file on the runtime, in fp32; they must
+    agree.
 
     Args:
-        network: As it was trained, on any device; it stays as it is.
+        network: As it was trained, on any device; it stays as it is. A `SlowFast` is written for clips.
         folder: Where to; a model that lies there is replaced.
         card: What the card says; its ``files`` are filled in here, and so are mean and std of its ``network``. The side
             of the crops is ``card.crop.size_px``.
@@ -96,19 +102,43 @@ def export_model(
         ModelError: The network gives something that is no number, or ONNX and torch disagree.
         UsageError: The folder holds other files than a model's.
     """
-    _check_free(folder)
+    check_free(folder)
     model = FromPixels(copy.deepcopy(network).cpu().float(), mean, std).eval()
-    crops_NSS3 = np.random.default_rng(0).integers(0, 256, (_CHECK_CROPS, *[card.crop.size_px] * 2, 3), np.uint8)
+    clips, sides = isinstance(network, SlowFast), [card.crop.size_px] * 2
+    shape = (_CHECK_CLIPS, _CHECK_FRAMES, *sides, 3) if clips else (_CHECK_CROPS, *sides, 3)
+    crops_NSS3 = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     expected = _torch_scores(model, crops_NSS3, card)
-    contents = {ONNX_FILE: _onnx(model, card.crop.size_px), WEIGHTS_FILE: _safetensors(model.network)}
     spec = None if card.network is None else replace(card.network, mean=_triple(mean), std=_triple(std))
-    card = replace(card, files={name: file_facts(content) for name, content in contents.items()}, network=spec)
+    card = replace(card, network=spec)
+
+    def check(written: Path) -> None:
+        runner = ClipNetwork(written, "fp32") if clips else Network(written, "fp32", streams=1)
+        _check_agreement(expected, runner.score(crops_NSS3))
+
+    free = (0, 1) if clips else (0,)
+    example_NSS3 = torch.zeros(*_EXAMPLE[: len(free)], *sides, 3, dtype=torch.uint8)
+    names = ["logit", "manipulation_map"][: len(model(example_NSS3))]
+    return write_folder(folder, card, to_onnx(model, example_NSS3, free, "crops", names), model.network, check)
+
+
+def write_folder(folder: Path, card: Card, onnx: bytes, network: nn.Module, check: Callable[[Path], None]) -> Card:
+    """Write a model folder, all or nothing, and return its card with the facts of its files.
+
+    Args:
+        folder: Where to.
+        card: What the card says.
+        onnx: The network.
+        network: Its weights.
+        check: Raises when the folder, which it is given before it stands in its place, is not as it should be.
+    """
+    contents = {ONNX_FILE: onnx, WEIGHTS_FILE: _safetensors(network)}
+    card = replace(card, files={name: file_facts(content) for name, content in contents.items()})
     with atomic_folder(folder.resolve()) as temporary:
         for name, content in contents.items():
             with atomic_file(temporary / name) as file:
                 file.write(content)
         write_card(temporary, card)
-        _check_agreement(expected, Network(temporary, "fp32", streams=1).score(crops_NSS3))
+        check(temporary)
     return card
 
 
@@ -180,7 +210,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _check_free(folder: Path) -> None:
+def check_free(folder: Path) -> None:
     """Refuse to replace anything but a model."""
     if not folder.exists():
         return
@@ -219,16 +249,25 @@ def _safetensors(network: nn.Module) -> bytes:
     return safetensors.torch.save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
 
 
-def _onnx(model: FromPixels, size_px: int) -> bytes:
-    """Return the network as ONNX for any number of crops, weights inside."""
-    example_NSS3 = torch.zeros(2, size_px, size_px, 3, dtype=torch.uint8)
+def to_onnx(
+    model: nn.Module, example: torch.Tensor, free: Sequence[int], input_name: str, output_names: Sequence[str]
+) -> bytes:
+    """Return a model of one input as ONNX, weights inside.
+
+    Args:
+        model: In evaluation mode, on the CPU.
+        example: An input.
+        free: The axes of the input that may have any length.
+        input_name: Of its port.
+        output_names: Of its ports.
+    """
     program = torch.onnx.export(
         model,
-        (example_NSS3,),
+        (example,),
         dynamo=True,
-        input_names=["crops"],
-        output_names=["logit", "manipulation_map"][: len(model(example_NSS3))],
-        dynamic_shapes=({0: torch.export.Dim("N")},),
+        input_names=[input_name],
+        output_names=list(output_names),
+        dynamic_shapes=({axis: torch.export.Dim(f"axis_{axis}") for axis in free},),
         opset_version=_OPSET,
         verbose=False,
     )

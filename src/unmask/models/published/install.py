@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from unmask.atomic import atomic_file, scratch_folder
 from unmask.errors import DownloadError, ModelError, UsageError
-from unmask.models.card import Card, load_card, models_home, verify_folder
+from unmask.home import models_home
+from unmask.models.card import Card, load_card, verify_folder
 from unmask.models.published.checkpoint import MAX_FILE_BYTES
 from unmask.models.published.convert import FOLDER, Job, run_converter
 from unmask.models.published.download import Report, check_address, download, is_address

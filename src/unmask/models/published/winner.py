@@ -5,7 +5,8 @@ Source: https://github.com/selimsef/dfdc_deepfake_challenge
 
 from __future__ import annotations
 
-from unmask.models.card import Card, Fusion
+from unmask.models.card import Card
+from unmask.models.fuse import Fusion
 from unmask.models.published.kinds import Kind, Release, register_kind, register_release
 from unmask.types import CropSpec, Detection
 

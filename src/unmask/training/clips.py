@@ -1,0 +1,158 @@
+"""Clips of one face for video models: aligned faces of ``unmask prepare --steps ...,tubes``, or else its crops.
+
+A clip spans so many consecutive kept frames, looped where there are fewer, of which every fourth or eighth is shown.
+One draw changes all its frames alike. Source: Siyu-C/RobustForensics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from unmask.datasets.augment import Example, Rng, Transform, load_augmentation, rng_for
+from unmask.datasets.layout import CropRow, parse_stem, read_folds, read_image
+from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, to_tensor
+from unmask.training.recipe import Recipe
+
+_ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """One face through its video."""
+
+    video: str
+    """Id of the clip."""
+    label: int
+    """0 real, 1 fake."""
+    fold: int
+    """Of its video."""
+    files: tuple[Path, ...]
+    """Its crops, by frame."""
+
+
+class PreparedClips:
+    """The faces of a prepared folder, each as one row."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        """Read the folder of ``unmask prepare``; labels and folds are those of folds.csv.
+
+        Raises:
+            UsageError: There is no folds.csv, or one of the classes is missing on one side of the fold.
+        """
+        self._recipe = recipe
+        rows = list(_clip_rows(folder, read_folds(folder / "folds.csv")))
+        self.training = [row for row in rows if row.fold != recipe.data.fold]
+        self.validation = [row for row in rows if row.fold == recipe.data.fold]
+        check_sides(self.training, self.validation, recipe, folder)
+
+    def epoch(self, epoch: int) -> list[ClipRow]:
+        """Return the rows of a training epoch, shuffled."""
+        return draw_epoch(self.training, self._recipe, epoch)
+
+    def training_items(self, epoch: int, numbers: Sequence[int]) -> Dataset[list[Item]]:
+        """Return the items with these numbers of an epoch."""
+        return _TrainingClips(self.epoch(epoch), self._recipe, epoch, numbers)
+
+    def validation_items(self) -> ValidationClips:
+        """Return the items that validate."""
+        return ValidationClips(self.validation, self._recipe)
+
+
+def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips:
+    """Read a prepared folder as the recipe wants it.
+
+    Raises:
+        UsageError: See `PreparedCrops` and `PreparedClips`.
+    """
+    return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
+
+
+def clip_frames(count: int, span: int, step: int, start: int) -> list[int]:
+    """Return which of ``count`` frames a clip shows: every ``step``-th of ``span`` frames from ``start`` on.
+
+    Where there are fewer than ``span``, ``start`` is 0 and they are looped.
+    """
+    return [start + place % min(span, count) for place in range(0, span, step)]
+
+
+class _TrainingClips(Dataset[list[Item]]):
+    """The clips of one epoch with random starts."""
+
+    def __init__(self, rows: Sequence[ClipRow], recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
+        self._rows, self._recipe, self._epoch, self._numbers = rows, recipe, epoch, numbers
+        self._augment = load_augmentation(recipe.data.augmentation, size_px=recipe.data.size_px)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, position: int) -> list[Item]:
+        """Return one sample."""
+        number, data = self._numbers[position], self._recipe.data
+        rng = rng_for(self._recipe.seed, self._epoch, number)
+        row = self._rows[number % len(self._rows)]
+        start = int(rng.integers(max(0, len(row.files) - data.clip_frames), endpoint=True))
+        clip_3TSS = _read_clip(row, self._recipe, start, self._augment, rng)
+        label = min(max(float(row.label), data.label_smoothing), 1 - data.label_smoothing)
+        return [(clip_3TSS, torch.zeros(2, 1, 1), label, True)]  # no masks: no network of clips has a head for them
+
+
+class ValidationClips(Dataset[tuple[Tensor, int]]):
+    """The middle of each held-out face, and the number of its video."""
+
+    def __init__(self, rows: Sequence[ClipRow], recipe: Recipe) -> None:
+        """Serve these rows."""
+        self._rows, self._recipe = rows, recipe
+        self._augment = load_augmentation(recipe.data.validation_augmentation, size_px=recipe.data.size_px)
+        names = sorted({(row.video, row.label) for row in rows})
+        self._number = {name: i for i, name in enumerate(names)}
+        self.labels = np.array([label for _, label in names], np.float64)
+        """Of each video."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, int]:
+        row = self._rows[position]
+        start = max(0, len(row.files) // 2 - self._recipe.data.clip_frames // 2)
+        clip_3TSS = _read_clip(row, self._recipe, start, self._augment, np.random.default_rng(0))
+        return clip_3TSS, self._number[row.video, row.label]
+
+
+def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
+    """Yield a row for each tube of a video, or where it has none for each face number of its crops."""
+    by_video: dict[str, list[CropRow]] = defaultdict(list)
+    for crop in crops:
+        by_video[crop.video].append(crop)
+    for video, rows in by_video.items():
+        faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
+        aligned = folder / "aligned" / video
+        for path in sorted(aligned.iterdir()) if aligned.is_dir() else ():
+            if place := _ALIGNED.fullmatch(path.name):
+                faces[int(place[2])].append((int(place[1]), path))
+        if not faces:
+            for row in rows:
+                if (at := parse_stem(Path(row.file).stem)) is not None:
+                    faces[at[1]].append((at[0], folder / "crops" / video / row.file))
+        for _, files in sorted(faces.items()):
+            yield ClipRow(video, rows[0].label, rows[0].fold, tuple(path for _, path in sorted(files)))
+
+
+def _read_clip(row: ClipRow, recipe: Recipe, start: int, augment: Transform, rng: Rng) -> Tensor:
+    """Return (3, T, S, S): every frame sees the same draws."""
+    data = recipe.data
+    state, pictures = rng.bit_generator.state, []
+    for place in clip_frames(len(row.files), data.clip_frames, data.clip_step, start):
+        rng.bit_generator.state = state
+        image_HW3 = read_image(row.files[place])
+        blank_HW = np.zeros(image_HW3.shape[:2], np.uint8)
+        pictures.append(to_tensor(augment(Example(image_HW3, blank_HW, float(row.label)), rng).image_HW3))
+    return torch.stack(pictures, 1)
