@@ -16,6 +16,8 @@ from typing import Any, Protocol
 
 from unmask.errors import ModelError, UsageError
 from unmask.models import FUSIONS, Fusion, load_card, model_folder
+from unmask.models.robust_members import MEMBERS
+from unmask.robust import RobustScanner
 from unmask.scan import Scanner
 from unmask.types import CropSpec, Detection, Verdict
 
@@ -143,6 +145,37 @@ WINNER = Preset(
 )
 """Source: selimsef/dfdc_deepfake_challenge, predict_folder.py and predict_submission.sh."""
 
+
+@dataclass(frozen=True, slots=True)
+class RobustPreset:
+    """RobustForensics, which has a flow of its own: `unmask.robust.RobustScanner`."""
+
+    purpose: str
+    """What it is, in a sentence."""
+
+    def open(self, models: Sequence[PathLike] = (), **options: Any) -> RobustScanner:
+        """Load the models.
+
+        Args:
+            models: In place of all that are installed; the names in their cards say which member each is.
+            options: ``precision`` and ``workers``.
+
+        Raises:
+            ModelError: No model, or not the detector's, is installed.
+            UsageError: A model is none of the ensemble's, or an option is not one of this preset.
+        """
+        unknown = [name for name in options if name not in ("precision", "workers")]
+        if unknown:
+            raise UsageError(f"preset robustforensics has rules of its own; leave out {', '.join(unknown)}")
+        members = {member.model: member.name for member in MEMBERS}
+        named = {load_card(model_folder(model)).name: model for model in models}
+        strange = [name for name in named if name not in members]
+        if strange:
+            raise UsageError(f"{', '.join(strange)}: none of RobustForensics' models, which are {', '.join(members)}")
+        chosen = {members[name]: model for name, model in named.items()}
+        return RobustScanner(chosen or None, **options)
+
+
 PRESETS: dict[str, Opens] = {
     "winner": WINNER,
     "winner-exact": replace(WINNER, purpose="The same with the released code's faults, to the last digit.", exact=True),
@@ -153,6 +186,7 @@ PRESETS: dict[str, Opens] = {
         cure="their weights were never published: train fifteen with recipes/b5.toml, a seed and a fold for each, and "
         "export them under these names: unmask models export RUN --out ~/.cache/unmask/models/winner-b5-01",
     ),
+    "robustforensics": RobustPreset("The challenge's fourth: aligned faces, seven image models, four video models."),
 }
 """Name -> preset."""
 

@@ -41,6 +41,7 @@ class Preset(StrEnum):
     WINNER = "winner"
     WINNER_EXACT = "winner-exact"
     B5X15 = "b5x15"
+    ROBUSTFORENSICS = "robustforensics"
 
 
 class Fuse(StrEnum):
@@ -113,7 +114,9 @@ def scan(
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
-        options: dict[str, Any] = {"precision": precision.value, "device": device, "workers": workers}
+        options: dict[str, Any] = {"precision": precision.value, "workers": workers}
+        if _is_given(context, "device"):
+            options["device"] = device
         if preset is None or _is_given(context, "frames"):
             options["frames"] = frames
         if fuse is not None:

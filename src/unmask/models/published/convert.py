@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter
 
 from unmask._isolated import at_most, run_isolated
 from unmask.errors import ModelError, UnmaskError, UsageError
+from unmask.models.card import Card
 from unmask.models.published.checkpoint import MAX_FILE_BYTES, Checkpoint, read_checkpoint
 from unmask.models.published.kinds import Kind
 from unmask.models.published.program import StoredTensor
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 FOLDER = "model"
 """Where the process writes, in its working folder."""
@@ -95,15 +99,34 @@ def convert(job: Job) -> None:
     with at_most(3 * len(content) + _READING_BYTES):
         checkpoint = read_checkpoint(content)
 
-    from unmask.models.networks import build_network
-    from unmask.models.networks.export import export_model
-
-    network = build_network(job.kind.network, **job.kind.parameters)
-    network.load_state_dict(tensors_for(network.state_dict(), checkpoint, job.kind.prefix))
+    network, write = _network(job.kind)
+    stored = _under_our_names(checkpoint, job.kind, network)
+    network.load_state_dict(tensors_for(network.state_dict(), stored, job.kind.prefix))
     source = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
     training = job.kind.card.training | {"checkpoint": source, "checkpoint_says": checkpoint.facts}
     card = replace(job.kind.card, name=job.name, training=training)
-    export_model(network, Path(FOLDER), card, mean=job.kind.mean, std=job.kind.std)
+    write(network, Path(FOLDER), card)
+
+
+def _network(kind: Kind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:
+    """Return the network of a kind, and what writes its model folder."""
+    if kind.network == "retinaface":
+        from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
+
+        return RetinaFaceNetwork(), export_retinaface
+    from unmask.models.networks import build_network
+    from unmask.models.networks.export import export_model
+
+    return build_network(kind.network, **kind.parameters), partial(export_model, mean=kind.mean, std=kind.std)
+
+
+def _under_our_names(checkpoint: Checkpoint, kind: Kind, network: nn.Module) -> Checkpoint:
+    if kind.names == "ours":
+        return checkpoint
+    from unmask.models.networks.robust import rename_published
+
+    names = rename_published(checkpoint.tensors, network)
+    return replace(checkpoint, tensors={names[name]: tensor for name, tensor in checkpoint.tensors.items()})
 
 
 def read_whole(path: Path) -> bytes:

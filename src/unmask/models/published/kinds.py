@@ -6,7 +6,7 @@ A further kind is a file beside this one that calls `register_kind` and, where f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from unmask.errors import UsageError
 from unmask.models.card import Card
@@ -19,11 +19,14 @@ class Kind:
     """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
 
     network: str
-    """Name in ``unmask.models.networks.NETWORKS``; its state dict is the layout, name for name, shape for shape."""
+    """Name in ``unmask.models.networks.NETWORKS``, or ``retinaface``, the face detector; its state dict is the layout, name
+    for name, shape for shape."""
     parameters: dict[str, Any]
     """For the network."""
     card: Card
     """Of each model that is made; name, files and source are filled in."""
+    names: Literal["ours", "robustforensics"] = "ours"
+    """Whose names the tensors have, once the prefix is gone."""
     prefix: str = "module."
     """In front of the tensors' names, left there by training on several cards; stripped where it is found."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
