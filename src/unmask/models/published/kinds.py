@@ -19,8 +19,8 @@ class Kind:
     """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
 
     network: str
-    """Name in ``unmask.models.networks.NETWORKS``, or ``retinaface``, the face detector; its state dict is the layout, name
-    for name, shape for shape."""
+    """Name in ``unmask.models.networks.NETWORKS``, or ``retinaface``, the face detector. Its state dict is the
+    layout, name for name, shape for shape."""
     parameters: dict[str, Any]
     """For the network."""
     card: Card
