@@ -45,4 +45,4 @@ def sample(tmp_path_factory) -> Path:
 
 def pytest_collection_modifyitems(items) -> None:
     """Tests that train come last, so that those of the base install run before torch has started its threads."""
-    items.sort(key=lambda item: bool({"training", "networks"} & set(item.path.parts)))
+    items.sort(key=lambda item: bool({"training", "networks", "published"} & set(item.path.parts)))

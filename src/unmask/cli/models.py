@@ -72,23 +72,26 @@ def pull(
     """Fetch all checkpoints of a release and import them; run again, it goes on where it stopped."""
     from unmask.errors import DownloadError, ModelError
 
-    failed = 0
     with wrong_use():
         from unmask.models.published import RELEASES, look_up
         from unmask.models.published import pull as pull_model
 
-        models = look_up("release", RELEASES, release).files
+        there, models = 0, look_up("release", RELEASES, release).files
         for model in models:
             try:
                 with byte_progress(model, quiet) as report:
                     _tell(pull_model(release, model, base_url=base_url, report=report, say=_talk(quiet)))
             except ModelError as error:
                 say(f"unmask: {error}")
-                failed += 1
-            except DownloadError as error:  # the others would fail alike
+            except DownloadError as error:
                 say(f"unmask: {error}")
-                raise SystemExit(ExitCode.NONE_OK) from error
-    raise SystemExit(ExitCode.NONE_OK if failed == len(models) else ExitCode.SOME_NOT_OK if failed else ExitCode.ALL_OK)
+                break  # the others would fail alike
+            except KeyboardInterrupt:
+                say("unmask: interrupted; run it again, it goes on")
+                raise SystemExit(ExitCode.INTERRUPTED) from None
+            else:
+                there += 1
+    raise SystemExit(ExitCode.ALL_OK if there == len(models) else ExitCode.SOME_NOT_OK if there else ExitCode.NONE_OK)
 
 
 def _talk(quiet: bool) -> Callable[[str], None]:

@@ -7,6 +7,7 @@ import struct
 import tarfile
 import zipfile
 from collections import OrderedDict
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_damage_is_found_by_the_checksums_of_the_archive(files, layout):
     content = files["zip"]
     random = np.random.default_rng(0)
     expected = made(content, layout)
-    for place in random.integers(0, len(content), 60):
+    for place in random.integers(0, len(content), 30):
         damaged = bytearray(content)
         damaged[place] ^= 1 << int(random.integers(8))
         try:
@@ -177,10 +178,6 @@ class Builder:
         return OrderedDict, (), Payload(self.path)
 
 
-class Dictated(OrderedDict):
-    """A class of somebody else's."""
-
-
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("hidden", [Payload, Builder])
 @pytest.mark.parametrize("place", ["beside", "within", "as key", "all"])
@@ -197,7 +194,8 @@ def test_payloads_are_never_run(legacy, hidden, place, tmp_path):
     with pytest.raises(ModelError, match=r"it asks for '(posix|nt).system'.*nothing that a file names is ever run"):
         read_checkpoint(content)
     assert not target.exists()
-    torch.load(io.BytesIO(content), weights_only=False)
+    with suppress(pickle.UnpicklingError):
+        torch.load(io.BytesIO(content), weights_only=False)
     assert target.exists(), "the payload works where it is run"
 
 
@@ -226,7 +224,7 @@ def test_names_are_refused_before_anything_is_called(name):
         (b"\x80\x02(K\x01", "damaged"),
         (b"\x80\x02h\x07.", "damaged"),
         (b"\x80\x02X\xff\xff\xff\x7fabc.", "damaged"),
-        (b"\x80\x02" + b"N" * MAX_INSTRUCTIONS + b".", "more than 2000000 instructions"),
+        (b"\x80\x02" + b"N" * MAX_INSTRUCTIONS + b".", "more than 500000 instructions"),
         (b"\x80\x02(X\x06\x00\x00\x00modulectorch\nFloatStorage\nX\x01\x00\x00\x000NK\x01tQ.", "more than tensors"),
     ],
 )

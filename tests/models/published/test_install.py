@@ -4,7 +4,6 @@ import hashlib
 import importlib
 import json
 import os
-import time
 
 import numpy as np
 import pytest
@@ -142,9 +141,11 @@ def test_a_network_of_the_winners_size_is_imported(tmp_path, monkeypatch):
     }
     assert len(state) == 1202
     file = save(tmp_path / "final_111_DeepFakeClassifier_tf_efficientnet_b7_ns_0_36", published(state), legacy=True)
-    started = time.process_time()
+    started = os.times()
     card = import_checkpoint(file, "winner-b7")
-    assert time.process_time() - started < 30, "the work is done elsewhere"
+    ended = os.times()
+    used_seconds = ended.children_user + ended.children_system - started.children_user - started.children_system
+    assert used_seconds < 180, "of computing, by the isolated process; it was 40"
     assert card.name == "winner-b7-111-36"
     assert card.files["model.onnx"].bytes > 250_000_000
 
@@ -232,6 +233,24 @@ def test_without_network_the_way_by_hand_is_told(home):
     assert "fetch https://unmask.invalid/releases/final_1_tiny_0_7 (see https://unmask.invalid/page)" in done.stderr
     assert "unmask models import final_1_tiny_0_7 --as tiny" in done.stderr
     assert not (home / "models").exists()
+
+
+def test_what_an_interruption_leaves_is_gone_on_with(home, checkpoint, instantly, monkeypatch):
+    convert = install.run_converter
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    command = ["models", "pull", "small", "--base-url"]
+    with serve({"final_1_tiny_0_7": b"1"}) as server:
+        monkeypatch.setattr(install, "run_converter", interrupt)
+        done = CliRunner().invoke(app, [*command, server.url])
+        assert (done.exit_code, list((home / "models").iterdir())) == (130, [])
+        monkeypatch.setattr(install, "run_converter", convert)
+        done = CliRunner().invoke(app, [*command, server.url])
+    assert [name for name, _ in server.asked] == ["final_1_tiny_0_7", "final_2_tiny_0_8"], "what was whole was kept"
+    assert done.exit_code == 3, "the second is not on the server"
+    assert "the server answers 404" in done.stderr
 
 
 def test_one_refused_file_does_not_stop_the_others(home, checkpoint, instantly, monkeypatch):

@@ -11,10 +11,11 @@ import pickletools
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+from warnings import catch_warnings
 
 from unmask.errors import ModelError
 
-MAX_INSTRUCTIONS = 2_000_000
+MAX_INSTRUCTIONS = 500_000
 """A network of a thousand tensors takes forty thousand."""
 
 ITEM_BYTES = {
@@ -122,14 +123,19 @@ def read_program(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
     """
     machine = _Machine()
     try:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
-            if count > MAX_INSTRUCTIONS:
-                raise ModelError(f"its pickle has more than {MAX_INSTRUCTIONS} instructions; no network needs so many")
-            machine.follow(instruction.name, argument)
+        with catch_warnings(action="ignore"):  # of pickletools, about text that is not followed anyway
+            _run(machine, file)
         (value,) = machine.stack
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise ModelError(f"its pickle is damaged: {error}") from error
     return value, machine.storages
+
+
+def _run(machine: _Machine, file: BytesIO) -> None:
+    for count, (instruction, argument, _) in enumerate(pickletools.genops(file)):
+        if count > MAX_INSTRUCTIONS:
+            raise ModelError(f"its pickle has more than {MAX_INSTRUCTIONS} instructions; no network needs so many")
+        machine.follow(instruction.name, argument)
 
 
 class _Machine:
