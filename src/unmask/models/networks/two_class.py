@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 from torch.nn.functional import pad
 
