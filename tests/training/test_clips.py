@@ -18,8 +18,8 @@ from unmask.training.recipe import load_recipe  # noqa: E402
 
 CHANGES = {
     "network": {"name": "slowfast", "params": {"depths": [1, 1, 1, 1], "width": 8, "shrink": 2}},
-    "crop.size_px": 32,
-    "data.size_px": 28,
+    "crop.size_px": 64,
+    "data.size_px": 56,
     "data.kind": "clips",
     "data.clip_frames": 8,
     "data.clip_step": 4,
@@ -91,7 +91,7 @@ class TestData:
     def test_validation_takes_the_middle(self, prepared, recipe):
         items = load_data(prepared, recipe).validation_items()
         clip, video = items[0]
-        assert clip.shape == (3, 2, 32, 32)
+        assert clip.shape == (3, 2, 64, 64)
         # Frames 6 - 4 = 2 to 9 of 0 to 11, every fourth; face 1.
         assert clip[0, :, 5, 5].tolist() == [20 * 2 + 1, 20 * 6 + 1]
         assert items.labels.tolist() == [1, 0]
@@ -111,12 +111,12 @@ class TestData:
     def test_one_draw_for_all_frames(self, prepared, recipe):
         data = load_data(prepared, recipe)
         batch = collate([data.training_items(0, range(3))[i] for i in range(3)])
-        assert batch.image_N3SS.shape == (3, 3, 2, 28, 28)
+        assert batch.image_N3SS.shape == (3, 3, 2, 56, 56)
         assert batch.label_N.dtype.is_floating_point
 
         picture = np.random.default_rng(0).integers(0, 256, (60, 48, 3), np.uint8)
         example = Example(picture, np.zeros((60, 48), np.uint8), 1.0)
-        augment = load_augmentation("robustforensics_clip", size_px=28)
+        augment = load_augmentation("robustforensics_clip", size_px=56)
         outcomes = [augment(example, np.random.default_rng(seed)).image_HW3 for seed in (1, 1, 2)]
         assert np.array_equal(outcomes[0], outcomes[1])
         assert not np.array_equal(outcomes[0], outcomes[2])
@@ -142,8 +142,8 @@ def test_a_video_model_is_trained_and_exported(prepared, recipe, tmp_path):
     assert events[-1]["videos"] == 2
     assert list(Trainer(recipe, prepared, tmp_path / "run", resume=True).run()) == []
     card = export_run(tmp_path / "run", tmp_path / "model", checkpoint="last", licence="none")
-    assert card.crop.size_px == 32
-    clips = np.random.default_rng(0).integers(0, 256, (1, 9, 32, 32, 3), np.uint8)
+    assert card.crop.size_px == 64
+    clips = np.random.default_rng(0).integers(0, 256, (1, 9, 64, 64, 3), np.uint8)
     assert 0 <= ClipNetwork(tmp_path / "model", "fp32").score(clips)[0].fake_probability <= 1
 
 
