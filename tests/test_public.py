@@ -51,7 +51,7 @@ def test_scanning_never_loads_torch(clips, tmp_path, monkeypatch):
     )
 
 
-def test_scanning_makes_no_connection_and_writes_nothing(clips, tmp_path):
+def test_scanning_makes_no_connection_starts_its_decoder_alone_and_writes_nothing(clips, tmp_path):
     code = f"""
 import sys
 events = []
@@ -59,7 +59,9 @@ watched = ("socket.connect", "socket.bind", "subprocess.Popen", "os.system")
 sys.addaudithook(lambda event, args: events.append((event, args)) if event in watched else None)
 import unmask
 assert unmask.Scanner(frames=2).scan({str(clips["authentic"])!r}).status == "ok"
-assert not events, events
+started = [args[1] for event, args in events if event == "subprocess.Popen"]
+assert len(started) == len(events) <= 1, events
+assert all("from unmask.media.worker import serve" in command[-1] for command in started), started
 """
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
