@@ -16,7 +16,7 @@ from unmask.evaluation.labels import Pair
 from unmask.metrics import balanced_log_loss, calibration_error
 from unmask.models import Card, fuse, load_card
 from unmask.models.card import CARD_FILE, Calibration
-from unmask.models.fuse import Fusion, fuse_video
+from unmask.models.fuse import PEOPLE_RULES, Fusion
 
 _LEAST = 5e-7  # verdicts round to six digits: nothing nearer to 0 or 1 is known
 _SIDE, _ROUNDS = 7, 9
@@ -117,12 +117,12 @@ def write_calibration(fit: CalibrationFit, folder: Path, data: str) -> None:
 def clip_probability(people: Logits, calibration: Calibration, fusion: Fusion) -> float:
     """Return the fake probability of a clip, 0 to 1, as `unmask.judge.judge` computes it.
 
-    Boxes are not known here, so ``largest`` is ``pool``.
+    The model is alone, so there is no rule over models; boxes are not known, so ``largest`` is ``pool``.
     """
     scores = [(1 + np.tanh((logits - calibration.offset) / calibration.temperature / 2)) / 2 for logits in people]
     steady = [person for person in scores if len(person) >= fusion.min_frames]
     if steady and not fusion.pooled:
-        return fuse_video([person[None] for person in steady], fusion, [fusion.weight])
+        return PEOPLE_RULES[fusion.people](np.array([fuse(person, fusion.frames) for person in steady]))
     return fuse(np.concatenate(scores), fusion.frames)
 
 
