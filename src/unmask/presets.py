@@ -158,13 +158,13 @@ class RobustPreset:
 
         Args:
             models: In place of all that are installed; the names in their cards say which member each is.
-            options: ``precision`` and ``workers``.
+            options: ``precision``, ``workers`` and ``limits``.
 
         Raises:
             ModelError: No model, or not the detector's, is installed.
             UsageError: A model is none of the ensemble's, or an option is not one of this preset.
         """
-        unknown = [name for name in options if name not in ("precision", "workers")]
+        unknown = [name for name in options if name not in ("precision", "workers", "limits")]
         if unknown:
             raise UsageError(f"preset robustforensics has rules of its own; leave out {', '.join(unknown)}")
         members = {member.model: member.name for member in MEMBERS}

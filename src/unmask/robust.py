@@ -28,7 +28,7 @@ from unmask.engine import Stopped, cores, prefetch
 from unmask.errors import InputError, ModelError, UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.judge import THUMBNAIL_PX
-from unmask.media import Video, open_video, read_frames
+from unmask.media import Limits, Video, open_video, read_frames
 from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clips import ClipNetwork
 from unmask.models.robust_members import MEMBERS, Member
@@ -71,6 +71,7 @@ class RobustScanner(Scanner):
         detection: Detection = DETECTION,
         precision: str = "auto",
         workers: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         """Load the models and the face detector.
 
@@ -81,6 +82,7 @@ class RobustScanner(Scanner):
             detection: How faces are looked for. Another detector than RetinaFace changes the scores.
             precision: ``fp32``, ``bf16`` or ``auto``.
             workers: Videos that `scan_many` has under way at a time; None for one per core.
+            limits: What one file may cost.
 
         Raises:
             ModelError: No model, or not the detector's, is installed.
@@ -92,7 +94,7 @@ class RobustScanner(Scanner):
                 f"a scan needs at least one worker, and models out of {', '.join(m.name for m in members)}"
                 + (f"; {unknown[0]!r} is none of them" if unknown else "")
             )
-        self.members, self.workers = tuple(members), workers or cores()
+        self.members, self.workers, self.limits = tuple(members), workers or cores(), limits
         self._absent: list[str] = []
         self._unusable: list[str] = []
         self._networks: dict[str, Network | ClipNetwork] = {}
@@ -107,6 +109,7 @@ class RobustScanner(Scanner):
         self.detector = load_detector(detection)
         self.settings: dict[str, Any] = {
             "system": "robustforensics",
+            "limits": asdict(limits),
             "frames": MAX_FRAMES,
             "faces": MAX_FACES,
             "detection": asdict(detection),
@@ -143,7 +146,7 @@ class RobustScanner(Scanner):
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, blank = time.perf_counter(), self._blank(path)
         try:
-            with open_video(path) as video:
+            with open_video(path, self.limits) as video:
                 verdict = self._judge_video(blank, video, stopping)
         except InputError as error:
             verdict = replace(blank, status=error.status, reasons=(str(error),))

@@ -24,7 +24,7 @@ from unmask.errors import InputError, UsageError
 from unmask.faces import load_detector
 from unmask.inputs import list_inputs
 from unmask.judge import Judgement, judge
-from unmask.media import SAMPLINGS, Video, open_video, pick_frames, read_frames
+from unmask.media import SAMPLINGS, Limits, Video, open_video, pick_frames, read_frames
 from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
 from unmask.seen import Seen
 from unmask.types import Status, Verdict
@@ -60,6 +60,7 @@ class Scanner:
         adaptive: bool | Adaptive = False,
         identity: PathLike | None = None,
         exact: bool = False,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
     ) -> None:
         """Load the models and the face detector that their cards name.
 
@@ -78,6 +79,7 @@ class Scanner:
             identity: Folder of a face embedder, which joins the tracks of one person across shots; see
                 `unmask.models.embedder`.
             exact: With the faults of the challenge winner's released code; see `unmask.exact`.
+            limits: What one file may cost.
 
         Raises:
             ModelError: A model is missing or damaged, or its card names an unknown fusion rule.
@@ -96,7 +98,7 @@ class Scanner:
         self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
         self.adaptive = Adaptive() if adaptive is True else adaptive or None
         self.embedder = Embedder(identity) if identity is not None else None
-        self.exact = exact
+        self.exact, self.limits = exact, limits
         detection = self.cards[0].crop.detection
         if any(card.crop.detection != detection for card in self.cards):
             raise UsageError("these models search faces with different settings and cannot share one scan")
@@ -106,6 +108,7 @@ class Scanner:
             "sampling": sampling,
             "adaptive": asdict(self.adaptive) if self.adaptive else None,
             "exact": exact,
+            "limits": asdict(limits),
             "identity": asdict(self.embedder.card) if self.embedder else None,
             "precision": [network.precision for network in self.networks],
             "crops": [asdict(card.crop) for card in self.cards],
@@ -174,7 +177,7 @@ class Scanner:
         started, blank = time.perf_counter(), self._blank(path)
         dropped = 0
         try:
-            with open_video(path) as video:
+            with open_video(path, self.limits) as video:
                 seen = self._look(video, stopping)
                 dropped = seen.dropped
                 verdict = self._judge(blank, video, seen)

@@ -1,0 +1,23 @@
+import pytest
+
+from unmask.cli.limits import DEFAULTS, parse_limits, shown_limits
+from unmask.errors import UsageError
+from unmask.media import Limits
+
+
+def test_what_the_help_says_is_so():
+    assert parse_limits(shown_limits()) == Limits() == parse_limits([])
+    assert len(DEFAULTS) == len(Limits.__dataclass_fields__)
+
+
+def test_units():
+    assert parse_limits(["memory=4G", "seconds=90.5", "isolate=no"]) == Limits(90.5, 4 << 30, isolate=False)
+    assert parse_limits(["frame-pixels=123"]).frame_pixels == 123
+
+
+@pytest.mark.parametrize(
+    "wrong", ["seconds", "seconds=", "seconds=-1", "hours=3", "isolate=1", "memory=much", "memory=1e999", "=3"]
+)
+def test_nonsense_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"seconds=60|above zero"):
+        parse_limits([wrong])
