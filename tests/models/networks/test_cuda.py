@@ -25,12 +25,14 @@ from unmask.types import CropSpec
 ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card")
 
 
-def write_model(folder, name="blendnet", encoder=TINY):
-    """A model with statistics and weights of its own, calibrated, whose mean and std are not ImageNet's."""
+def write_model(folder, name="blendnet", encoder=TINY, gain=1):
+    """A model with statistics and weights of its own, its last ones ``gain`` fold; mean and std are not ImageNet's."""
     parameters = {"encoder": encoder}
     crop = CropSpec(size_px=SIZE_PX)
     card = Card("tiny", "1", "Tests.", "a tiny one", "none", crop, {}, network=NetworkSpec(name, parameters))
+    torch.manual_seed(0)
     network = used(build_network(name, **parameters))
+    network.fc.weight.data *= gain
     export_model(network, folder, card, mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7))
     return folder
 
