@@ -153,7 +153,7 @@ def test_what_nobody_stopped_is_a_full_scan(clips, scanner):
     """The blended clip is clear after some frames; without room for that, all frames in any order are the same."""
     patient = Scanner(precision="fp32", frames=16, adaptive=Adaptive(first_frames=2, frame_gap=0.999, member_gap=0))
     full, staged = scanner.scan(clips["authentic"]), patient.scan(clips["authentic"])
-    assert full.label == "inconclusive", "this clip must stay open"
+    assert 0.01 < full.fake_probability < 0.99, "this clip must stay open"
     assert staged.frames == full.frames
     assert (staged.reasons, staged.fake_probability) == (full.reasons, full.fake_probability)
     assert staged.faces == full.faces

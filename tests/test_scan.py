@@ -200,8 +200,8 @@ def test_an_ensemble_is_the_mean_of_its_members(scanner, tmp_path, clips):
     both = Scanner(["bundled", folder], precision="fp32", frames=16).scan(clips["blended"])
     one, two = (Scanner(m, precision="fp32", frames=16).scan(clips["blended"]) for m in ("bundled", folder))
     assert both.fake_probability == pytest.approx((one.fake_probability + two.fake_probability) / 2)
-    assert both.faces[0].models == pytest.approx({"first": one.fake_probability, "second": two.fake_probability})
-    assert [model["name"] for model in both.models] == ["first", "second"]
+    assert both.faces[0].models == pytest.approx({"bundled": one.fake_probability, "second": two.fake_probability})
+    assert [model["name"] for model in both.models] == ["bundled", "second"]
 
 
 def test_pooled_people_are_judged_together(scanner, tmp_path, portrait, blended):
