@@ -40,7 +40,8 @@ def import_checkpoint(
     Args:
         source: A file, or an https address.
         kind: Name in `KINDS`.
-        name: Of the model; None for that of the release the file belongs to, or else kind and hash.
+        name: Of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
+            alone where there is one file of it.
         report: Is told how far a download is.
         say: Is told what is being done.
 
@@ -146,7 +147,7 @@ def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, repor
 
 def _convert(file: Path, digest: str, kind: str, name: str | None, origin: str, say: Say) -> Card:
     """Let the isolated process make the model, look at what it made, and give it its place."""
-    name = name or f"{kind}-{digest[:8]}"
+    name = name or (kind if KINDS[kind].only else f"{kind}-{digest[:8]}")
     target = _check_name(name)
     say(f"checking and converting {origin} ...")
     job = Job(str(file.absolute()), digest, origin, name, KINDS[kind])

@@ -25,6 +25,8 @@ class Kind:
     """For the network."""
     card: Card
     """Of each model that is made; name, files and source are filled in."""
+    only: bool = False
+    """Whether one file of this kind was ever published: the model is then called by the kind."""
     names: Literal["ours", "robustforensics"] = "ours"
     """Whose names the tensors have, once the prefix is gone."""
     prefix: str = "module."

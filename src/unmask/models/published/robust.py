@@ -18,10 +18,11 @@ for _member in MEMBERS:
             _network,
             _parameters,
             member_card(_member),
+            only=True,
             names="robustforensics",
             mean=_member.mean,
             std=_member.std,
         ),
     )
 
-register_kind(MODEL, Kind("retinaface", {}, retinaface_card()))
+register_kind(MODEL, Kind("retinaface", {}, retinaface_card(), only=True))
