@@ -38,7 +38,7 @@ def models(tmp_path_factory):
         network = networks[member.name]
         torch.nn.init.normal_(network.fc.weight, std=2.0)
         torch.nn.init.constant_(network.fc.bias[1:], 0.3)
-        card = Card(member.name, "1", "Tests.", "tiny", "none", CropSpec(size_px=member.side_px), {}, "fp32")
+        card = Card(member.name, "1", "Tests.", "tiny", "none", CropSpec(size_px=member.side_px), {}, precision="fp32")
         export_model(network, folder / member.name, card)
     return {member.name: folder / member.name for member in SMALL}
 

@@ -58,7 +58,7 @@ def blendnet():
 
 @pytest.fixture(scope="module")
 def exported(blendnet, tmp_path_factory):
-    card = Card("tiny", "1", "Tests.", "a tiny one", "none", CropSpec(size_px=SIZE_PX), {}, "fp32")
+    card = Card("tiny", "1", "Tests.", "a tiny one", "none", CropSpec(size_px=SIZE_PX), {}, precision="fp32")
     folder = tmp_path_factory.mktemp("exported") / "tiny"
     return folder, export_model(blendnet, folder, card)
 

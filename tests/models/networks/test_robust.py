@@ -90,7 +90,7 @@ def exported(tmp_path_factory):
     torch.manual_seed(0)
     network = SlowFast(**TINY)
     folder = tmp_path_factory.mktemp("clip") / "model"
-    card = Card("tiny", "1", "Tests.", "a tiny one", "none", CropSpec(size_px=48), {}, "fp32")
+    card = Card("tiny", "1", "Tests.", "a tiny one", "none", CropSpec(size_px=48), {}, precision="fp32")
     export_model(network, folder, card, mean=(0.4, 0.4, 0.4), std=(0.2, 0.3, 0.4))
     return folder, network
 
