@@ -137,7 +137,7 @@ def test_names_of_a_recipe():
     load_augmentation("winner")
     others = {"winner_dropouts", "landmark_blackout", "half_face", "half_image", "gridmask", "pivot", "h264"}
     clips = {"robustforensics_clip", "robustforensics_clip_plain", "robustforensics_clip_val"}
-    assert {*NAMES, *others, *clips, "degrade", "degrade_val"} == {*AUGMENTATIONS}
+    assert {*NAMES, *others, *clips, "degrade", "degrade_hard", "degrade_val"} == {*AUGMENTATIONS}
     for name in AUGMENTATIONS:
         pickle.loads(pickle.dumps(load_augmentation(name)))
     with pytest.raises(UsageError, match="winner_val"):

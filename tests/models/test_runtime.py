@@ -1,5 +1,7 @@
 import gc
+import shutil
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from unmask._openvino import op, ov
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, load_network, model_folder
+from unmask.models.card import write_card
 from unmask.models.runtime import check_ports, resolve_precision
 
 
@@ -17,7 +20,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def crops():
-    return np.random.default_rng(0).integers(0, 256, (40, 160, 160, 3), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (40, 192, 192, 3), dtype=np.uint8)
 
 
 def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
@@ -55,9 +58,12 @@ def test_fp32_and_bf16_agree(clips):
         assert fast.fake_probability == pytest.approx(exact.fake_probability, abs=0.06)
 
 
-def test_auto_precision_follows_the_card(network):
-    assert network.card.precision == "fp32"
-    assert Network(model_folder("bundled"), "auto").precision == "fp32"
+def test_auto_precision_follows_the_card(tmp_path):
+    bundled = Network(model_folder("bundled"), "auto")
+    assert (bundled.card.precision, bundled.precision) == ("auto", resolve_precision("auto"))
+    shutil.copytree(model_folder("bundled"), tmp_path / "exact")
+    write_card(tmp_path / "exact", replace(bundled.card, precision="fp32"))
+    assert Network(tmp_path / "exact", "auto").precision == "fp32"
 
 
 def test_unknown_precision():

@@ -20,8 +20,8 @@ pytest.importorskip("torch")
 
 from tests.training.test_train import smallest_recipe
 
-STEP_SECONDS = 120
-STEPS = 150
+STEP_SECONDS = 240
+STEPS = 60
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SBIN = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 

@@ -118,7 +118,7 @@ def quantise_model(
                 with atomic_file(folder / name) as file:
                     file.write(content)
             write_card(folder, written)
-            return written, check
+            return load_card(folder), check
     raise ModelError(
         f"int8 does not suit model {card.name!r}: {fault}; nothing was written. Use bf16, calibrate with other crops, "
         "or allow more with --max-change"
