@@ -27,7 +27,7 @@ def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
     together = network.score(crops)
     alone = [network.score(crops[i : i + 1])[0] for i in (0, 17, 39)]
     assert [together[i].logit for i in (0, 17, 39)] == [score.logit for score in alone]
-    assert together[0].map_hw.shape == (20, 20)
+    assert together[0].map_hw.shape == (24, 24)
     assert 0 <= together[0].map_hw.min() <= together[0].map_hw.max() <= 1
     assert 0 <= together[0].fake_probability <= 1
     assert network.score(crops[:0]) == []
