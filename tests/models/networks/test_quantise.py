@@ -48,7 +48,7 @@ class TestWithNncf:
         int8 = [score.fake_probability for score in network.score(crops)]
         assert (network.precision, network.weights_file) == ("int8", "model.int8.bin")
         assert int8 != exact
-        assert int8 == pytest.approx(exact, abs=0.02)
+        assert int8 == pytest.approx(exact, abs=0.1)  # what max_change allows
         told = card.evaluation["int8"]
         assert (
             told["largest_change"] == check.largest_change == pytest.approx(np.abs(np.subtract(exact, int8)[12:]).max())
