@@ -64,7 +64,7 @@ def main() -> None:
     rows: dict[str, dict[str, Any]] = {}
     with Reference(arguments.reference_python, *map(str, told)) as reference:
         for clip in clips:
-            rows[clip.name] = compare(clip, scanners, reference, rounds, warm=not rows and not arguments.small)
+            rows[clip.name] = compare(clip, scanners, reference, rounds, warm=not rows)
             row(clip.name, rows[clip.name])
         goals = [goal for name in precisions for goal in judge(name, rows, arguments.seed)]
         scanners.clear()  # the next processes load networks of their own
@@ -107,7 +107,7 @@ def some_crops(clips: Sequence[Clip], model: Path) -> np.ndarray[Any, np.dtype[n
 def compare(
     clip: Clip, scanners: dict[str, Scanner], reference: Reference, rounds: int, warm: bool
 ) -> dict[str, float]:
-    """Return median wall times of a clip, and how far the fake probabilities are from the reference's."""
+    """Return median wall times of a clip, and how far its scores are from the reference's and from our fp32's."""
     theirs: list[float] = []
     ours: dict[str, float] = {}
 
@@ -128,7 +128,8 @@ def compare(
         interleave(1, *contestants)  # kernels are compiled for each new size
     walls = [median(cost.wall_seconds for cost in runs) for runs in interleave(rounds, *contestants)]
     named = {f"{name}_wall_seconds": wall for name, wall in zip(["reference", *scanners], walls, strict=True)}
-    return named | {f"{name}_difference": abs(value - theirs[-1]) for name, value in ours.items()}
+    named |= {f"{name}_difference": abs(value - theirs[-1]) for name, value in ours.items()}
+    return named | {f"{name}_from_fp32": abs(value - ours["fp32"]) for name, value in ours.items() if name != "fp32"}
 
 
 def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import safetensors.numpy
 import torch
 
+from unmask.datasets.sample import read_picture
 from unmask.models import Card, NetworkSpec
 from unmask.models.card import CARD_FILE, WEIGHTS_FILE, Fusion, load_card
 from unmask.models.networks import build_network
-from unmask.models.networks.export import export_model
+from unmask.models.networks.export import IMAGENET_MEAN, IMAGENET_STD, export_model
 from unmask.types import CropSpec, Detection
+
+PORTRAIT = Path(__file__).parents[1] / "examples" / "data" / "eileen_collins.png"
+PORTRAITS = 24
 
 
 def random_models(folder: Path, encoder: str, size_px: int, count: int) -> list[Path]:
@@ -26,11 +32,7 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
         return folder
     torch.manual_seed(seed)
     network = build_network("classifier", encoder=encoder)
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # the plain mean
-    with torch.no_grad():
-        network.train()(torch.randn(8, 3, 64, 64))  # statistics that keep the signal alive from end to end
+    _settle(network, _portraits(size_px, np.random.default_rng(seed)))
     spec = NetworkSpec("classifier", {"encoder": encoder})
     crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5))
     fusion = Fusion(frames="confident", people="pool", min_frames=1)
@@ -39,6 +41,33 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
     print(f"exporting {folder.name}", flush=True)
     export_model(network, folder, card)
     return folder
+
+
+def _settle(network: torch.nn.Module, x_N3SS: torch.Tensor) -> None:
+    """Give a random network the statistics of faces and logits of unit variance, lest its scores are all 0 or 1."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the plain mean
+    head: Any = network.fc
+    with torch.no_grad():
+        network.train()(x_N3SS)
+        logit_N = network.eval()(x_N3SS).logit_N
+        head.weight /= logit_N.std()
+        head.bias.copy_((head.bias - logit_N.mean()) / logit_N.std())
+
+
+def _portraits(size_px: int, rng: np.random.Generator) -> torch.Tensor:
+    """Return the portrait in many crops and lights, (N, 3, S, S), normalised."""
+    portrait_HW3 = read_picture(PORTRAIT)
+    side = min(portrait_HW3.shape[:2])
+    crops = []
+    for share, x, y, light in rng.uniform((0.6, 0, 0, 0.6), (1, 1, 1, 1.3), (PORTRAITS, 4)):
+        part = round(side * share)
+        left, top = round((portrait_HW3.shape[1] - part) * x), round((portrait_HW3.shape[0] - part) * y)
+        crop = cv2.resize(portrait_HW3[top : top + part, left : left + part], (size_px, size_px))
+        crops.append(np.clip(crop * light, 0, 255) / 255)
+    x_N3SS = (np.stack(crops) - IMAGENET_MEAN) / IMAGENET_STD
+    return torch.from_numpy(x_N3SS.transpose(0, 3, 1, 2).astype(np.float32))
 
 
 def timm_weights(models: Sequence[Path], folder: Path) -> list[Path]:
