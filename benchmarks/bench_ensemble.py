@@ -13,18 +13,30 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from common import Clip, Goal, Measure, Reference, interleave, load_clips, measure, median, parser, row, write
+from common import (
+    Clip,
+    Goal,
+    LineProcess,
+    Measure,
+    Reference,
+    interleave,
+    load_clips,
+    measure,
+    median,
+    parser,
+    row,
+    write,
+)
 from random_models import random_models, timm_weights
 from unmask import Scanner
 from unmask.engine import cores
@@ -145,28 +157,16 @@ def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
     return goals
 
 
-class Throughput:
+class Throughput(LineProcess):
     """A process that scans the clips on so many cores with as many workers, whenever it is asked to."""
 
     def __init__(self, count: int, models: Sequence[Path], clips: Sequence[Clip]) -> None:
-        command = [sys.executable, __file__, THROUGHPUT, str(count), json.dumps([str(model) for model in models])]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self._process = subprocess.Popen([*command, *(str(clip.path) for clip in clips)], **pipes)
+        names = json.dumps([str(model) for model in models])
+        super().__init__(sys.executable, __file__, THROUGHPUT, str(count), names, *(str(clip.path) for clip in clips))
 
     def seconds(self) -> float:
         """Return how long all clips took."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print("go", file=self._process.stdin, flush=True)
-        return float(self._process.stdout.readline())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        return float(self.ask_line("go"))
 
 
 def serve(count: int, models: Sequence[str], clips: Sequence[str]) -> None:

@@ -133,25 +133,20 @@ def mean_ratio(ratios: Sequence[float], seed: int, at_most: bool) -> tuple[float
     return float(np.exp(logs.mean())), float(np.exp(np.quantile(means, 0.95 if at_most else 0.05)))
 
 
-class Reference:
-    """The challenge winner's pipeline in a process of its own, see `reference.py`."""
+class LineProcess:
+    """A process that answers each line with a line, until there are no more."""
 
-    def __init__(self, python: str, *options: str) -> None:
-        script = Path(__file__).with_name("reference.py")
-        self._process = subprocess.Popen(
-            [python, str(script), *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.environment: dict[str, str] = self.ask(op="environment")["environment"]
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send one request and wait for its answer."""
+    def ask_line(self, line: str) -> str:
+        """Send one line and wait for its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the reference process ended; its message is above")
-        answer: dict[str, Any] = json.loads(line)
+        print(line, file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError("the other process ended; its message is above")
         return answer
 
     def __enter__(self) -> Self:
@@ -161,6 +156,19 @@ class Reference:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+
+class Reference(LineProcess):
+    """The challenge winner's pipeline in a process of its own, see `reference.py`."""
+
+    def __init__(self, python: str, *options: str) -> None:
+        super().__init__(python, str(Path(__file__).with_name("reference.py")), *options)
+        self.environment: dict[str, str] = self.ask(op="environment")["environment"]
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send one request and wait for its answer."""
+        answer: dict[str, Any] = json.loads(self.ask_line(json.dumps(request)))
+        return answer
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -2,23 +2,22 @@
 
     python -P -m unmask._isolated package.module < job > answer
 
-The limits come first and the module's imports after them, because leaving the network takes a process with a single
-thread. The module's ``main`` takes the job, bytes, and returns the answer, bytes.
+The limits come first and the module's imports after them, see `unmask.sandbox`. The module's ``main`` takes the job,
+bytes, and returns the answer, bytes.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from unmask.errors import ModelError
+from unmask.sandbox import confine, resource_module
 
 _LIMITS = {"CORE": 0, "DATA": 16 << 30, "FSIZE": 8 << 30, "CPU": 3600}
 """Name of the resource -> bytes, or seconds of computing."""
@@ -26,8 +25,6 @@ _LIMITS = {"CORE": 0, "DATA": 16 << 30, "FSIZE": 8 << 30, "CPU": 3600}
 _FORBIDDEN = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "os.startfile")
 """How the audit events begin that make connections or start processes."""
 
-_NEW_USER, _NEW_NETWORK = 0x10000000, 0x40000000
-_PARENT_DIED, _KILL = 1, 9
 _STDERR_SHOWN = 300
 
 
@@ -65,7 +62,7 @@ def run_isolated(module: str, job: bytes, folder: Path, timeout_seconds: float) 
 @contextmanager
 def at_most(data_bytes: int) -> Iterator[None]:
     """Bound the memory of this process within the block, where the platform can."""
-    resource = _resource()
+    resource = resource_module()
     if resource is None:
         yield
         return
@@ -78,40 +75,6 @@ def at_most(data_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def _resource() -> Any:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource
-
-
-def _isolate() -> None:
-    """Give up network, processes and unlimited resources, for good."""
-    _leave_network()
-    resource = _resource()
-    for name, most in _LIMITS.items() if resource else ():
-        kind = getattr(resource, f"RLIMIT_{name}")
-        hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        with suppress(ValueError, OSError):  # macOS knows some of them by name only
-            resource.setrlimit(kind, (most, most))
-    sys.addaudithook(_refuse)  # which cannot be taken away again
-
-
-def _leave_network() -> None:
-    """Move to a network without any interface, and die with the parent, where Linux permits it."""
-    if sys.platform != "linux":
-        return
-    libc, user, group = ctypes.CDLL(None), os.getuid(), os.getgid()
-    libc.prctl(_PARENT_DIED, _KILL)
-    if libc.unshare(_NEW_NETWORK) == 0 or libc.unshare(_NEW_NETWORK | _NEW_USER) != 0:
-        return
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        with suppress(OSError):  # where it is forbidden, the user has no name here; files open all the same
-            Path("/proc/self", name).write_text(text)
-
-
 def _refuse(event: str, _: object) -> None:
     if event.startswith(_FORBIDDEN):
         raise PermissionError(f"{event} is not allowed here: a file from outside is being read")
@@ -119,7 +82,8 @@ def _refuse(event: str, _: object) -> None:
 
 def main() -> None:
     """Run the module that the command line names."""
-    _isolate()
+    confine(_LIMITS, files=True)
+    sys.addaudithook(_refuse)  # which cannot be taken away again
     with os.fdopen(os.dup(1), "wb") as answer:
         os.dup2(2, 1)  # what libraries print is no part of the answer
         answer.write(import_module(sys.argv[1]).main(sys.stdin.buffer.read()))

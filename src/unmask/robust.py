@@ -31,19 +31,18 @@ from unmask.judge import THUMBNAIL_PX
 from unmask.media import Limits, Video, open_video, read_frames
 from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clips import ClipNetwork
+from unmask.models.fuse import by_majority, clearest, probability
 from unmask.models.robust_members import MEMBERS, Member
 from unmask.models.robust_rules import (
     MAX_FACES,
     MAX_FRAMES,
     every_nth,
-    fuse_faces,
-    fuse_groups,
     fuse_members,
     group_scores,
     image_frames,
     shrink,
 )
-from unmask.scan import MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE, PathLike, Scanner
+from unmask.scan import PathLike, Scanner, completeness, damages
 from unmask.types import Detection, FaceVerdict, FrameScore, ImageHW3, Status, Verdict
 
 log = logging.getLogger(__name__)
@@ -154,13 +153,13 @@ class RobustScanner(Scanner):
 
     def _judge_video(self, blank: Verdict, video: Video, stopping: threading.Event) -> Verdict:
         plan, asked = self._find_tubes(video, stopping)
-        status = _status(video, plan.num_frames, asked)
+        status = completeness(video.facts, plan.num_frames, asked)
         known = replace(
             blank,
             media=video.facts,
             frames_asked=asked,
             frames_decoded=plan.num_frames,
-            warnings=(*self._left_out(), *_damages(video, status)),
+            warnings=(*self._left_out(), *damages(video.facts, status)),
         )
         if status == "unreadable":
             reason = f"The file is damaged: {plan.num_frames} of {asked} frames could be decoded."
@@ -201,7 +200,7 @@ class RobustScanner(Scanner):
                     opinions.scores[member.name] = [_score_clip(network, by_side[member.side_px]) for by_side in cut]
                 elif network is not None:
                     logits = [_logits(network, member, by_side[member.side_px], frames) for by_side in cut]
-                    opinions.scores[member.name] = [fuse_groups(group_scores(logits_F)) for logits_F in logits]
+                    opinions.scores[member.name] = [by_majority(group_scores(logits_F)) for logits_F in logits]
                     opinions.logits[member.name] = logits
             except Exception as error:  # whatever it is, the other models can still answer
                 log.exception("model %r failed", member.name)
@@ -277,18 +276,18 @@ def _verdict(
     if not opinions.scores:
         return replace(known, status="internal_error", reasons=("Every model failed; the warnings say how.",))
     faces = _faces(video, plan, opinions, card, members)
-    probability = _fuse({name: fuse_faces(values) for name, values in opinions.scores.items()}, members)
+    fused = _fuse({name: clearest(np.array(values)) for name, values in opinions.scores.items()}, members)
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     people = "one person" if len(faces) == 1 else f"{len(faces)} people"
     reason = (
-        f"{len(opinions.scores)} models together give {people} a fake probability of {probability:.2f} (thresholds "
+        f"{len(opinions.scores)} models together give {people} a fake probability of {fused:.2f} (thresholds "
         f"{low:.2f} and {high:.2f})."
     )
     return replace(
         known,
         status=status,
-        label=card.thresholds.label(probability),
-        fake_probability=probability,
+        label=card.thresholds.label(fused),
+        fake_probability=fused,
         reasons=(reason,),
         faces=tuple(sorted(faces, key=lambda face: -face.fake_probability)),
         frames=tuple(_frame_scores(video, plan, opinions)),
@@ -307,11 +306,11 @@ def _faces(
     faces = []
     for number, tube in enumerate(plan.tubes[:MAX_FACES]):
         scores = {name: values[number] for name, values in opinions.scores.items()}
-        probability = _fuse(scores, members)
+        fused = _fuse(scores, members)
         start, end = (float(video.index.times_seconds[plan.frame_indices[m.position]]) for m in (tube[0], tube[-1]))
         thumbnail = _thumbnail(plan.crops[number], opinions.cut[number])
-        label = card.thresholds.label(probability)
-        faces.append(FaceVerdict(number + 1, label, probability, start, end, len(tube), scores, thumbnail))
+        label = card.thresholds.label(fused)
+        faces.append(FaceVerdict(number + 1, label, fused, start, end, len(tube), scores, thumbnail))
     return faces
 
 
@@ -320,9 +319,8 @@ def _frame_scores(video: Video, plan: AlignedFaces, opinions: _Opinions) -> list
     found = []
     for number, tube in enumerate(plan.crops[:MAX_FACES] if opinions.logits else ()):
         logits_MF = np.array([logits[number] for logits in opinions.logits.values()])
-        for position, score in zip(
-            image_frames(plan.num_frames), (0.5 + 0.5 * np.tanh(logits_MF / 2)).mean(0).tolist(), strict=True
-        ):
+        scores_F = probability(logits_MF).mean(0).tolist()
+        for position, score in zip(image_frames(plan.num_frames), scores_F, strict=True):
             crop = tube[position]
             if crop.source_index == crop.frame_index:  # the face was seen in this very frame
                 box = crop.member.box
@@ -338,16 +336,3 @@ def _thumbnail(tube: Tube, by_side: Mapping[int, Pictures]) -> bytes:
     small = cv2.resize(pictures[position], (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return jpeg.tobytes()
-
-
-def _status(video: Video, decoded: int, asked: int) -> Status:
-    """Return the status that the number of decoded frames earns."""
-    if decoded == asked and not video.facts.cut_short:
-        return "ok"
-    return "ok_partial" if decoded >= max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked) else "unreadable"
-
-
-def _damages(video: Video, status: Status) -> list[str]:
-    if video.facts.cut_short:
-        return [f"The file is cut short: its header promises more than the {video.facts.frames} frames that are there."]
-    return [] if status == "ok" else ["The file is damaged: some frames could not be decoded."]

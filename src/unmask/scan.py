@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -27,7 +28,7 @@ from unmask.judge import Judgement, judge
 from unmask.media import SAMPLINGS, Limits, Video, open_video, pick_frames, read_frames
 from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
 from unmask.seen import Seen
-from unmask.types import Status, Verdict
+from unmask.types import MediaFacts, Status, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -270,10 +271,29 @@ class Scanner:
         facts, asked = video.facts, seen.asked
         if facts.cut_short:
             asked = min(self.frames, max(asked, facts.frames_claimed or self.frames))
-        elif seen.decoded == asked:
-            return "ok", asked
-        enough = seen.decoded >= (1 if self.exact else max(MIN_PARTIAL_FRAMES, MIN_PARTIAL_SHARE * asked))
-        return ("ok_partial" if enough else "unreadable"), asked
+        return completeness(facts, seen.decoded, asked, 1 if self.exact else None), asked
+
+
+def completeness(facts: MediaFacts, decoded: int, asked: int, least: int | None = None) -> Status:
+    """Return the status that the number of decoded frames earns.
+
+    Args:
+        facts: Of the video.
+        decoded: Frames.
+        asked: Frames.
+        least: Frames of a damaged video that are worth a verdict; None for the usual number.
+    """
+    if decoded == asked and not facts.cut_short:
+        return "ok"
+    least = least or max(MIN_PARTIAL_FRAMES, math.ceil(MIN_PARTIAL_SHARE * asked))
+    return "ok_partial" if decoded >= least else "unreadable"
+
+
+def damages(facts: MediaFacts, status: Status) -> list[str]:
+    """Say in a sentence what is missing of a video."""
+    if facts.cut_short:
+        return [f"The file is cut short: its header promises more than the {facts.frames} frames that are there."]
+    return [] if status == "ok" else ["The file is damaged: some frames could not be decoded."]
 
 
 def _with_fusion(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:
@@ -288,11 +308,8 @@ def _with_fusion(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card
 
 
 def _media_warnings(video: Video, seen: Seen, status: Status) -> list[str]:
-    facts, found = video.facts, []
-    if facts.cut_short:
-        found.append(f"The file is cut short: its header promises more than the {facts.frames} frames that are there.")
-    elif status != "ok":
-        found.append("The file is damaged: some frames could not be decoded.")
+    facts = video.facts
+    found = damages(facts, status)
     if seen.small:
         found.append(f"{seen.small} faces were too small to judge.")
     if not 0.9 < facts.sample_aspect_ratio < 1.1:

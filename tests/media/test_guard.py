@@ -11,7 +11,7 @@ import pytest
 
 from unmask.errors import CrashedError, LimitError, TimedOutError, UsageError
 from unmask.media import Limits, guard, isolation, open_video, pick_frames, read_frames, sample_frames
-from unmask.media.sandbox import GUARDS
+from unmask.sandbox import GUARDS
 
 pytestmark = pytest.mark.skipif(not guard._CAN_ISOLATE, reason="this platform cannot fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
@@ -143,9 +143,10 @@ FORBIDDEN = {
 def test_a_confined_process_cannot(what, tmp_path):
     code = f"""
 import os, resource, socket, sys
-from unmask.media.sandbox import confine
+from unmask.sandbox import confine
 spare = os.open("spare", os.O_CREAT | os.O_WRONLY)
-sys.stdout.write(str(len(confine(2 << 30, 60)))); sys.stdout.flush()
+in_force = confine({{"AS": 2 << 30, "CPU": 60, "CORE": 0, "FSIZE": 0, "NOFILE": 16}})
+sys.stdout.write(str(len(in_force))); sys.stdout.flush()
 try:
     {FORBIDDEN[what]}
 except (OSError, ValueError, MemoryError):

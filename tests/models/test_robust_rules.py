@@ -6,11 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from unmask.models.fuse import by_majority, clearest
 from unmask.models.robust_members import MEMBERS, member_card, member_network
 from unmask.models.robust_rules import (
     every_nth,
-    fuse_faces,
-    fuse_groups,
     fuse_members,
     group_scores,
     image_frames,
@@ -50,17 +49,17 @@ class TestGroups:
 
     def test_agreed_groups_decide(self):
         # five of six are 83 %
-        assert fuse_groups([0.9, 0.95, 0.9, 0.95, 0.9, 0.1]) == pytest.approx(4.6 / 5)
-        assert fuse_groups([0.1, 0.05, 0.1, 0.05, 0.1, 0.9]) == pytest.approx(0.4 / 5)
+        assert by_majority(np.array([0.9, 0.95, 0.9, 0.95, 0.9, 0.1])) == pytest.approx(4.6 / 5)
+        assert by_majority(np.array([0.1, 0.05, 0.1, 0.05, 0.1, 0.9])) == pytest.approx(0.4 / 5)
 
     def test_otherwise_all_do(self):
         # four of six are 67 %
-        assert fuse_groups([0.9, 0.9, 0.9, 0.9, 0.1, 0.1]) == pytest.approx(3.8 / 6)
+        assert by_majority(np.array([0.9, 0.9, 0.9, 0.9, 0.1, 0.1])) == pytest.approx(3.8 / 6)
 
     def test_bounds_are_not_within(self):
         # 7 of 10 are not more than 70 %, and 0.85 does not exceed 0.85
-        assert fuse_groups([0.95] * 7 + [0.5] * 3) == pytest.approx(8.15 / 10)
-        assert fuse_groups([0.85] * 9 + [0.0]) == pytest.approx(0.765)
+        assert by_majority(np.array([0.95] * 7 + [0.5] * 3)) == pytest.approx(8.15 / 10)
+        assert by_majority(np.array([0.85] * 9 + [0.0])) == pytest.approx(0.765)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +75,7 @@ class TestGroups:
     ],
 )
 def test_faces(scores, expected):
-    assert fuse_faces(scores) == pytest.approx(expected)
+    assert clearest(np.array(scores)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def _media() -> str:
 
 def _decoding() -> str:
     from unmask.media import isolation
-    from unmask.media.sandbox import GUARDS
+    from unmask.sandbox import GUARDS
 
     in_force = isolation()
     if not in_force:

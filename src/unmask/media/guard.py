@@ -133,7 +133,7 @@ def probe(path: str | os.PathLike[str]) -> MediaFacts:
 
 
 def isolation() -> tuple[str, ...]:
-    """Return what confines decoders on this machine, out of `unmask.media.sandbox.GUARDS`; nothing where none can be.
+    """Return what confines decoders on this machine, out of `unmask.sandbox.GUARDS`; nothing where none can be.
 
     Raises:
         CrashedError: The server of decoders does not start.

@@ -31,12 +31,14 @@ from unmask.errors import InputError, LimitError
 from unmask.media.container import FrameIndex, Limits
 from unmask.media.frames import decode_stored
 from unmask.media.probe import OpenFile, open_here
-from unmask.media.sandbox import confine
+from unmask.sandbox import confine
 
 SLOTS = 2
 """Frames that lie in the shared memory at a time: one is read while the next one is decoded."""
 TAKEN = b"."
 """Says that a frame was taken and its slot is free; whatever else is sent are the indices of wanted frames, int64."""
+_ALWAYS = {"CORE": 0, "FSIZE": 0, "NOFILE": 16}
+"""What every decoder may have of a resource."""
 FILES = ("socket", "video", "frames")
 """Descriptors that come with an order, in this order."""
 
@@ -98,7 +100,7 @@ def _child(files: Sequence[int], order: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries say as they die
         answers = Connection(files[0])
         limits = Limits(**order["limits"])
-        guards = confine(limits.memory_bytes, order["cpu_seconds"])
+        guards = confine({"AS": limits.memory_bytes, "CPU": order["cpu_seconds"], **_ALWAYS})
         try:
             if order["task"] == "guards":
                 say(answers, guards=guards)

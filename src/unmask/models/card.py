@@ -8,7 +8,7 @@ import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -26,6 +26,7 @@ INT8_FILES = ("model.int8.xml", "model.int8.bin")
 MODEL_FILES = (CARD_FILE, ONNX_FILE, WEIGHTS_FILE, *INT8_FILES)
 """All that a model's folder may hold."""
 _MAX_CARD_BYTES = 1 << 20
+AnyCard = TypeVar("AnyCard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +161,40 @@ def load_card(folder: Path) -> Card:
         ModelError: It is missing, too large, no JSON, or has missing, unknown or impossible fields.
     """
     path = folder / CARD_FILE
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_CARD_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    card = parse_card(path, _CARD)
+    if ONNX_FILE not in card.files or any(Path(name).name != name for name in card.files):
+        raise ModelError(f"{path}: files must name {ONNX_FILE} and nothing outside the folder")
+    return card
+
+
+def parse_card(path: Path, kind: TypeAdapter[AnyCard]) -> AnyCard:
+    """Read a card of any kind.
+
+    Raises:
+        ModelError: It is missing, too large, no JSON, or has missing, unknown or impossible fields.
+    """
+    text = read_up_to(path, _MAX_CARD_BYTES + 1)
     if len(text) > _MAX_CARD_BYTES:
         raise ModelError(f"{path} is larger than a card can be ({_MAX_CARD_BYTES} bytes)")
     try:
-        card = _CARD.validate_json(text)
+        return kind.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ModelError(f"{path}: {where}: {first['msg']}") from error
-    if ONNX_FILE not in card.files or any(Path(name).name != name for name in card.files):
-        raise ModelError(f"{path}: files must name {ONNX_FILE} and nothing outside the folder")
-    return card
+
+
+def read_up_to(path: Path, most_bytes: int) -> bytes:
+    """Return the first bytes of a file, all of it where it has no more.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(most_bytes)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
 
 def write_card(folder: Path, card: Card) -> None:
@@ -217,11 +236,7 @@ def read_verified(folder: Path, card: HasFiles, name: str) -> bytes:
         ModelError: It is missing or is not the one that the card names.
     """
     expected, path = card.files[name], folder / name
-    try:
-        with path.open("rb") as file:
-            content = file.read(expected.bytes + 1)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    content = read_up_to(path, expected.bytes + 1)
     if len(content) != expected.bytes or hashlib.sha256(content).hexdigest() != expected.sha256:
         raise ModelError(f"{path} is damaged or was replaced: its sha256 is not the card's; install the model again")
     return content

@@ -15,12 +15,12 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from unmask._openvino import UNPINNED, ov
 from unmask.errors import ModelError
 from unmask.faces import crop_face
-from unmask.models.card import CARD_FILE, FileFacts, read_verified
+from unmask.models.card import CARD_FILE, FileFacts, parse_card, read_verified
 from unmask.types import CropSpec, Face, ImageHW3
 
 _TEMPLATE_52 = np.array(
@@ -68,14 +68,9 @@ class Embedder:
             ModelError: The folder is damaged, or its network does not fit its card.
         """
         path = Path(folder) / CARD_FILE
-        try:
-            self.card = _CARD.validate_json(path.read_bytes())
-        except OSError as error:
-            raise ModelError(f"no embedder at {os.fspath(folder)!r}: cannot read {path}: {error.strerror}") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the file"
-            raise ModelError(f"{path} is not the card of an embedder: {where}: {first['msg']}") from error
+        if not path.is_file():
+            raise ModelError(f"no embedder at {os.fspath(folder)!r}: name a folder that holds {CARD_FILE}")
+        self.card = parse_card(path, _CARD)
         if "model.onnx" not in self.card.files:
             raise ModelError(f"{path}: files must name model.onnx")
         content = read_verified(Path(folder), self.card, "model.onnx")

@@ -206,7 +206,7 @@ def groups(scores: Floats) -> float:
     """
     whole = len(scores) // 5 * 5
     rows = scores[:whole].reshape(-1, 5) if whole else scores[None]
-    return by_majority(_probability(_logit(rows).mean(1)))
+    return by_majority(probability(_logit(rows).mean(1)))
 
 
 @register_rule("clear")
@@ -297,9 +297,10 @@ def _logit(scores: Floats) -> Floats:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def _probability(logits: Floats) -> Floats:
+def probability(logits: Floats) -> Floats:
+    """The sigmoid, without overflow."""
     return np.asarray(0.5 + 0.5 * np.tanh(logits / 2))
 
 
 def _mean_logit(scores_Mn: Floats, weights_M: Floats) -> Floats:
-    return _probability(np.average(_logit(scores_Mn), axis=0, weights=weights_M))
+    return probability(np.average(_logit(scores_Mn), axis=0, weights=weights_M))

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.models.fuse import majority, probability
 from unmask.models.robust_members import MEMBERS, Member
 
 MAX_FRAMES = 160
@@ -24,7 +25,6 @@ MAX_FACES = 2
 
 _MAX_IMAGE_FRAMES = 35
 _GROUP_FRAMES = 5
-_AGREED_SHARE = 0.7
 _VIDEO_SHARE = 0.4
 _SHRINK_FACTOR, _SHRINK_SURE = 0.96, 0.98
 
@@ -48,21 +48,7 @@ def group_scores(logits_F: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         logits_F: (F,) difference of the fake and the real logit; F is below five or a multiple of it.
     """
-    means_G = logits_F.reshape(-1, min(len(logits_F), _GROUP_FRAMES)).mean(1)
-    return 0.5 + 0.5 * np.tanh(means_G / 2)  # the sigmoid, without overflow
-
-
-def fuse_groups(scores_G: Sequence[float] | NDArray[np.float64]) -> float:
-    """Return the score of a face: where over 70 % of its groups exceed 0.85, or are below 0.15, their mean."""
-    return _agreed(np.asarray(scores_G, np.float64), np.ones(len(scores_G)), 0.15, 0.85)
-
-
-def fuse_faces(scores_K: Sequence[float]) -> float:
-    """Return the score of a video: the highest when one is sure or all lean to fake, the lowest when all to real."""
-    highest, lowest = max(scores_K), min(scores_K)
-    if highest > 0.9 or lowest > 0.6:
-        return highest
-    return lowest if highest < 0.4 else float(np.mean(scores_K))
+    return probability(logits_F.reshape(-1, min(len(logits_F), _GROUP_FRAMES)).mean(1))
 
 
 def shrink(score: float) -> float:
@@ -86,15 +72,7 @@ def fuse_members(scores: Mapping[str, float], members: Sequence[Member] = MEMBER
         there = [member for member in members if member.group == group and member.name in scores]
         if there:
             values = np.array([scores[member.name] for member in there])
-            sides[group] = _agreed(values, np.array([member.weight for member in there]), 0.2, 0.8)
+            sides[group] = majority(values, np.array([member.weight for member in there]))
     if len(sides) == 2:
         return _VIDEO_SHARE * sides["video"] + (1 - _VIDEO_SHARE) * sides["image"]
     return next(iter(sides.values()))
-
-
-def _agreed(scores: NDArray[np.float64], weights: NDArray[np.float64], low: float, high: float) -> float:
-    """Weighted mean of the scores above ``high``, or below ``low``, where over 70 % are; else of all."""
-    for chosen in (scores > high, scores < low):
-        if chosen.sum() / len(scores) > _AGREED_SHARE:
-            return float(np.average(scores[chosen], weights=weights[chosen]))
-    return float(np.average(scores, weights=weights))

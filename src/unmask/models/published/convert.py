@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from unmask._isolated import at_most, run_isolated
 from unmask.errors import ModelError, UnmaskError, UsageError
-from unmask.models.card import Card
+from unmask.models.card import Card, read_up_to
 from unmask.models.published.checkpoint import MAX_FILE_BYTES, Checkpoint, read_checkpoint
 from unmask.models.published.kinds import Kind
 from unmask.models.published.program import StoredTensor
@@ -135,11 +135,7 @@ def read_whole(path: Path) -> bytes:
     Raises:
         ModelError: It is too large, or cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ModelError(f"it cannot be read: {error.strerror}") from error
+    content = read_up_to(path, MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise ModelError(f"it is larger than {MAX_FILE_BYTES >> 30} gigabytes, which no published checkpoint is")
     return content

@@ -1,6 +1,7 @@
-"""What a process that decodes a stranger's file may still do: read that file, compute, and answer.
+"""What a process that reads a stranger's file may still do: read that file, compute, and answer.
 
 Everything here works on the calling process and cannot be undone by it. What a kernel lacks is left out and reported.
+Leaving the network takes a process with a single thread: confine first, import afterwards.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import platform
 import signal
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 GUARDS = ("session", "limits", "death signal", "no new privileges", "empty network", "system calls")
 """Names of all that `confine` tries, in order."""
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
-_CLONE_NEWNET = 0x40000000
-_MOST_FILES = 16
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 # System calls by number (Linux): computing, memory, and reading and writing what is open already. No file is opened,
 # no socket made, no process started or signalled; files can be looked for (fstat of today is newfstatat), not read.
@@ -40,60 +42,71 @@ _ALLOWED: dict[str, tuple[int, tuple[int, ...]]] = {
 """Machine -> audit architecture and the numbers of the system calls that stay."""
 
 
-def confine(memory_bytes: int, cpu_seconds: int) -> list[str]:
+def confine(limits: Mapping[str, int], files: bool = False) -> list[str]:
     """Confine the calling process for good.
 
     Args:
-        memory_bytes: Address space it may have.
-        cpu_seconds: Processor time it may use.
+        limits: Resource, as in ``RLIMIT_<resource>`` -> bytes, seconds or items that it may have.
+        files: Whether it may still open and write files; then all system calls stay.
 
     Returns:
         What is in force, out of `GUARDS`.
     """
-
-    def limits() -> None:
-        _limit(memory_bytes, cpu_seconds)
-
-    steps: tuple[Callable[[], None], ...] = (
-        _own_session, limits, _die_with_parent, _no_new_privileges, _no_network, _few_system_calls,
-    )  # fmt: skip
+    steps = {
+        "session": os.setsid if hasattr(os, "setsid") else _missing,
+        "limits": lambda: _limit(limits),
+        "death signal": lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+        "no new privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "empty network": _leave_network,
+        "system calls": _missing if files else _few_system_calls,
+    }
     in_force = []
-    for name, step in zip(GUARDS, steps, strict=True):
-        with suppress(OSError, ValueError, AttributeError, KeyError, ImportError):
-            step()
+    for name in GUARDS:
+        with suppress(OSError, ValueError, KeyError):
+            steps[name]()
             in_force.append(name)
     return in_force
 
 
-def _own_session() -> None:
-    os.setsid()
+def resource_module() -> Any:
+    """Return the standard library's ``resource``, or None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource
 
 
-def _limit(memory_bytes: int, cpu_seconds: int) -> None:
-    import resource  # not on Windows
-
-    for what, most in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
-        (resource.RLIMIT_AS, memory_bytes),
-    ):
-        resource.setrlimit(what, (most, most))
+def _missing() -> None:
+    raise OSError("not here")
 
 
-def _die_with_parent() -> None:
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _limit(limits: Mapping[str, int]) -> None:
+    if (resource := resource_module()) is None:
+        _missing()
+    refused = []
+    for name, most in limits.items():
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):  # macOS knows some of them by name only
+            refused.append(name)
+    if refused:
+        raise OSError(f"no limit on {', '.join(refused)}")
 
 
-def _no_new_privileges() -> None:
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def _no_network() -> None:
-    """Move to a network without even a loopback; needs a privilege, and is a second bar behind the system calls."""
-    if _libc().unshare(_CLONE_NEWNET):
+def _leave_network() -> None:
+    """Move to a network without any interface, where Linux permits it: with a privilege, or as a user of its own."""
+    libc, user, group = _libc(), os.getuid(), os.getgid()
+    if libc.unshare(_CLONE_NEWNET) == 0:
+        return
+    if libc.unshare(_CLONE_NEWNET | _CLONE_NEWUSER):
         raise OSError(ctypes.get_errno(), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with suppress(OSError):  # where it is forbidden, the user has no name here; files open all the same
+            Path("/proc/self", name).write_text(text)
 
 
 def _few_system_calls() -> None:
