@@ -34,7 +34,7 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
     network = build_network("classifier", encoder=encoder)
     _settle(network, _portraits(size_px, np.random.default_rng(seed)))
     spec = NetworkSpec("classifier", {"encoder": encoder})
-    crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5))
+    crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5, shrink="bicubic"))
     fusion = Fusion(frames="confident", people="pool", min_frames=1)
     words = ("Measures speed.", f"{encoder}, random weights", "none")
     card = Card(f"random-{seed}", "1", *words, crop, {}, fusion=fusion, network=spec)

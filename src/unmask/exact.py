@@ -1,7 +1,7 @@
 """The faults of the challenge winner's released code where they change a number, for those who must repeat his numbers.
 
     frames      a clip of fewer frames than asked for gives its first frame only; the header's count is believed
-    detection   frames are shrunk by Pillow's bicubic filter, and boxes doubled whatever the frame's odd side says
+    detection   boxes found at half size are doubled, whatever the frame's odd side says
     faces       those beyond the 127th are ignored
     answer      0.5 where there is no face, exactly one face, or no video
 
@@ -16,15 +16,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.faces import Detector, load_detector
+from unmask.faces import Detector, load_detector, scaled_frame
 from unmask.media import Video
 from unmask.types import Detection, Face, ImageHW3, Verdict
 
 MOST_FACES = 127
 """The buffer has four places for each of 32 frames, and the last one is never filled."""
-
-_PILLOW_BITS = 22
-"""Pillow's filter weights are fixed-point numbers of so many binary digits."""
 
 
 def stalled_frames(video: Video, count: int) -> NDArray[np.int64]:
@@ -42,49 +39,15 @@ def stalled_frames(video: Video, count: int) -> NDArray[np.int64]:
 
 
 class HalfSize:
-    """Looks for faces in a frame of half size, shrunk as Pillow does, and doubles the boxes."""
+    """Looks for faces in a frame of half size and doubles the boxes."""
 
     def __init__(self, settings: Detection) -> None:
+        self._settings = settings
         self._detector: Detector = load_detector(replace(settings, scale=1.0))
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        return [_doubled(face) for face in self._detector.detect(shrink_by_half(image_HW3))]
-
-
-def shrink_by_half(image_HW3: ImageHW3) -> ImageHW3:
-    """Resize a picture to (H // 2, W // 2) to the bit as ``PIL.Image.resize`` does by default: bicubic, antialiased."""
-    height, width = image_HW3.shape[:2]
-    if min(height, width) < 2:
-        return image_HW3
-    return _resample(_resample(image_HW3, width // 2, axis=1), height // 2, axis=0)
-
-
-def _resample(image_HW3: ImageHW3, size: int, axis: int) -> ImageHW3:
-    """Resize along one axis: a sum over taps, in whole numbers, rounded once."""
-    taps_TS, weights_TS = _bicubic(image_HW3.shape[axis], size)
-    shape = (1, size, 1) if axis == 1 else (size, 1, 1)
-    total = np.full([size if i == axis else side for i, side in enumerate(image_HW3.shape)], 1 << (_PILLOW_BITS - 1))
-    total = total.astype(np.int32)
-    for taps_S, weights_S in zip(taps_TS, weights_TS, strict=True):
-        total += image_HW3.take(taps_S, axis=axis) * weights_S.reshape(shape)
-    return np.clip(total >> _PILLOW_BITS, 0, 255).astype(np.uint8)
-
-
-def _bicubic(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Pixels (T, size) and fixed-point weights (T, size) that make each of ``size`` pixels out of ``length``."""
-    scale = length / size
-    centre_S = (np.arange(size) + 0.5) * scale
-    first_S = np.maximum((centre_S - 2 * scale + 0.5).astype(np.int64), 0)
-    end_S = np.minimum((centre_S + 2 * scale + 0.5).astype(np.int64), length)
-    taps_TS = first_S + np.arange(int((end_S - first_S).max()))[:, None]
-    x_TS = np.abs((taps_TS - centre_S + 0.5) / scale)
-    near_TS = (1.5 * x_TS - 2.5) * x_TS**2 + 1
-    far_TS = ((-0.5 * x_TS + 2.5) * x_TS - 4) * x_TS + 2
-    weights_TS = np.where(x_TS < 1, near_TS, np.where(x_TS < 2, far_TS, 0)) * (taps_TS < end_S)
-    weights_TS /= weights_TS.sum(0)
-    fixed_TS = np.floor(weights_TS * (1 << _PILLOW_BITS) + 0.5)
-    return np.minimum(taps_TS, length - 1), fixed_TS.astype(np.int32)
+        return [_doubled(face) for face in self._detector.detect(scaled_frame(image_HW3, self._settings)[0])]
 
 
 def _doubled(face: Face) -> Face:

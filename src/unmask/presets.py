@@ -140,7 +140,12 @@ WINNER = Preset(
         f"winner-b7-{name}" for name in ("111-36", "555-19", "777-29", "777-31", "888-37", "888-40", "999-23")
     ),
     cure="get the published weights: unmask models pull winner",
-    crop=CropSpec(size_px=380, margin=1 / 3, outline="box", detection=Detection(scale=0.5, thresholds=(0.7, 0.8, 0.8))),
+    crop=CropSpec(
+        size_px=380,
+        margin=1 / 3,
+        outline="box",
+        detection=Detection(scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
+    ),
     fusion=FUSIONS["winner"],
 )
 """Source: selimsef/dfdc_deepfake_challenge, predict_folder.py and predict_submission.sh."""

@@ -173,6 +173,8 @@ class Detection:
     """Least confidence of the detector's three stages, 0 to 1."""
     min_face_px: int | float = 20
     """Smallest face to look for, in pixels of the scaled frame; at least 12."""
+    shrink: Literal["area", "bicubic"] = "area"
+    """How frames are made smaller: ``area`` is OpenCV's and the fastest, ``bicubic`` Pillow's."""
 
     def __post_init__(self) -> None:
         _check(self.scale == "adaptive" or 0 < float(self.scale) <= 4, f"scale {self.scale} is not in (0, 4]")

@@ -6,7 +6,16 @@ A new detector is one file: a class with `Detector.detect`, decorated with ``@re
 """
 
 from unmask.faces.crop import crop_face, cut_face
-from unmask.faces.detect import DETECTORS, Detector, detector_scale, load_detector
+from unmask.faces.detect import DETECTORS, Detector, detector_scale, load_detector, scaled_frame
 from unmask.faces.track import Tracker
 
-__all__ = ["DETECTORS", "Detector", "Tracker", "crop_face", "cut_face", "detector_scale", "load_detector"]
+__all__ = [
+    "DETECTORS",
+    "Detector",
+    "Tracker",
+    "crop_face",
+    "cut_face",
+    "detector_scale",
+    "load_detector",
+    "scaled_frame",
+]

@@ -8,6 +8,8 @@ from importlib.metadata import entry_points
 from typing import Literal, Protocol
 
 import cv2
+import numpy as np
+from PIL import Image
 
 from unmask.errors import UsageError
 from unmask.types import Detection, Face, ImageHW3
@@ -75,18 +77,21 @@ def detector_scale(width: int, height: int, scale: float | Literal["adaptive"] =
     return 0.5 if longer <= 1900 else 0.33
 
 
-def scaled_frame(image_HW3: ImageHW3, scale: float | Literal["adaptive"]) -> tuple[ImageHW3, float, float]:
-    """Resize a frame by `detector_scale`.
+def scaled_frame(image_HW3: ImageHW3, settings: Detection) -> tuple[ImageHW3, float, float]:
+    """Resize a frame as ``settings`` say.
 
     Returns:
         The picture to search, and the factors (x, y) that lead from its pixels back to those of the frame.
     """
     height, width = image_HW3.shape[:2]
-    factor = detector_scale(width, height, scale)
+    factor = detector_scale(width, height, settings.scale)
     if factor == 1:
         return image_HW3, 1.0, 1.0
     size = (max(1, int(width * factor)), max(1, int(height * factor)))
-    small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    if factor < 1 and settings.shrink == "bicubic":
+        small = np.asarray(Image.fromarray(image_HW3).resize(size, Image.Resampling.BICUBIC))
+    else:
+        small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
     return small, width / size[0], height / size[1]
 
 

@@ -35,7 +35,7 @@ class DlibHog:
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings.scale)
+        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings)
         boxes, scores, _ = self._own.detector.run(
             small, upsample_num_times=int(self.settings.min_face_px < _WINDOW_PX), adjust_threshold=0.0
         )

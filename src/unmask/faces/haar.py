@@ -35,7 +35,7 @@ class Haar:
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings.scale)
+        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings)
         boxes = self._own.cascade.detectMultiScale(
             cv2.cvtColor(small, cv2.COLOR_RGB2GRAY),
             scaleFactor=_SCALE_FACTOR,

@@ -55,7 +55,7 @@ class Mtcnn:
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings.scale)
+        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings)
         boxes_N4, scores_N, landmarks_N52 = self.detect_scaled(small)
         boxes_N4 = boxes_N4 * np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
         landmarks_N52 = landmarks_N52 * np.array([x_scale, y_scale], np.float32)

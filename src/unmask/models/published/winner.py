@@ -17,7 +17,7 @@ _CROP = CropSpec(
     margin=1 / 3,
     outline="box",
     enlarge="cubic",
-    detection=Detection(detector="mtcnn", scale=0.5, thresholds=(0.7, 0.8, 0.8)),
+    detection=Detection(detector="mtcnn", scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
 )
 
 
