@@ -43,11 +43,18 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
     return folder
 
 
+BRANCH = 0.2
+"""Of each residual branch's scale: with 1 a deep random network is chaotic, and rounding alone changes its answer."""
+
+
 def _settle(network: torch.nn.Module, x_N3SS: torch.Tensor) -> None:
     """Give a random network the statistics of faces and logits of unit variance, lest its scores are all 0 or 1."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # the plain mean
+        if getattr(module, "has_skip", False):
+            last = [layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d)][-1]
+            torch.nn.init.constant_(last.weight, BRANCH)
     head: Any = network.fc
     with torch.no_grad():
         network.train()(x_N3SS)

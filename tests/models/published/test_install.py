@@ -17,7 +17,7 @@ from tests.models.published.checkpoints import TINY, network, published, save, t
 from tests.models.published.server import serve
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
-from unmask.models import Network, load_card, verify_folder
+from unmask.models import Network, NetworkSpec, load_card, verify_folder
 from unmask.models.published import KINDS, RELEASES, Release, import_checkpoint, pull
 from unmask.types import CropSpec, Detection
 
@@ -83,6 +83,7 @@ def test_a_published_file_becomes_a_model(checkpoint, home):
         "bytes": checkpoint.stat().st_size,
     }
     assert (card.training["data"], card.training["checkpoint_says"]) == ("none", {"epoch": 37})
+    assert card.network == NetworkSpec(TINY.network, TINY.parameters, TINY.mean, TINY.std), "graphics cards need it"
     crops_NSS3 = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
     x_N3SS = (torch.from_numpy(crops_NSS3).permute(0, 3, 1, 2) / 255 - torch.tensor(TINY.mean)[:, None, None]) / (
         torch.tensor(TINY.std)[:, None, None]

@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from unmask._isolated import at_most, run_isolated
 from unmask.errors import ModelError, UnmaskError, UsageError
-from unmask.models.card import Card, read_up_to
+from unmask.models.card import Card, NetworkSpec, read_up_to
 from unmask.models.published.checkpoint import MAX_FILE_BYTES, Checkpoint, read_checkpoint
-from unmask.models.published.kinds import Kind
+from unmask.models.published.kinds import DETECTOR, Kind
 from unmask.models.published.program import StoredTensor
 
 if TYPE_CHECKING:
@@ -104,13 +104,14 @@ def convert(job: Job) -> None:
     network.load_state_dict(tensors_for(network.state_dict(), stored, job.kind.prefix))
     source = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
     training = job.kind.card.training | {"checkpoint": source, "checkpoint_says": checkpoint.facts}
-    card = replace(job.kind.card, name=job.name, training=training)
+    spec = None if job.kind.network == DETECTOR else NetworkSpec(job.kind.network, job.kind.parameters)
+    card = replace(job.kind.card, name=job.name, training=training, network=spec)
     write(network, Path(FOLDER), card)
 
 
 def _network(kind: Kind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:
     """Return the network of a kind, and what writes its model folder."""
-    if kind.network == "retinaface":
+    if kind.network == DETECTOR:
         from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
 
         return RetinaFaceNetwork(), export_retinaface

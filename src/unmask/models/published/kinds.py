@@ -12,6 +12,8 @@ from unmask.errors import UsageError
 from unmask.models.card import Card
 
 Entry = TypeVar("Entry")
+DETECTOR = "retinaface"
+"""The network that finds faces rather than judging them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Kind:
     """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
 
     network: str
-    """Name in ``unmask.models.networks.NETWORKS``, or ``retinaface``, the face detector. Its state dict is the
+    """Name in ``unmask.models.networks.NETWORKS``, or `DETECTOR`. Its state dict is the
     layout, name for name, shape for shape."""
     parameters: dict[str, Any]
     """For the network."""

@@ -7,7 +7,7 @@ authors' repository. Source: https://github.com/Siyu-C/RobustForensics
 from __future__ import annotations
 
 from unmask.faces.retinaface import MODEL
-from unmask.models.published.kinds import Kind, register_kind
+from unmask.models.published.kinds import DETECTOR, Kind, register_kind
 from unmask.models.robust_members import MEMBERS, member_card, member_network, retinaface_card
 
 for _member in MEMBERS:
@@ -25,4 +25,4 @@ for _member in MEMBERS:
         ),
     )
 
-register_kind(MODEL, Kind("retinaface", {}, retinaface_card(), only=True))
+register_kind(MODEL, Kind(DETECTOR, {}, retinaface_card(), only=True))
