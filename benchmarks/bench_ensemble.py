@@ -5,8 +5,9 @@
 Seven EfficientNet-B7 at 380 pixels with random weights, made in ``--work`` at the first call, or those that ``--model``
 names (of the kind ``classifier``). The reference gets the same weights, the same clips and all cores. Contestants of a
 clip take turns, A B C D D C B A; P1 to P3 are the ratios of wall times. P10 scans the clips in a process that may use
-one core, with one worker, and in one that may use two, with two. ``--first N`` bounds the time: with B7 on two cores a
-clip takes minutes a round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
+one core, with one worker, and in one that may use two, with two. The peak memory of the whole ensemble is that of a
+new process that loads it and scans the first clip. ``--first N`` bounds the time: with B7 on two cores a clip takes
+minutes a round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from common import (
     median,
     parser,
     row,
+    status_mb,
     write,
 )
 from random_models import random_models, timm_weights
@@ -52,7 +54,7 @@ GOALS = {"fp32": ("P1", 1.9, 2.4, 1e-3), "bf16": ("P2", 2.9, 4.0, 1e-2), "int8":
 BACKBONES = {True: ("tf_efficientnet_b0.ns_jft_in1k", 224, 2), False: ("tf_efficientnet_b7.ns_jft_in1k", 380, 7)}
 """Whether small -> encoder, side of its crops, networks."""
 CALIBRATING = 64
-THROUGHPUT = "--throughput-of"
+THROUGHPUT, MEMORY = "--throughput-of", "--memory-of"
 
 
 def main() -> None:
@@ -81,7 +83,13 @@ def main() -> None:
         goals = [goal for name in precisions for goal in judge(name, rows, arguments.seed)]
         scanners.clear()  # the next processes load networks of their own
         goals += workers(models, clips, max(2, rounds), arguments.seed)
-        more = {"models": [load_card(model).architecture for model in models], "precisions": precisions}
+        memory_mb = {name: peak_mb(name, models, clips[0]) for name in precisions}
+        print("peak memory in MB", memory_mb)
+        more = {
+            "memory_mb": memory_mb,
+            "models": [load_card(model).architecture for model in models],
+            "precisions": precisions,
+        }
         write(arguments, goals, rows, reference, **more)
 
 
@@ -157,6 +165,20 @@ def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
     return goals
 
 
+def peak_mb(precision: str, models: Sequence[Path], clip: Clip) -> float:
+    """Return the peak resident memory of a process that loads the ensemble and scans a clip."""
+    with LineProcess(sys.executable, __file__, MEMORY, precision, *map(str, models)) as process:
+        return float(process.ask_line(str(clip.path)))
+
+
+def serve_memory(precision: str, models: Sequence[str]) -> None:
+    """Be such a process."""
+    scanner = Scanner(models, precision=precision, sampling="reference", device="cpu")
+    for line in sys.stdin:
+        scanner.scan(line.rstrip("\n"))
+        print(status_mb("VmHWM"), flush=True)
+
+
 class Throughput(LineProcess):
     """A process that scans the clips on so many cores with as many workers, whenever it is asked to."""
 
@@ -199,5 +221,7 @@ def workers(models: Sequence[Path], clips: Sequence[Clip], rounds: int, seed: in
 if __name__ == "__main__":
     if sys.argv[1:2] == [THROUGHPUT]:
         serve(int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:])
+    elif sys.argv[1:2] == [MEMORY]:
+        serve_memory(sys.argv[2], sys.argv[3:])
     else:
         main()

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import Clip, Goal, interleave, load_clips, measure, median, row, write
+from common import Clip, Goal, interleave, load_clips, measure, median, row, status_mb, write
 from common import parser as common_parser
 
 LIMITS_MB = {"1080p-wide-30fps-1face-gop250": (300, 150), "1080p-10minutes": (300, 150), "4k-10seconds": (600, 300)}
@@ -59,12 +59,6 @@ def child(tiny: str, clip: str) -> None:
     verdict = scanner.scan(clip)
     assert verdict.status == "ok", verdict.reasons
     print(resident, status_mb("VmHWM"))
-
-
-def status_mb(key: str) -> float:
-    """Return a line of this process's memory accounts."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 def starts(clips: dict[str, Clip], rounds: int) -> list[Goal]:

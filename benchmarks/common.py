@@ -220,6 +220,12 @@ def one_opencv_thread() -> Iterator[None]:
     cv2.setNumThreads(threads)
 
 
+def status_mb(key: str) -> float:
+    """Return a line of this process's memory accounts, on Linux."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
 def processor() -> str:
     """Return the processor's name and what it computes in."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []

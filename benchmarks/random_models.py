@@ -30,9 +30,7 @@ def random_models(folder: Path, encoder: str, size_px: int, count: int) -> list[
 def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
     if (folder / CARD_FILE).is_file():
         return folder
-    torch.manual_seed(seed)
-    network = build_network("classifier", encoder=encoder)
-    _settle(network, _portraits(size_px, np.random.default_rng(seed)))
+    network = random_network(encoder, size_px, seed)
     spec = NetworkSpec("classifier", {"encoder": encoder})
     crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5, shrink="bicubic"))
     fusion = Fusion(frames="confident", people="pool", min_frames=1)
@@ -41,6 +39,14 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
     print(f"exporting {folder.name}", flush=True)
     export_model(network, folder, card)
     return folder
+
+
+def random_network(encoder: str, size_px: int, seed: int) -> torch.nn.Module:
+    """Return a network of the kind ``classifier`` whose logits of faces have mean 0 and variance 1."""
+    torch.manual_seed(seed)
+    network = build_network("classifier", encoder=encoder)
+    _settle(network, _portraits(size_px, np.random.default_rng(seed)))
+    return network
 
 
 BRANCH = 0.2
