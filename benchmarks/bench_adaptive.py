@@ -30,7 +30,7 @@ RESAMPLES = 1000
 
 def main() -> None:
     arguments = _arguments()
-    rule = Adaptive(arguments.first_frames, arguments.frame_gap, arguments.member_gap)
+    rule = Adaptive(arguments.first_frames, arguments.spread, arguments.sigmas, arguments.most_loss)
     load = partial(open_preset, arguments.preset) if arguments.preset else Scanner
     models = arguments.model or ([] if arguments.preset else ["bundled"])
     full, adaptive = load(models, workers=1), load(models, workers=1, adaptive=rule)
@@ -100,6 +100,15 @@ def compare_quality(clips: list[dict[str, Any]], seed: int) -> dict[str, Any]:
         "auc_full": roc_auc(labels, full),
         "auc_adaptive": roc_auc(labels, adaptive),
         "changed_labels": sum(not clip["same_label"] for clip in clips),
+        "share_of_frames": float(np.mean([clip["adaptive_frames"] / clip["full_frames"] for clip in clips])),
+        "share_of_crops": float(
+            np.mean(
+                [
+                    clip["adaptive_frames"] * clip["adaptive_members"] / clip["full_frames"] / clip["full_members"]
+                    for clip in clips
+                ]
+            )
+        ),
     }
 
 
@@ -115,8 +124,9 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     rule = Adaptive()
     options.add_argument("--first-frames", type=int, default=rule.first_frames)
-    options.add_argument("--frame-gap", type=float, default=rule.frame_gap)
-    options.add_argument("--member-gap", type=float, default=rule.member_gap)
+    options.add_argument("--spread", type=float, default=rule.spread)
+    options.add_argument("--sigmas", type=float, default=rule.sigmas)
+    options.add_argument("--most-loss", type=float, default=rule.most_loss)
     return options.parse_args()
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import unmask.report  # noqa: F401 - gives Verdict.save its forms
 from unmask import exact as released
 from unmask._version import __version__
-from unmask.adaptive import Adaptive
+from unmask.adaptive import Adaptive, Step
 from unmask.engine import Failure, Stopped, cores, map_items, prefetch
 from unmask.errors import InputError, UsageError
 from unmask.faces import load_detector
@@ -198,31 +198,41 @@ class Scanner:
         everybody = 1 if self.adaptive else len(self.networks)
         most = released.MOST_FACES if self.exact else None
         seen = Seen(self.networks, everybody, most_faces=most, embedder=self.embedder)
-        for indices in self.adaptive.stages(wanted) if self.adaptive else [wanted]:
-            seen.asked += len(indices)
-            for frame in prefetch(read_frames(video, indices)):
-                if stopping.is_set():
-                    raise Stopped
-                seen.note(frame, self.detector.detect(frame.image_HW3))
-            if self._is_closed(video, seen, len(wanted)):
-                return seen
-        while seen.ask_another() and not self._is_closed(video, seen, len(wanted)):
-            pass
+        stages = self.adaptive.stages(wanted) if self.adaptive else [wanted]
+        step: Step = "frames"
+        while step != "stop":
+            if step == "frames":
+                self._note(video, seen, stages.pop(0), stopping)
+            else:
+                seen.ask_another()
+            step = self._next_step(video, seen, len(wanted))
         return seen
+
+    def _note(self, video: Video, seen: Seen, indices: NDArray[np.int64], stopping: threading.Event) -> None:
+        seen.asked += len(indices)
+        for frame in prefetch(read_frames(video, indices)):
+            if stopping.is_set():
+                raise Stopped
+            seen.note(frame, self.detector.detect(frame.image_HW3))
 
     def _pick(self, video: Video) -> NDArray[np.int64]:
         if self.exact:
             return released.stalled_frames(video, self.frames)
         return pick_frames(video, self.frames, self.sampling)
 
-    def _is_closed(self, video: Video, seen: Seen, wanted: int) -> bool:
-        """Whether the rest of the frames and members can be spared."""
-        if self.adaptive is None or self._completeness(video, seen)[0] != "ok":
-            return False
-        if (judgement := self._judgement(seen)) is None:
-            return False
-        left = 1 - seen.asked / wanted, 1 - seen.members / len(self.networks)
-        return self.adaptive.is_closed(judgement, self.cards[0], *left)
+    def _next_step(self, video: Video, seen: Seen, wanted: int) -> Step:
+        """Return what to look at next; a damaged video is looked at as a whole."""
+        if self.adaptive is None:
+            return "stop"
+        frames_left, members_left = 1 - seen.asked / wanted, 1 - seen.members / len(self.networks)
+        if not (frames_left or members_left):
+            return "stop"
+        judgement = self._judgement(seen)
+        if judgement is not None and self._completeness(video, seen)[0] == "ok":
+            return self.adaptive.next_step(judgement, self.cards[0], frames_left, members_left)
+        if frames_left:
+            return "frames"
+        return "stop" if judgement is None else "member"
 
     def _judgement(self, seen: Seen) -> Judgement | None:
         sightings = seen.sightings()

@@ -79,14 +79,12 @@ class Seen:
         if len(self._held) >= BATCH_CROPS:
             self._submit()
 
-    def ask_another(self) -> bool:
-        """Have the next network judge all faces; False when all networks did."""
+    def ask_another(self) -> None:
+        """Have the next network judge all faces so far, and those to come."""
         self._submit()
-        if self.members == len(self._networks):
-            return False
-        self._ask(self.members, self._judged)
-        self.members += 1
-        return True
+        if self.members < len(self._networks):
+            self._ask(self.members, self._judged)
+            self.members += 1
 
     def sightings(self) -> list[Sighting]:
         """Wait for the scores, and tell who is who. In order of time."""

@@ -134,7 +134,7 @@ def fuse_person(scores_Mn: Floats, fusion: Fusion, weights_M: Sequence[float]) -
     """
     weights = np.asarray(weights_M, np.float64)
     if fusion.models == EACH_FACE:
-        return fuse(_mean_logit(scores_Mn, weights), fusion.frames)
+        return fuse(_meanlogit(scores_Mn, weights), fusion.frames)
     return MODEL_RULES[fusion.models](np.array([fuse(scores_n, fusion.frames) for scores_n in scores_Mn]), weights)
 
 
@@ -206,7 +206,7 @@ def groups(scores: Floats) -> float:
     """
     whole = len(scores) // 5 * 5
     rows = scores[:whole].reshape(-1, 5) if whole else scores[None]
-    return by_majority(probability(_logit(rows).mean(1)))
+    return by_majority(probability(logit(rows).mean(1)))
 
 
 @register_rule("clear")
@@ -292,7 +292,8 @@ FUSIONS: dict[str, Fusion] = {
 Deepware's scanner, and two plain ones in which the most suspicious person decides."""
 
 
-def _logit(scores: Floats) -> Floats:
+def logit(scores: Floats) -> Floats:
+    """The sigmoid's inverse; 0 and 1 give the largest numbers that are not yet infinite."""
     inside = np.clip(scores, _LEAST, 1 - _LEAST)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
@@ -302,5 +303,5 @@ def probability(logits: Floats) -> Floats:
     return np.asarray(0.5 + 0.5 * np.tanh(logits / 2))
 
 
-def _mean_logit(scores_Mn: Floats, weights_M: Floats) -> Floats:
-    return probability(np.average(_logit(scores_Mn), axis=0, weights=weights_M))
+def _meanlogit(scores_Mn: Floats, weights_M: Floats) -> Floats:
+    return probability(np.average(logit(scores_Mn), axis=0, weights=weights_M))
