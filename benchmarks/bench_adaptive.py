@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from common import Goal, interleave, mean_ratio, measure, median, row, write
+from common import Goal, interleave, mean_ratio, measure, median, row, spread, write
 from unmask import Scanner, Verdict, open_preset
 from unmask.adaptive import Adaptive
 from unmask.datasets import read_index
@@ -36,9 +36,8 @@ def main() -> None:
     full, adaptive = load(models, workers=1), load(models, workers=1, adaptive=rule)
     index = read_index(arguments.clips)
     labelled = [clip for clip in index.clips if clip.label is not None]
-    spread = np.linspace(0, len(labelled) - 1, min(arguments.most or len(labelled), len(labelled))).astype(int)
     clips: dict[str, Any] = {}
-    for clip in (labelled[i] for i in spread):
+    for clip in spread(labelled, arguments.most):
         result = compare(index.path_of(clip), full, adaptive, arguments.rounds)
         if result is not None:
             clips[clip.id] = {"fake": clip.label == "fake"} | result

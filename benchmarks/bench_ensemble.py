@@ -6,7 +6,7 @@ Seven EfficientNet-B7 at 380 pixels with random weights, made in ``--work`` at t
 names (of the kind ``classifier``). The reference gets the same weights, the same clips and all cores. Contestants of a
 clip take turns, A B C D D C B A; P1 to P3 are the ratios of wall times. P10 scans the clips in a process that may use
 one core, with one worker, and in one that may use two, with two. The peak memory of the whole ensemble is that of a
-new process that loads it and scans the first clip. ``--first N`` bounds the time: with B7 on two cores a clip takes
+new process that loads it and scans the first clip. ``--most N`` bounds the time: with B7 on two cores a clip takes
 minutes a round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
 """
 
@@ -36,6 +36,7 @@ from common import (
     median,
     parser,
     row,
+    spread,
     status_mb,
     write,
 )
@@ -61,7 +62,7 @@ def main() -> None:
     options = parser(__doc__, reference=True)
     options.add_argument("--model", type=Path, nargs="+", help="model folders, instead of random weights")
     options.add_argument("--work", type=Path, default=Path("bench_models"), help="where random models are kept")
-    options.add_argument("--first", type=int, help="only so many clips")
+    options.add_argument("--most", type=int, help="only so many clips, spread over the list")
     options.add_argument("--small", action="store_true", help="two small networks, one clip, one round")
     options.set_defaults(rounds=2)
     arguments = options.parse_args()
@@ -70,7 +71,7 @@ def main() -> None:
     spec = load_card(models[0]).network
     encoder = spec.parameters["encoder"] if spec is not None else encoder
     rounds = 1 if arguments.small else arguments.rounds
-    clips = load_clips(arguments.clips)[: 1 if arguments.small else arguments.first]
+    clips = spread(load_clips(arguments.clips), 1 if arguments.small else arguments.most)
     precisions = usable(models, clips)
     scanners = {name: Scanner(models, sampling="reference", precision=name, device="cpu") for name in precisions}
     weights = timm_weights(models, arguments.work)

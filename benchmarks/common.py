@@ -104,6 +104,12 @@ def load_clips(folder: Path, use: str = "speed") -> list[Clip]:
     return [Clip(spec["name"], folder / f"{spec['name']}.mp4", spec) for spec in specs if spec["use"] == use]
 
 
+def spread(items: Sequence[Result], most: int | None) -> list[Result]:
+    """Return at most so many of the items, evenly over the list; None for all."""
+    count = min(most or len(items), len(items))
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).astype(int)]
+
+
 def measure(function: Callable[[], Result]) -> tuple[Measure, Result]:
     """Call a function and time it."""
     wall, cpu = time.perf_counter(), time.process_time()
