@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import exit_code, tally, wrong_use
+from unmask.cli.console import exit_code, interruptible, tally, wrong_use
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -39,7 +39,7 @@ def explore(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
-    with wrong_use():
+    with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
         from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
         from unmask.datasets.explore_page import write_explore_page

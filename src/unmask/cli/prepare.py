@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from unmask.cli.console import exit_code, say, tally, wrong_use
+from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -66,7 +66,7 @@ def prepare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
-    with wrong_use():
+    with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
         from unmask.datasets.clip_steps import Settings
         from unmask.datasets.prepare import Preparation

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unmask.cli.console import ExitCode, exit_code, printable, progress, say, wrong_use
+from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import parse_limits, shown_limits
 
 if TYPE_CHECKING:
@@ -114,10 +114,11 @@ def scan(
     statuses: Counter[str] = Counter()
     json_to_stdout = json is not None and str(json) == "-"
     json_file = None if json_to_stdout else json
-    with wrong_use(), ExitStack() as stack:
+    outputs = [path for path in (json_file, csv, html) if path is not None]
+    how_to_go_on = "--resume goes on" if outputs else "with --json, --csv or --html, --resume can go on another time"
+    with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
         from unmask.inputs import list_inputs
 
-        outputs = [path for path in (json_file, csv, html) if path is not None]
         _check_outputs(outputs, html, resume)
         items = list_inputs(_names(inputs), recursive=recursive)
         if not items:
@@ -138,16 +139,9 @@ def scan(
             options["limits"] = parse_limits(limits)
         scanner = _scanner(preset, model or [], options)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
-        try:
-            for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
-                statuses[row["status"]] += 1
-                _tell(row, verbose, json_to_stdout)
-        except KeyboardInterrupt:
-            say(
-                f"unmask: interrupted after {statuses.total()} of {len(items)} videos"
-                + ("; --resume goes on" if journal else "")
-            )
-            raise SystemExit(ExitCode.INTERRUPTED) from None
+        for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
+            statuses[row["status"]] += 1
+            _tell(row, verbose, json_to_stdout)
         if journal is not None:
             _write_outputs(journal, items, csv, json_file, html)
             journal.discard()
@@ -201,11 +195,16 @@ def _check_outputs(outputs: Sequence[Path], html: Path | None, resume: bool) -> 
 def _open_journal(
     stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
 ) -> Journal:
-    """Open the journal beside the first output; in a temporary folder when that is a device such as /dev/stdout."""
+    """Hold the outputs, and open the journal beside the first; in a temporary folder when that is a device."""
+    from unmask.atomic import is_device
+    from unmask.lock import sole_writer
     from unmask.report import Journal
 
+    for path in outputs:
+        if not is_device(path):
+            stack.enter_context(sole_writer(path))
     beside = outputs[0].absolute()
-    if beside.exists() and not (beside.is_file() or beside.is_dir()):
+    if is_device(beside):
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
     path = beside.with_name(f"{beside.name}.partial")
     return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))

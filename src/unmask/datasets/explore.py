@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from unmask._opencv import one_thread
 from unmask._version import __version__
-from unmask.atomic import atomic_folder, sweep
+from unmask.atomic import DISK_FAULTS, atomic_folder, sweep
 from unmask.datasets.extract import copy_audio
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.layout import encode_image
@@ -172,6 +172,8 @@ class Exploration:
         except (Stopped, UsageError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             log.exception("looking at %r failed", clip.path)
             row |= {"status": "internal_error", "reason": f"unmask failed: {type(error).__name__}: {error}"}
         self._log.append(key, row)

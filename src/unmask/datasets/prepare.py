@@ -26,7 +26,7 @@ from typing import Any, Self
 
 from unmask._opencv import one_thread
 from unmask._version import __version__
-from unmask.atomic import atomic_file, scratch_folder, sweep
+from unmask.atomic import DISK_FAULTS, atomic_file, scratch_folder, sweep
 from unmask.datasets.aligned import write_tube_list
 from unmask.datasets.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.datasets.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
@@ -227,7 +227,9 @@ class Preparation:
             return self._clip(clip, None, str(error))
         except (Stopped, UsageError):
             raise
-        except Exception as error:  # noqa: BLE001 - one clip never stops the rest
+        except Exception as error:  # one clip never stops the rest
+            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             row |= _failure(clip, error, kept)
         if row != old:
             self._remove_all_but(row["steps"], clip.id, old)
