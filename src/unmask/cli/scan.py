@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ from unmask.cli.limits import parse_limits, shown_limits
 
 if TYPE_CHECKING:
     from unmask.inputs import Input
+    from unmask.media import Limits
     from unmask.presets import Scans
     from unmask.report import Journal
 
@@ -61,9 +63,16 @@ def scan(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False),
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Files, folders and https addresses; - reads a list from stdin.",
+            show_default=False,
+        ),
     ],
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links within folders; those you name always are.")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)
     ] = None,
@@ -120,7 +129,7 @@ def scan(
         from unmask.inputs import list_inputs
 
         _check_outputs(outputs, html, resume)
-        items = list_inputs(_names(inputs), recursive=recursive)
+        items = list_inputs(_names(inputs), recursive=recursive, follow_links=follow_links)
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
@@ -135,11 +144,10 @@ def scan(
             options["adaptive"] = True
         if identity is not None:
             options["identity"] = identity
-        if limits is not None:
-            options["limits"] = parse_limits(limits)
+        costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
-        for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
+        for row in progress(_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
             _tell(row, verbose, json_to_stdout)
         if journal is not None:
@@ -210,16 +218,36 @@ def _open_journal(
     return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
 
 
-def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
+def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
     """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
-    known = {item.path for item in items if journal is not None and journal.find(item.path) is not None}
+    known = _known(items, journal, limits) if journal is not None else set()
     keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None
-    fresh = scanner.scan_many((item.path for item in items if item.path not in known), on_verdict=keep)
+    fresh = scanner.scan_many((item for item in items if item.path not in known), on_verdict=keep)
     for item in items:
         if journal is not None and item.path in known:
             yield from journal.rows([item.path])
         else:
             yield next(fresh).to_dict()
+
+
+def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]:
+    """Return the inputs that have not changed since an earlier run left their rows. Addresses are fetched for that."""
+    from unmask.engine import Failure, cores, map_items
+    from unmask.inputs import hash_input
+
+    stopping = threading.Event()
+    there = [(item, sha256) for item in items if (sha256 := journal.sha256_of(item.path)) is not None]
+
+    def is_same(found: tuple[Input, str]) -> bool:
+        return hash_input(found[0], limits.download_bytes, stopping.is_set) == found[1]
+
+    known = set()
+    for (item, _), answer in map_items(is_same, there, cores(), stopping):
+        if isinstance(answer, Failure):
+            raise answer.error
+        if answer:
+            known.add(item.path)
+    return known
 
 
 def _tell(row: Row, verbose: bool, as_json: bool) -> None:

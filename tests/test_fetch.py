@@ -3,10 +3,9 @@ import socket
 
 import pytest
 
-from tests.models.published.server import serve
+from tests.server import serve
+from unmask import fetch as module
 from unmask.errors import DownloadError, UsageError
-from unmask.models.published import download as module
-from unmask.models.published.download import download
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -18,6 +17,10 @@ def hasty(monkeypatch):
 
 def nothing(*_):
     pass
+
+
+def download(url, path, report, most_bytes=2_000_000):
+    module.download(url, path, report, most_bytes)
 
 
 def test_a_file_is_fetched_and_progress_is_told(tmp_path):
@@ -90,7 +93,7 @@ def test_redirects_lead_to_https_only(target, tmp_path):
 
 
 def test_https_never_leads_back_to_this_machine():
-    redirects = module._Redirects("https://example.org/a")
+    redirects = module._Redirects(loopback=False)
     request = module.Request("https://example.org/a")
     assert redirects.redirect_request(request, None, 302, "", {}, "https://cdn.example.org/a") is not None
     with pytest.raises(DownloadError, match="no https address"):
@@ -118,10 +121,10 @@ def test_no_network_is_told(tmp_path):
             download(url, tmp_path / "a", nothing)
 
 
-def test_files_that_are_too_large_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1_000_000)
+def test_files_that_are_too_large_are_refused(tmp_path):
     with serve({"a": CONTENT}) as server, pytest.raises(DownloadError, match="more than 1000000 are not fetched"):
-        download(f"{server.url}/a", tmp_path / "a", nothing)
+        download(f"{server.url}/a", tmp_path / "a", nothing, 1_000_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
