@@ -135,3 +135,20 @@ def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
     ):
         download(f"{server.url}/a", tmp_path / "a", nothing)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "192.0.2.1",
+        "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1",
+        "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_public(ip):
+    assert not module.is_public(ip)
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_addresses_that_are_public(ip):
+    assert module.is_public(ip)

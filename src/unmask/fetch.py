@@ -245,6 +245,7 @@ def _copy(response: HTTPResponse, part: _Part, most_bytes: int, report: Report) 
         _check_size(response.url, done, most_bytes)
         part.file.write(chunk)
         report(done, total)
+    part.file.flush()  # a full disk shows itself here
     if total is not None and done != total:
         raise ConnectionError(
             f"the connection broke after {done} of {total} bytes; run it again, it goes on from there"

@@ -83,7 +83,6 @@ def open_input(
         return
     with tempfile.TemporaryFile() as room:
         fetch_public(name, room, most_bytes, is_given_up, is_public)
-        room.flush()
         if not os.fstat(room.fileno()).st_size:
             raise UnreadableError("nothing lies at this address: the server gives an empty file")
         with os.fdopen(os.dup(room.fileno()), "rb") as file:

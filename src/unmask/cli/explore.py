@@ -32,6 +32,9 @@ def explore(
     ] = False,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the sample and the pictures.")] = 0,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -46,7 +49,7 @@ def explore(
         from unmask.datasets.explore_tables import write_faces, write_videos
         from unmask.datasets.summary import find_suspicions
 
-        index = read_index(data, dataset)
+        index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:

@@ -59,6 +59,9 @@ def prepare(
         FoldBy, typer.Option(help="part: runs of DFDC parts; group: nothing shared across folds; auto: part, if any.")
     ] = FoldBy.AUTO,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Families under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -73,7 +76,7 @@ def prepare(
         from unmask.faces import load_detector
         from unmask.types import Detection
 
-        index = read_index(data, dataset)
+        index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
         # The winner's thresholds for his detector; RobustForensics' for theirs.
