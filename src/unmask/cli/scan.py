@@ -273,6 +273,7 @@ def _tell(row: Row, verbose: bool, as_json: bool) -> None:
 def _write_outputs(
     journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
 ) -> None:
+    from unmask.atomic import sweep
     from unmask.report import write_csv, write_index, write_json_lines
 
     paths = [item.path for item in items]
@@ -284,6 +285,7 @@ def _write_outputs(
                 f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"
             )
     if html is not None:
+        sweep(html)
         write_index(journal.rows(paths), html)
     if json is not None:
         write_json_lines(journal.rows(paths), json)
