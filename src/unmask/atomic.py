@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of errors that are the output's: what is done next would meet them as well."""
 
 _LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{16}(-old)?|\..+\.[0-9a-f]{16}\.tmp")
 
@@ -24,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: The folder is missing or read-only, or the disk is full.
     """
-    if path.absolute().parts[1:2] in (("dev",), ("proc",)) or (path.exists() and not path.is_file()):
+    if is_device(path):
         with path.open("ab") as device:
             yield device
         return
@@ -40,6 +44,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def is_device(path: Path) -> bool:
+    """Whether this is something like /dev/stdout: written directly, by anybody, and never replaced."""
+    special = path.exists() and not (path.is_file() or path.is_dir())
+    return special or path.absolute().parts[1:2] in (("dev",), ("proc",))
 
 
 @contextmanager

@@ -9,7 +9,7 @@
     │   ├── TimedOutError       status "timeout": decoding took longer than the policy allows
     │   └── CrashedError        status "crashed": the file brought its decoder down
     ├── ModelError              a model folder is missing, damaged or does not fit
-    ├── DownloadError           a file cannot be fetched
+    ├── DownloadError           a file cannot be fetched; carries the row's status, where an address is scanned
     └── UsageError              an argument does not make sense
 
 Messages say what happened, what is allowed, and what to do next.
@@ -71,7 +71,14 @@ class ModelError(UnmaskError):
 
 
 class DownloadError(UnmaskError):
-    """A file cannot be fetched: no network, no such file, or a server that may not be trusted."""
+    """A file cannot be fetched: no network, no such file, or a server that may not be trusted.
+
+    ``status`` is the word that the row of a scanned address carries.
+    """
+
+    def __init__(self, message: str, status: Literal["unreadable", "rejected_limit", "timeout"] = "unreadable") -> None:
+        super().__init__(message)
+        self.status: Literal["unreadable", "rejected_limit", "timeout"] = status
 
 
 class UsageError(UnmaskError):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from unmask.atomic import atomic_file
-from unmask.errors import UsageError
+from unmask.lock import lock_file
 
 Row = dict[str, Any]
 
@@ -35,35 +36,15 @@ class RowLog:
             key_of: Returns the key of a row, None when it is not to be used again; may raise KeyError and TypeError.
 
         Raises:
-            UsageError: Another run holds it.
+            UsageError: Another run holds it, or it cannot be written.
         """
         self.path, self._key_of = path, key_of
         self._places: dict[str, int] = {}
         self._lock = threading.Lock()
         self._torn = False
-        self._file = self._claim()
+        self._file = lock_file(path)
         self.was_empty = self._index() == 0
         """Whether there was nothing in it, usable or not."""
-
-    def _claim(self) -> BinaryIO:
-        """Open and lock the file for this process; the lock ends with it."""
-        while True:
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-            file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o666), "r+b")
-            try:
-                import fcntl
-            except ImportError:  # Windows: no two handles can write a file that one deletes, so a clash shows itself
-                return file
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(file.fileno()).st_ino == self.path.stat().st_ino:
-                    return file
-            except FileNotFoundError:
-                pass
-            except OSError as error:
-                file.close()
-                raise UsageError(f"another run is writing {self.path}; wait for it, or name another output") from error
-            file.close()  # the run that held it has just replaced or deleted it
 
     def _index(self) -> int:
         """Find the usable rows; return the length of the file in bytes."""
@@ -90,7 +71,11 @@ class RowLog:
         return self._read(self._places[key]) if key in self._places else None
 
     def append(self, key: str, row: Mapping[str, Any]) -> None:
-        """Add a row; any thread may call this."""
+        """Add a row; any thread may call this.
+
+        Raises:
+            OSError: The disk is full, or the file was removed.
+        """
         with self._lock:
             self._file.seek(0, 2)
             if self._torn:
@@ -99,6 +84,8 @@ class RowLog:
             self._places[key] = self._file.tell()
             self._file.write(json_line(row).encode() + b"\n")
             self._file.flush()
+            if not os.fstat(self._file.fileno()).st_nlink:  # better told now than when all is done
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def rows(self, keys: Iterable[str]) -> Iterator[Row]:
         """Yield the rows of these keys, in this order."""

@@ -41,6 +41,7 @@ class Scans(Protocol):
         inputs: PathLike | Iterable[PathLike],
         *,
         recursive: bool = False,
+        follow_links: bool = False,
         on_verdict: Callable[[Verdict], None] | None = None,
     ) -> Iterator[Verdict]:
         """Judge many videos: one verdict for each input, in order."""

@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from unmask.datasets.tubes import AlignedCrop, AlignedFaces, boxes_of_faces, plan_tubes
 from unmask.engine import Stopped, cores, prefetch
-from unmask.errors import InputError, ModelError, UnreadableError, UsageError
+from unmask.errors import DownloadError, InputError, ModelError, UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.judge import THUMBNAIL_PX
-from unmask.media import Limits, Video, open_video, read_frames
+from unmask.media import Limits, Video, read_frames
 from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clips import ClipNetwork
 from unmask.models.fuse import by_majority, clearest, probability
@@ -145,9 +145,9 @@ class RobustScanner(Scanner):
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, blank = time.perf_counter(), self._blank(path)
         try:
-            with open_video(path, self.limits) as video:
+            with self._open(path, stopping) as video:
                 verdict = self._judge_video(blank, video, stopping)
-        except InputError as error:
+        except (InputError, DownloadError) as error:
             verdict = replace(blank, status=error.status, reasons=(str(error),))
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
 

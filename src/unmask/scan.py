@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -21,11 +22,11 @@ from unmask import exact as released
 from unmask._version import __version__
 from unmask.adaptive import Adaptive, Step
 from unmask.engine import Failure, Stopped, cores, map_items, prefetch
-from unmask.errors import InputError, UsageError
+from unmask.errors import DownloadError, InputError, UsageError
 from unmask.faces import load_detector
-from unmask.inputs import list_inputs
+from unmask.inputs import list_inputs, open_input
 from unmask.judge import Judgement, judge
-from unmask.media import SAMPLINGS, Limits, Video, open_video, pick_frames, read_frames
+from unmask.media import SAMPLINGS, Limits, Video, open_video_file, pick_frames, read_frames
 from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
 from unmask.seen import Seen
 from unmask.types import MediaFacts, Status, Verdict
@@ -129,9 +130,9 @@ class Scanner:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def scan(self, path: PathLike) -> Verdict:
-        """Judge one video.
+        """Judge one video: a file, or an https address, which is fetched first.
 
-        A file that cannot be judged gives a verdict with a status and a reason, not an exception.
+        What cannot be judged gives a verdict with a status and a reason, not an exception.
 
         Raises:
             ModelError: The model gave something that is not a number.
@@ -143,33 +144,36 @@ class Scanner:
         inputs: PathLike | Iterable[PathLike],
         *,
         recursive: bool = False,
+        follow_links: bool = False,
         on_verdict: Callable[[Verdict], None] | None = None,
     ) -> Iterator[Verdict]:
         """Judge many videos: one verdict for each input, in order, whatever happens to any of them.
 
         Args:
-            inputs: Files and folders; of a folder, the files whose suffix is that of a video, sorted by name.
+            inputs: Files, https addresses and folders; of a folder, the files whose suffix is that of a video, sorted
+                by name.
             recursive: Also look into the folders of folders.
+            follow_links: Also follow links within folders; see `unmask.inputs`.
             on_verdict: Called with each verdict as soon as it is there, in any order and from several threads.
         """
         named = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-        paths = (item.path for item in list_inputs(named, recursive=recursive))
+        items = list_inputs(named, recursive=recursive, follow_links=follow_links)
         stopping = threading.Event()
 
-        def scan(path: str) -> Verdict:
+        def scan(path: PathLike) -> Verdict:
             try:
                 verdict = self._scan(path, stopping)
             except Stopped:
                 raise
             except Exception as error:
-                log.exception("scanning %r failed", path)
+                log.exception("scanning %r failed", os.fspath(path))
                 reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
                 verdict = replace(self._blank(path), reasons=(reason,))
             if on_verdict is not None:
                 on_verdict(verdict)
             return verdict
 
-        for _, outcome in map_items(scan, paths, self.workers, stopping):
+        for _, outcome in map_items(scan, items, self.workers, stopping):
             if isinstance(outcome, Failure):
                 raise outcome.error  # on_verdict could not take it
             yield outcome
@@ -178,15 +182,29 @@ class Scanner:
         started, blank = time.perf_counter(), self._blank(path)
         dropped = 0
         try:
-            with open_video(path, self.limits) as video:
+            with self._open(path, stopping) as video:
                 seen = self._look(video, stopping)
                 dropped = seen.dropped
                 verdict = self._judge(blank, video, seen)
-        except InputError as error:
+        except (InputError, DownloadError) as error:
             verdict = replace(blank, status=error.status, reasons=(str(error),))
         if self.exact:
             verdict = released.restate(verdict, self.frames, dropped)
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
+    @contextmanager
+    def _open(self, path: PathLike, stopping: threading.Event) -> Iterator[Video]:
+        """Open a file or an address."""
+        try:
+            with (
+                open_input(path, self.limits.download_bytes, stopping.is_set) as file,
+                open_video_file(file, self.limits) as video,
+            ):
+                yield video
+        except (InputError, DownloadError):
+            if stopping.is_set():  # what went wrong may be that nobody waits any more
+                raise Stopped from None
+            raise
 
     def _blank(self, path: PathLike) -> Verdict:
         settings = self.settings | {"hash": self.settings_hash}

@@ -109,3 +109,21 @@ def test_an_interrupt_is_quick_and_tells_how_to_go_on(sample, tmp_path, command)
     assert "--resume goes on" in stderr
     assert "Traceback" not in stderr
     assert not [path for path in out.glob("*/.tmp-*") if any(path.iterdir())]
+
+
+def test_links_in_a_dataset_are_not_followed_unless_asked(sample, tmp_path):
+    data = tmp_path / "data"
+    clip = next((sample / "dfdc_train_part_1").glob("*.mp4"))
+    for label in ("real", "fake"):
+        (data / label).mkdir(parents=True)
+        (data / label / "link.mp4").symlink_to(clip)
+    args = ["prepare", data, "--steps", "folds", "-q", "--out"]
+    done = unmask(*args, tmp_path / "out")
+    assert done.exit_code == 2
+    assert "no clip that can be used, e.g. fake/link.mp4: a link" in done.stderr
+    assert unmask(*args, tmp_path / "out", "--follow-links").exit_code == 0
+    assert unmask("explore", data, "--out", tmp_path / "eda", "--sample", 0).exit_code == 2
+    (data / "real" / "own.mp4").write_bytes(clip.read_bytes())
+    done = unmask("prepare", data, "--steps", "boxes", "-q", "--out", tmp_path / "new")
+    assert "real/link.mp4: a link, or in a linked folder; set aside; use --follow-links" in done.stderr
+    assert [path.name for path in (tmp_path / "new" / "boxes").iterdir()] == ["real__own.json"]

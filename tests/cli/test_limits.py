@@ -13,6 +13,7 @@ def test_what_the_help_says_is_so():
 def test_units():
     assert parse_limits(["memory=4G", "seconds=90.5", "isolate=no"]) == Limits(90.5, 4 << 30, isolate=False)
     assert parse_limits(["frame-pixels=123"]).frame_pixels == 123
+    assert parse_limits(["download=10M"]).download_bytes == 10 << 20
 
 
 @pytest.mark.parametrize(

@@ -38,16 +38,17 @@ def test_options_are_frozen():
     commands = get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
-        "--adaptive", "--csv", "--device", "--frames", "--fuse", "--html", "--identity", "--json", "--limits",
-        "--model", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose", "--workers",
+        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--fuse", "--html", "--identity", "--json",
+        "--limits", "--model", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose",
+        "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
-        "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--frames-per-second", "--out", "--quiet",
-        "--resume", "--sample", "--seed", "--workers",
+        "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
+        "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
     ]  # fmt: skip
     assert options["prepare"] == [
         "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
-        "--image-format", "--out", "--quiet", "--resume", "--steps", "--workers",
+        "--follow-links", "--image-format", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",

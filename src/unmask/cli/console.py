@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from types import FrameType
 from typing import Any, TypeVar
 
 from unmask.errors import UnmaskError
 
 Item = TypeVar("Item")
+
+GRACE_SECONDS = 8.0
+"""An interrupted command that has not ended by then is cut off; what is written survives that, as it does a kill."""
+
+_CURES = {
+    errno.ENOSPC: "the disk is full: make room, or name another place",
+    errno.EDQUOT: "your share of the disk is full: make room, or name another place",
+    errno.EROFS: "nothing can be written there: name another place",
+    errno.EACCES: "nothing may be written there: name another place, or change its permissions",
+    errno.ENOENT: "it was removed meanwhile: make it again, or name another place",
+}
+"""What to do about an error of the system, after its message."""
 
 
 class ExitCode(IntEnum):
@@ -43,8 +59,47 @@ def wrong_use() -> Iterator[None]:
     try:
         yield
     except (UnmaskError, OSError) as error:
-        say(f"unmask: {error}")
+        cure = _CURES.get(error.errno or 0) if isinstance(error, OSError) else None
+        say(f"unmask: {error}; {cure}" if cure else f"unmask: {error}")
         raise SystemExit(ExitCode.WRONG_USE) from error
+
+
+@contextmanager
+def interruptible(how_to_go_on: str) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the block and the program within `GRACE_SECONDS`, with exit code 130 or 143.
+
+    Threads are waited for, so that files are whole and decoders gone; one that does not listen, such as one that reads
+    from a disk that hangs, is not waited for any longer. A second signal ends the program at once.
+
+    Args:
+        how_to_go_on: What is said then, after "interrupted".
+    """
+    codes = [ExitCode.INTERRUPTED]
+
+    def cut_off() -> None:
+        say(f"unmask: interrupted; {how_to_go_on}")
+        os._exit(codes[-1])
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        codes.append(ExitCode(128 + number))
+        for each in heeded:
+            signal.signal(each, signal.SIG_DFL)
+        watch = threading.Timer(GRACE_SECONDS, cut_off)
+        watch.daemon = True  # not cancelled: what follows the block may hang as well
+        watch.start()
+        raise KeyboardInterrupt
+
+    # A program in the background, or under nohup, may have been told to ignore one of them.
+    heeded = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) != signal.SIG_IGN]
+    before = {each: signal.signal(each, interrupt) for each in heeded}
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"unmask: interrupted; {how_to_go_on}")
+        raise SystemExit(codes[-1]) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def exit_code(statuses: Counter[str]) -> ExitCode:
@@ -57,15 +112,8 @@ def exit_code(statuses: Counter[str]) -> ExitCode:
 
 
 def tally(rows: Iterator[dict[str, Any]], total: int, what: str, quiet: bool) -> Counter[str]:
-    """Count the rows of a resumable run by status, with a bar; an interrupt ends the program and says how to go on."""
-    statuses: Counter[str] = Counter()
-    try:
-        for row in progress(rows, total, what, quiet):
-            statuses[row["status"]] += 1
-    except KeyboardInterrupt:
-        say(f"unmask: interrupted after {statuses.total()} of {total} clips; --resume goes on")
-        raise SystemExit(ExitCode.INTERRUPTED) from None
-    return statuses
+    """Count the rows of a run by status, with a bar."""
+    return Counter(row["status"] for row in progress(rows, total, what, quiet))
 
 
 def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Iterator[Item]:

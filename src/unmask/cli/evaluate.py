@@ -98,7 +98,7 @@ def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], 
     from unmask.evaluation import scan_index, truth_of_index
     from unmask.scan import Scanner
 
-    index = read_index(data)
+    index = read_index(data, follow_links=True)
     scanner = Scanner(model)
     count = sum(clip.label is not None for clip in index.clips)
     given = list(progress(scan_index(scanner, index), count, "scanning", quiet))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from unmask.cli.console import exit_code, tally, wrong_use
+from unmask.cli.console import exit_code, interruptible, tally, wrong_use
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -32,6 +32,9 @@ def explore(
     ] = False,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the sample and the pictures.")] = 0,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -39,14 +42,14 @@ def explore(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
-    with wrong_use():
+    with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
         from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
         from unmask.datasets.explore_page import write_explore_page
         from unmask.datasets.explore_tables import write_faces, write_videos
         from unmask.datasets.summary import find_suspicions
 
-        index = read_index(data, dataset)
+        index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:

@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unmask.media import Limits
 
-DEFAULTS = {"seconds": "60", "memory": "2G", "frame-pixels": "16M", "total-pixels": "1000G", "isolate": "yes"}
+DEFAULTS = {
+    "seconds": "60",
+    "memory": "2G",
+    "frame-pixels": "16M",
+    "total-pixels": "1000G",
+    "download": "2G",
+    "isolate": "yes",
+}
 """Name of each limit, see `unmask.media.Limits` -> its default. Not read from there, since the help answers without
 loading libraries; a test compares them."""
 
-_FIELDS = {"memory": "memory_bytes", "frame-pixels": "frame_pixels", "total-pixels": "total_pixels"}
-_UNITS = {"memory": (1 << 20, 1 << 30), "frame-pixels": (1 << 20, 1 << 30), "total-pixels": (10**6, 10**9)}
+_FIELDS = {
+    "memory": "memory_bytes",
+    "frame-pixels": "frame_pixels",
+    "total-pixels": "total_pixels",
+    "download": "download_bytes",
+}
+_BINARY = (1 << 20, 1 << 30)
+_UNITS = {"memory": _BINARY, "frame-pixels": _BINARY, "total-pixels": (10**6, 10**9), "download": _BINARY}
 """What M and G mean."""
 
 

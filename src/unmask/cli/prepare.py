@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from unmask.cli.console import exit_code, say, tally, wrong_use
+from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -59,6 +59,9 @@ def prepare(
         FoldBy, typer.Option(help="part: runs of DFDC parts; group: nothing shared across folds; auto: part, if any.")
     ] = FoldBy.AUTO,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Families under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -66,14 +69,14 @@ def prepare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
-    with wrong_use():
+    with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
         from unmask.datasets.clip_steps import Settings
         from unmask.datasets.prepare import Preparation
         from unmask.faces import load_detector
         from unmask.types import Detection
 
-        index = read_index(data, dataset)
+        index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
         # The winner's thresholds for his detector; RobustForensics' for theirs.

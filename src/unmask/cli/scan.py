@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unmask.cli.console import ExitCode, exit_code, printable, progress, say, wrong_use
+from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import parse_limits, shown_limits
 
 if TYPE_CHECKING:
     from unmask.inputs import Input
+    from unmask.media import Limits
     from unmask.presets import Scans
     from unmask.report import Journal
 
@@ -61,9 +63,16 @@ def scan(
     context: typer.Context,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="VIDEO...", help="Files and folders; - reads a list from stdin.", show_default=False),
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Files, folders and https addresses; - reads a list from stdin.",
+            show_default=False,
+        ),
     ],
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Follow links within folders; those you name always are.")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)
     ] = None,
@@ -114,12 +123,13 @@ def scan(
     statuses: Counter[str] = Counter()
     json_to_stdout = json is not None and str(json) == "-"
     json_file = None if json_to_stdout else json
-    with wrong_use(), ExitStack() as stack:
+    outputs = [path for path in (json_file, csv, html) if path is not None]
+    how_to_go_on = "--resume goes on" if outputs else "with --json, --csv or --html, --resume can go on another time"
+    with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
         from unmask.inputs import list_inputs
 
-        outputs = [path for path in (json_file, csv, html) if path is not None]
         _check_outputs(outputs, html, resume)
-        items = list_inputs(_names(inputs), recursive=recursive)
+        items = list_inputs(_names(inputs), recursive=recursive, follow_links=follow_links)
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
@@ -134,20 +144,12 @@ def scan(
             options["adaptive"] = True
         if identity is not None:
             options["identity"] = identity
-        if limits is not None:
-            options["limits"] = parse_limits(limits)
+        costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
-        try:
-            for row in progress(_rows(scanner, items, journal), len(items), "scanning", quiet):
-                statuses[row["status"]] += 1
-                _tell(row, verbose, json_to_stdout)
-        except KeyboardInterrupt:
-            say(
-                f"unmask: interrupted after {statuses.total()} of {len(items)} videos"
-                + ("; --resume goes on" if journal else "")
-            )
-            raise SystemExit(ExitCode.INTERRUPTED) from None
+        for row in progress(_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
+            statuses[row["status"]] += 1
+            _tell(row, verbose, json_to_stdout)
         if journal is not None:
             _write_outputs(journal, items, csv, json_file, html)
             journal.discard()
@@ -201,26 +203,51 @@ def _check_outputs(outputs: Sequence[Path], html: Path | None, resume: bool) -> 
 def _open_journal(
     stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
 ) -> Journal:
-    """Open the journal beside the first output; in a temporary folder when that is a device such as /dev/stdout."""
+    """Hold the outputs, and open the journal beside the first; in a temporary folder when that is a device."""
+    from unmask.atomic import is_device
+    from unmask.lock import sole_writer
     from unmask.report import Journal
 
+    for path in outputs:
+        if not is_device(path):
+            stack.enter_context(sole_writer(path))
     beside = outputs[0].absolute()
-    if beside.exists() and not (beside.is_file() or beside.is_dir()):
+    if is_device(beside):
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
     path = beside.with_name(f"{beside.name}.partial")
     return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
 
 
-def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None) -> Iterator[Row]:
+def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
     """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
-    known = {item.path for item in items if journal is not None and journal.find(item.path) is not None}
+    known = _known(items, journal, limits) if journal is not None else set()
     keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None
-    fresh = scanner.scan_many((item.path for item in items if item.path not in known), on_verdict=keep)
+    fresh = scanner.scan_many((item for item in items if item.path not in known), on_verdict=keep)
     for item in items:
         if journal is not None and item.path in known:
             yield from journal.rows([item.path])
         else:
             yield next(fresh).to_dict()
+
+
+def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]:
+    """Return the inputs that have not changed since an earlier run left their rows. Addresses are fetched for that."""
+    from unmask.engine import Failure, cores, map_items
+    from unmask.inputs import hash_input
+
+    stopping = threading.Event()
+    there = [(item, sha256) for item in items if (sha256 := journal.sha256_of(item.path)) is not None]
+
+    def is_same(found: tuple[Input, str]) -> bool:
+        return hash_input(found[0], limits.download_bytes, stopping.is_set) == found[1]
+
+    known = set()
+    for (item, _), answer in map_items(is_same, there, cores(), stopping):
+        if isinstance(answer, Failure):
+            raise answer.error
+        if answer:
+            known.add(item.path)
+    return known
 
 
 def _tell(row: Row, verbose: bool, as_json: bool) -> None:
@@ -246,6 +273,7 @@ def _tell(row: Row, verbose: bool, as_json: bool) -> None:
 def _write_outputs(
     journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
 ) -> None:
+    from unmask.atomic import sweep
     from unmask.report import write_csv, write_index, write_json_lines
 
     paths = [item.path for item in items]
@@ -257,6 +285,7 @@ def _write_outputs(
                 f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"
             )
     if html is not None:
+        sweep(html)
         write_index(journal.rows(paths), html)
     if json is not None:
         write_json_lines(journal.rows(paths), json)

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from unmask._opencv import one_thread
 from unmask._version import __version__
-from unmask.atomic import atomic_folder, sweep
+from unmask.atomic import DISK_FAULTS, atomic_folder, sweep
 from unmask.datasets.extract import copy_audio
-from unmask.datasets.index import Clip, Index
+from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.layout import encode_image
 from unmask.datasets.table import require_pyarrow
 from unmask.datasets.vote import Agreement, Vote
@@ -101,8 +101,7 @@ class Exploration:
         """
         self._index, self._out, self.settings = index, out, settings or LookSettings()
         self._workers, self._stopping = workers or cores(), threading.Event()
-        if not index.clips:
-            raise UsageError("the dataset has no clip that can be used")
+        require_clips(index)
         if not 0 < self.settings.frames_per_second <= 1000 or self.settings.sample < 0:
             raise UsageError("frames a second must be above 0 and at most 1000, and the sample not below 0")
         require_pyarrow()
@@ -172,6 +171,8 @@ class Exploration:
         except (Stopped, UsageError):
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             log.exception("looking at %r failed", clip.path)
             row |= {"status": "internal_error", "reason": f"unmask failed: {type(error).__name__}: {error}"}
         self._log.append(key, row)

@@ -18,6 +18,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -125,12 +126,25 @@ def register_reader(name: str) -> Callable[[Reader], Reader]:
     return enter
 
 
-def read_index(data: Path, dataset: str = "auto") -> Index:
+def require_clips(index: Index) -> None:
+    """Refuse a dataset without clips.
+
+    Raises:
+        UsageError: There is none; the message says why, where that is known.
+    """
+    if not index.clips:
+        why = f", e.g. {index.faults[0]}" if index.faults else ""
+        raise UsageError(f"the dataset has no clip that can be used{why}")
+
+
+def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False) -> Index:
     """Read a dataset: a folder in one of the known layouts, a CSV, or an index written as Parquet.
 
     Args:
         data: The folder or file.
         dataset: Name in `READERS`; ``auto`` asks each.
+        follow_links: Also take clips of a folder that are links, or lie in linked folders. What a CSV or an index
+            names is taken as it is.
 
     Raises:
         UsageError: There is no such thing, or no reader understands it.
@@ -146,7 +160,7 @@ def read_index(data: Path, dataset: str = "auto") -> Index:
     for reader in READERS.values() if dataset == "auto" else [READERS[dataset]]:
         index = reader(data)
         if index is not None:
-            return _without_clashes(index)
+            return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
     raise UsageError(
         f"{data} is laid out in no way that is known ({', '.join(READERS)}); "
         "write a CSV with the columns path,label (and original, method, person, part, split where known)"
@@ -275,6 +289,23 @@ def _without_clashes(index: Index) -> Index:
     ]
     kept = sorted((clip for clip in index.clips if times[clip.id.casefold()] == 1), key=lambda clip: clip.id)
     return replace(index, clips=tuple(kept), faults=(*index.faults, *faults))
+
+
+def _without_links(index: Index) -> Index:
+    """Set aside the clips that are links, or lie in linked folders: they may show what lies outside of the dataset."""
+    is_link = cache(Path.is_symlink)
+
+    def is_linked(clip: Clip) -> bool:
+        path = index.path_of(clip)
+        return is_link(path) or any(is_link(index.root / part) for part in Path(clip.path).parents)
+
+    linked = {clip.id: clip for clip in index.clips if is_linked(clip)}
+    faults = [
+        Fault(clip.path, None, "a link, or in a linked folder; set aside; use --follow-links")
+        for clip in linked.values()
+    ]
+    kept = tuple(clip for clip in index.clips if clip.id not in linked)
+    return replace(index, clips=kept, faults=(*index.faults, *faults))
 
 
 def _read_parquet(path: Path) -> Index:

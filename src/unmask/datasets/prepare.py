@@ -26,11 +26,11 @@ from typing import Any, Self
 
 from unmask._opencv import one_thread
 from unmask._version import __version__
-from unmask.atomic import atomic_file, scratch_folder, sweep
+from unmask.atomic import DISK_FAULTS, atomic_file, scratch_folder, sweep
 from unmask.datasets.aligned import write_tube_list
 from unmask.datasets.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.datasets.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
-from unmask.datasets.index import Clip, Index
+from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
 from unmask.datasets.table import require_pyarrow
 from unmask.engine import Failure, Stopped, cores, map_items
@@ -146,8 +146,7 @@ class Preparation:
             raise UsageError(f"cannot keep every {self._settings.every}th frame; use at least 1")
         if self._settings.image_format not in IMAGE_FORMATS:
             raise UsageError(f"unknown format {self._settings.image_format!r}; use one of {', '.join(IMAGE_FORMATS)}")
-        if not self._index.clips:
-            raise UsageError("the dataset has no clip that can be used")
+        require_clips(self._index)
         require_pyarrow()
 
     def _claim(self, resume: bool) -> None:
@@ -227,7 +226,9 @@ class Preparation:
             return self._clip(clip, None, str(error))
         except (Stopped, UsageError):
             raise
-        except Exception as error:  # noqa: BLE001 - one clip never stops the rest
+        except Exception as error:  # one clip never stops the rest
+            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+                raise
             row |= _failure(clip, error, kept)
         if row != old:
             self._remove_all_but(row["steps"], clip.id, old)

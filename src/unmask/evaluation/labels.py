@@ -71,7 +71,7 @@ def read_truth(path: Path) -> Labels:
         UsageError: It cannot be read, or is none of these.
     """
     if path.is_dir() or path.suffix == ".parquet":
-        return truth_of_index(read_index(path))
+        return truth_of_index(read_index(path, follow_links=True))
     name, value, numbered = csv_rows(path, read_table_text(path), ("label",))
     rows = [(line, {key: cell.strip() for key, cell in row.items()}) for line, row in numbered]
     faults = [

@@ -78,15 +78,22 @@ def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Itera
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if not (limits.isolate and _CAN_ISOLATE):
-            opened = open_here(file, sha256, limits)
-            read = lambda wanted: _upright(decode_stored(opened, wanted), opened.index, opened.orientation)  # noqa: E731
-            yield Video(opened.facts, opened.index, read)
-            return
-        with contextlib.closing(_Decoder(file, sha256, limits)) as decoder:
-            yield decoder.start()
+    with open_regular(path) as file, open_video_file(file, limits) as video:
+        yield video
+
+
+@contextlib.contextmanager
+def open_video_file(file: BufferedReader, limits: Limits) -> Iterator[Video]:
+    """Do as `open_video` with a file that is open already, see `unmask.media.container.open_regular`."""
+    file.seek(0)
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if not (limits.isolate and _CAN_ISOLATE):
+        opened = open_here(file, sha256, limits)
+        read = lambda wanted: _upright(decode_stored(opened, wanted), opened.index, opened.orientation)  # noqa: E731
+        yield Video(opened.facts, opened.index, read)
+        return
+    with contextlib.closing(_Decoder(file, sha256, limits)) as decoder:
+        yield decoder.start()
 
 
 def read_frames(video: Video, indices: NDArray[np.int64]) -> Iterator[Frame]:

@@ -151,7 +151,7 @@ class QueuedNetwork(ABC, Generic[Slot]):
         name, calibration = self.card.name, self.card.calibration
         if len(logits_N) != count:
             raise ModelError(f"model {name!r} gave {len(logits_N)} scores for {count} crops; it must give one each")
-        if not np.isfinite(logits_N).all():
+        if not (np.isfinite(logits_N).all() and (maps_Nhw is None or np.isfinite(maps_Nhw).all())):
             raise ModelError(f"model {name!r} gave a score that is no number; check it: unmask models verify")
         calibrated = (logits_N.astype(np.float64) - calibration.offset) / calibration.temperature
         maps = [None] * count if maps_Nhw is None else maps_Nhw

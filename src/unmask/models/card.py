@@ -191,8 +191,8 @@ def read_up_to(path: Path, most_bytes: int) -> bytes:
         ModelError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(most_bytes)
+        with path.open("rb") as file:  # memory is reserved for what is there, not for what a card claims
+            return file.read(min(most_bytes, os.fstat(file.fileno()).st_size + 1))
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 

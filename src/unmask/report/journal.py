@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -48,17 +47,10 @@ class Journal:
                     if key is not None and key not in self._log:
                         self.append(json.loads(line))
 
-    def find(self, path: str) -> Row | None:
-        """Return the row of an unchanged file from an earlier run, None when it has to be scanned."""
+    def sha256_of(self, path: str) -> str | None:
+        """Return the hash of what an earlier run found at a path, None when there is no row of it to use again."""
         row = self._log.get(path)
-        if row is None:
-            return None
-        try:
-            with Path(path).open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == row["media"]["sha256"]
-        except OSError:
-            return None
-        return row if same else None
+        return None if row is None else row["media"]["sha256"]
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a finished row; any thread may call this."""

@@ -14,7 +14,7 @@ pytest.importorskip("timm")
 pytest.importorskip("onnxscript")
 
 from tests.models.published.checkpoints import TINY, network, published, save, tensors
-from tests.models.published.server import serve
+from tests.server import serve
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder

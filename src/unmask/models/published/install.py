@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from unmask.atomic import atomic_file, scratch_folder
 from unmask.errors import DownloadError, ModelError, UsageError
+from unmask.fetch import Report, check_address, download, is_address
 from unmask.home import models_home
 from unmask.models.card import Card, load_card, verify_folder
 from unmask.models.published.checkpoint import MAX_FILE_BYTES
 from unmask.models.published.convert import FOLDER, Job, run_converter
-from unmask.models.published.download import Report, check_address, download, is_address
 from unmask.models.published.kinds import KINDS, RELEASES, look_up
 
 TIMEOUT_SECONDS = 3600.0
@@ -126,7 +126,7 @@ def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, repor
     known = _read_ledger(ledger)
     check_address(url)
     if not file.exists():
-        download(url, file, report)
+        download(url, file, report, MAX_FILE_BYTES)
     digest = _sha256(file)
     say(f"sha256 {digest}  {url}")
     try:

@@ -11,18 +11,31 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, files):
+    def __init__(self, files, context=None):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files, self.asked, self.break_after, self.redirects = files, [], [], {}
+        self.says_length, self.pause_seconds, self.connections = True, 0.0, 0
+        self.context = context
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
+        host = "https://localhost" if self.context else "http://127.0.0.1"
+        return f"{host}:{self.server_port}"
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self.connections += 1
+        if self.context:  # hands are shaken by the thread that answers
+            connection = self.context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
+
+    def handle_error(self, request, client_address):
+        """Clients that leave early are what many tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        server, name = self.server, self.path.removeprefix("/")
+        server, name = self.server, self.path.removeprefix("/").partition("?")[0]
         if name in server.redirects:
             self.send_response(302)
             self.send_header("Location", server.redirects[name])
@@ -39,9 +52,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
+        if server.says_length:
+            self.send_header("Content-Length", str(len(content) - start))
         self.send_header("ETag", tag)
         self.end_headers()
+        if server.pause_seconds:
+            self.wfile.write(content[start : start + 100])
+            start += 100
+            server.left.wait(server.pause_seconds)
         self.wfile.write(content[start : start + server.break_after.pop(0)] if server.break_after else content[start:])
 
     def log_message(self, *_):
@@ -49,13 +67,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(files):
-    """Release files, name -> content, for the length of the block."""
-    with Server(files) as server:
+def serve(files, context=None):
+    """Release files, name -> content, for the length of the block; over https where there is a TLS context."""
+    with Server(files, context) as server:
+        server.left = threading.Event()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield server
         finally:
+            server.left.set()
             server.shutdown()
             thread.join()

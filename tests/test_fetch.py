@@ -3,10 +3,9 @@ import socket
 
 import pytest
 
-from tests.models.published.server import serve
+from tests.server import serve
+from unmask import fetch as module
 from unmask.errors import DownloadError, UsageError
-from unmask.models.published import download as module
-from unmask.models.published.download import download
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -18,6 +17,10 @@ def hasty(monkeypatch):
 
 def nothing(*_):
     pass
+
+
+def download(url, path, report, most_bytes=2_000_000):
+    module.download(url, path, report, most_bytes)
 
 
 def test_a_file_is_fetched_and_progress_is_told(tmp_path):
@@ -90,7 +93,7 @@ def test_redirects_lead_to_https_only(target, tmp_path):
 
 
 def test_https_never_leads_back_to_this_machine():
-    redirects = module._Redirects("https://example.org/a")
+    redirects = module._Redirects(loopback=False)
     request = module.Request("https://example.org/a")
     assert redirects.redirect_request(request, None, 302, "", {}, "https://cdn.example.org/a") is not None
     with pytest.raises(DownloadError, match="no https address"):
@@ -118,10 +121,10 @@ def test_no_network_is_told(tmp_path):
             download(url, tmp_path / "a", nothing)
 
 
-def test_files_that_are_too_large_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 1_000_000)
+def test_files_that_are_too_large_are_refused(tmp_path):
     with serve({"a": CONTENT}) as server, pytest.raises(DownloadError, match="more than 1000000 are not fetched"):
-        download(f"{server.url}/a", tmp_path / "a", nothing)
+        download(f"{server.url}/a", tmp_path / "a", nothing, 1_000_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
@@ -132,3 +135,20 @@ def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
     ):
         download(f"{server.url}/a", tmp_path / "a", nothing)
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "192.0.2.1",
+        "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fe80::1%eth0", "fec0::1", "fc00::1",
+        "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::", "64:ff9b::a00:1", "2001:db8::1",
+    ],
+)  # fmt: skip
+def test_addresses_that_are_not_public(ip):
+    assert not module.is_public(ip)
+
+
+@pytest.mark.parametrize("ip", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
+def test_addresses_that_are_public(ip):
+    assert module.is_public(ip)
