@@ -49,7 +49,7 @@ def say(text: str) -> None:
 
 def printable(path: str) -> str:
     """Return a file name as one safe line: bytes outside UTF-8 and control characters become escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
