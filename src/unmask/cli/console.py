@@ -26,7 +26,7 @@ _CURES = {
     errno.EDQUOT: "your share of the disk is full: make room, or name another place",
     errno.EROFS: "nothing can be written there: name another place",
     errno.EACCES: "nothing may be written there: name another place, or change its permissions",
-    errno.ENOENT: "it was removed meanwhile: make it again, or name another place",
+    errno.ENOENT: "it is not there, or was removed meanwhile: make it, or name another place",
 }
 """What to do about an error of the system, after its message."""
 
