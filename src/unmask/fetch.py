@@ -119,7 +119,7 @@ def download(url: str, path: Path, report: Report, most_bytes: int) -> None:
         with name.open("a+b") as file:
             _fetch(url, opener, _Part(file, name.parent, _MODEL_CURE, SPACE_FACTOR, mark), most_bytes, report)
     except BaseException:
-        if not name.stat().st_size:
+        if name.exists() and not name.stat().st_size:
             name.unlink()
             mark.unlink(missing_ok=True)
         raise
@@ -379,7 +379,7 @@ def _look_up(host: str, port: int, patience: _Patience) -> list[Any]:
     def ask() -> None:
         try:
             answers.put(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             answers.put(error if isinstance(error, OSError) else OSError(f"{host!r} cannot be a host's name"))
 
     threading.Thread(target=ask, name="unmask-name", daemon=True).start()

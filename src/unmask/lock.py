@@ -50,9 +50,7 @@ def lock_file(path: Path, output: Path | None = None) -> BinaryIO:
         try:
             file: BinaryIO = os.fdopen(os.open(path, flags, 0o666), "r+b")
         except OSError as error:
-            raise UsageError(
-                f"cannot write {output}: {error.strerror}; make room there, or name another one"
-            ) from error
+            raise UsageError(f"cannot write {output}: {error.strerror}; mend that, or name another output") from error
         try:
             _lock(file)
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:

@@ -7,6 +7,8 @@ prints shapes, never pixels. Array axes: H height, W width, 3 RGB, K landmarks; 
 from __future__ import annotations
 
 import base64
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -306,7 +308,7 @@ class Verdict:
 
         Scanning the same file with the same settings gives the same values, so the elapsed time is left out.
         """
-        data = {"schema_version": SCHEMA_VERSION, **_jsonable(self)}
+        data = {"schema_version": SCHEMA_VERSION, **_jsonable(self), "path": portable(self.path)}
         del data["elapsed_seconds"]
         return data
 
@@ -326,6 +328,13 @@ class Verdict:
 
 VERDICT_WRITERS: dict[str, Callable[[Verdict, Path], None]] = {}
 """Suffix -> function that writes one verdict; `unmask.report` fills it."""
+
+
+def portable(path: str) -> str:
+    """Return a path as text that is the same in every locale: UTF-8, with other bytes as surrogate escapes."""
+    if sys.getfilesystemencoding() == "utf-8":
+        return path
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def _jsonable(value: Any) -> Any:

@@ -192,6 +192,13 @@ def test_an_empty_answer_is_no_video(scanner, serve_tls):
         )  # fmt: skip
 
 
+def test_a_host_that_cannot_be_is_told_at_once(scanner):
+    for url in (f"https://{'x' * 70}.example/a.mp4", "https://a..b/a.mp4"):
+        status, reason = row_of(scanner, url)
+        assert status == "unreadable"
+        assert "cannot fetch" in reason
+
+
 @pytest.mark.parametrize("url", ["https://", "https://[", "ftp://x/a.mp4", "concat://a|b", "file:///etc/passwd"])
 def test_what_is_no_https_address_has_a_row(scanner, url):
     status, reason = row_of(scanner, url)

@@ -124,6 +124,7 @@ def test_links_in_a_dataset_are_not_followed_unless_asked(sample, tmp_path):
     assert unmask(*args, tmp_path / "out", "--follow-links").exit_code == 0
     assert unmask("explore", data, "--out", tmp_path / "eda", "--sample", 0).exit_code == 2
     (data / "real" / "own.mp4").write_bytes(clip.read_bytes())
-    done = unmask("prepare", data, "--steps", "boxes", "-q", "--out", tmp_path / "new")
+    (tmp_path / "named").symlink_to(data)  # which is the user's own choice
+    done = unmask("prepare", tmp_path / "named", "--steps", "boxes", "-q", "--out", tmp_path / "new")
     assert "real/link.mp4: a link, or in a linked folder; set aside; use --follow-links" in done.stderr
     assert [path.name for path in (tmp_path / "new" / "boxes").iterdir()] == ["real__own.json"]

@@ -186,7 +186,7 @@ class TestCheckpoint:
         path = tmp_path / "c" / name
         whole = path.read_bytes()
         rng = np.random.default_rng(0)
-        for place, bit in zip(rng.integers(0, len(whole), 100), rng.integers(0, 8, 100), strict=True):
+        for place, bit in zip(rng.integers(0, len(whole), 1000), rng.integers(0, 8, 1000), strict=True):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << int(bit)]) + whole[place + 1 :])
             with pytest.raises(ModelError, match="damaged"):
                 load_checkpoint(tmp_path / "c")

@@ -26,7 +26,7 @@ _CURES = {
     errno.EDQUOT: "your share of the disk is full: make room, or name another place",
     errno.EROFS: "nothing can be written there: name another place",
     errno.EACCES: "nothing may be written there: name another place, or change its permissions",
-    errno.ENOENT: "it was removed meanwhile: make it again, or name another place",
+    errno.ENOENT: "it is not there, or was removed meanwhile: make it, or name another place",
 }
 """What to do about an error of the system, after its message."""
 
@@ -49,7 +49,7 @@ def say(text: str) -> None:
 
 def printable(path: str) -> str:
     """Return a file name as one safe line: bytes outside UTF-8 and control characters become escapes."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -275,11 +275,12 @@ def _write_outputs(
 ) -> None:
     from unmask.atomic import sweep
     from unmask.report import write_csv, write_index, write_json_lines
+    from unmask.types import portable
 
     paths = [item.path for item in items]
     if csv is not None:
         rows = zip(items, journal.rows(paths), strict=True)
-        unknown = write_csv(((item.name, row["fake_probability"]) for item, row in rows), csv)
+        unknown = write_csv(((portable(item.name), row["fake_probability"]) for item, row in rows), csv)
         if unknown:
             say(
                 f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"

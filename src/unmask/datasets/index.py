@@ -297,7 +297,7 @@ def _without_links(index: Index) -> Index:
 
     def is_linked(clip: Clip) -> bool:
         path = index.path_of(clip)
-        return is_link(path) or any(is_link(index.root / part) for part in Path(clip.path).parents)
+        return is_link(path) or any(is_link(index.root / part) for part in Path(clip.path).parents[:-1])
 
     linked = {clip.id: clip for clip in index.clips if is_linked(clip)}
     faults = [

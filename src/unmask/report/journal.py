@@ -10,6 +10,7 @@ from typing import Any
 
 from unmask.errors import UsageError
 from unmask.log import Row, RowLog
+from unmask.types import portable
 
 
 class Journal:
@@ -49,7 +50,7 @@ class Journal:
 
     def sha256_of(self, path: str) -> str | None:
         """Return the hash of what an earlier run found at a path, None when there is no row of it to use again."""
-        row = self._log.get(path)
+        row = self._log.get(portable(path))
         return None if row is None else row["media"]["sha256"]
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -58,7 +59,7 @@ class Journal:
 
     def rows(self, paths: Iterable[str]) -> Iterator[Row]:
         """Yield the rows of these paths, in this order."""
-        return self._log.rows(paths)
+        return self._log.rows(map(portable, paths))
 
     def discard(self) -> None:
         """Delete the journal: all outputs are written."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -51,7 +50,7 @@ def _plot(row: Mapping[str, Any], person: int) -> list[dict[str, float]]:
 
 
 def _readable(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "replace")
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @cache
