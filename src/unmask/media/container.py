@@ -13,6 +13,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -134,13 +135,30 @@ def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     context = stream.codec_context
     if context is None:
         raise UnsupportedError("no decoder for this picture codec; convert the file to H.264")
+    _check_size(context, frame_pixels)
+    context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
+    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
+    return stream
+
+
+def decode_packet(context: VideoCodecContext, packet: av.Packet[VideoStream], frame_pixels: int) -> list[av.VideoFrame]:
+    """Decode one packet; a damaged one gives no frame, and the next key packet heals the stream.
+
+    Raises:
+        LimitError: It holds a frame of more than ``frame_pixels``: a stream may outgrow its header.
+    """
+    try:
+        return context.decode(packet if packet.size else None)
+    except av.error.FFmpegError:
+        _check_size(context, frame_pixels)
+        return []
+
+
+def _check_size(context: VideoCodecContext, frame_pixels: int) -> None:
     if context.width * context.height > frame_pixels:
         raise LimitError(
             f"frames of {context.width}x{context.height} pixels; at most {frame_pixels} pixels are decoded"
         )
-    context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
-    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
-    return stream
 
 
 def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream) -> FrameIndex:

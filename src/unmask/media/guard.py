@@ -328,10 +328,8 @@ class _Decoder:
             self._seconds_left -= time.monotonic() - started
 
     def _send(self, message: bytes) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it is gone: what it said before that is heard next
             self._answers.send_bytes(message)
-        except OSError as error:
-            raise self._died() from error
 
     def _died(self) -> InputError:
         """Say how the process ended."""
