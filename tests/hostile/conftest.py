@@ -48,6 +48,9 @@ class Scan:
     lines: list[str]
     """Printed on stdout."""
     seconds: float
+    """From start to end."""
+    cpu_seconds: float
+    """Of all its processes."""
     peak_bytes: int
     """Most memory of one of its processes, decoders included."""
     place: Path
@@ -67,19 +70,20 @@ def scan(place: Path, *inputs: Path) -> Scan:
     options = "--frames", "16", "--precision", "fp32", "-q"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UNMASK_", "XDG_"))}
     started = time.monotonic()
-    with (place / "lines").open("wb") as lines:
+    with (place / "lines").open("wb") as stdout:
         process = subprocess.Popen(
             [sys.executable, "-m", "unmask", "scan", *map(str, (*inputs, *outputs, *options))],
             cwd=place / "work",
             env=kept | {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp")},
-            stdout=lines,
+            stdout=stdout,
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - started
     rows = [json.loads(line) for line in (place / "out" / "o.jsonl").read_text().splitlines()]
     peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return Scan(process.returncode, rows, (place / "lines").read_text().splitlines(), seconds, peak_bytes, place)
+    lines, cpu_seconds = (place / "lines").read_text().splitlines(), usage.ru_utime + usage.ru_stime
+    return Scan(process.returncode, rows, lines, seconds, cpu_seconds, peak_bytes, place)
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,15 @@
 """Files made to break a scanner, in a few seconds: PyAV encodes, bytes lie. docs/hostile.md says what each is.
 
-The letters are those of the kinds there: A broken, B lying headers, C odd but legal, D bombs, E parser tricks.
+The letters are those of the kinds there: A broken, B lying headers, C odd but legal, D bombs, E parser tricks, F no
+regular files.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import socket
 import struct
 import zipfile
 import zlib
@@ -50,6 +54,7 @@ def write_hostile(folder: Path, portrait: np.ndarray, port: int) -> None:
     write_bombs(folder, repack(plain, folder / "c_stream.ts"))
     for name, content in tricks(port, "c_upright.mp4").items():
         (folder / name).write_bytes(content.encode())
+    write_no_files(folder)
     (folder / "e_outside_data.mp4").write_bytes(with_outside_data(plain.read_bytes(), f"http://127.0.0.1:{port}/x.mp4"))
 
 
@@ -296,7 +301,8 @@ def tricks(port: int, film: str) -> dict[str, str]:
     mpd += '<AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1000"><BaseURL>'
     mpd += f"{url}</BaseURL></Representation></AdaptationSet></Period></MPD>"
     laughs = "".join(f'<!ENTITY {chr(98 + i)} "{f"&{chr(97 + i)};" * 10}">' for i in range(9))
-    sdp = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+    sdp = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    sdp += f"m=video {port} RTP/AVP 96\na=rtpmap:96 H264/90000\n"
     return {
         "e_hls_address.mp4": head + url + tail,
         "e_hls_address.m3u8": head + url + tail,
@@ -312,6 +318,14 @@ def tricks(port: int, film: str) -> dict[str, str]:
         "e_laughs.mp4": f'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">{laughs}]><MPD>&j;</MPD>',
         "e_entity.mp4": f'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "{url}">]><svg>&x;</svg>',
     }
+
+
+def write_no_files(folder: Path) -> None:
+    """F: what has the name of a film and is no regular file."""
+    os.mkfifo(folder / "f_pipe.mp4")
+    (folder / "f_loop.mp4").symlink_to("f_loop.mp4")
+    with contextlib.chdir(folder), socket.socket(socket.AF_UNIX) as server:  # its name may not be long
+        server.bind("f_socket.mp4")
 
 
 def with_outside_data(slow: bytes, url: str) -> bytes:
