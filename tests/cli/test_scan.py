@@ -41,12 +41,12 @@ def test_options_are_frozen():
         "--model", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
-        "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--frames-per-second", "--out", "--quiet",
-        "--resume", "--sample", "--seed", "--workers",
+        "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--frames-per-second", "--limits", "--out",
+        "--quiet", "--resume", "--sample", "--seed", "--workers",
     ]  # fmt: skip
     assert options["prepare"] == [
         "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
-        "--image-format", "--out", "--quiet", "--resume", "--steps", "--workers",
+        "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",

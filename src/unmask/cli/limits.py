@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from unmask.media import Limits
 
@@ -20,6 +22,14 @@ _UNITS = {"memory": (1 << 20, 1 << 30), "frame-pixels": (1 << 20, 1 << 30), "tot
 def shown_limits() -> Iterator[str]:
     """Yield each limit with its default, as it is given."""
     return (f"{name}={value}" for name, value in DEFAULTS.items())
+
+
+LIMITS_OPTION: Any = typer.Option(
+    metavar="NAME=VALUE",
+    show_default=False,
+    help="What one file may cost; repeat. Default: " + " ".join(shown_limits()),
+)
+"""``--limits`` of a command that opens files; `parse_limits` reads what it was given."""
 
 
 def parse_limits(given: Iterable[str]) -> Limits:
