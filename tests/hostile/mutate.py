@@ -21,7 +21,7 @@ def flip_header(data: bytearray, rng: random.Random) -> None:
 
 
 def cut(data: bytearray, rng: random.Random) -> None:
-    del data[rng.randrange(1, len(data)) :]
+    del data[rng.randrange(len(data)) :]
 
 
 def cut_out(data: bytearray, rng: random.Random) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.hostile.factory import QUICK, repack
 from tests.hostile.mutate import mutate
+from tests.hostile.parsers import PARSERS
 from tests.media_factory import pattern, write_video
 from unmask import Scanner
 from unmask.media import Limits
@@ -77,3 +78,17 @@ def test_damaged_files_get_a_row_each(originals, patient_scanner, tmp_path, coun
     print(dict(statuses))
     assert statuses["no_face"] > count / 10, "damage that nothing survives tests little"
     assert statuses["unreadable"] > count / 10, "damage that everything survives, too"
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("name", PARSERS)
+def test_damaged_tables_and_descriptions_are_refused_in_words(name, tmp_path, count):
+    seeds = PARSERS[name].seeds(tmp_path)
+    for data in seeds:
+        PARSERS[name].read(data, tmp_path)
+    for seed in range(count):
+        data = mutate(seeds[seed % len(seeds)], seed)
+        try:
+            PARSERS[name](data, tmp_path)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {data[:2000]!r}") from error

@@ -46,6 +46,9 @@ MAX_FRAME_PIXELS = Limits().frame_pixels
 
 FRAMES_IN_TIME = 300
 
+_LONGEST_TICKS = 1 << 62
+"""Time stamps further apart than this are noise, and their differences no 64-bit numbers."""
+
 # Formats that hold pictures and sound and nothing else. Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg
 # open other files and addresses, so they stay out. The sound formats are here to be answered with "no_video".
 _FORMATS = (
@@ -192,12 +195,12 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     if not pts:
         raise UnreadableError("the file names a video track but holds no frame of it")
     times = np.unique(np.asarray(pts, np.int64))
-    stamped = stamped and len(times) >= 0.9 * len(pts)
+    stamped = stamped and len(times) >= 0.9 * len(pts) and int(times[-1]) - int(times[0]) < _LONGEST_TICKS
     tick = float(stream.time_base) if stream.time_base else 1.0
     if not stamped:
         rate = stream.average_rate or stream.guessed_rate
         times, tick, last_duration = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25, 1
-    end = float(times[-1] - times[0] + (last_duration or _typical_gap(times))) * tick
+    end = float(times[-1] - times[0] + (last_duration if last_duration > 0 else _typical_gap(times))) * tick
     keys = np.asarray(key_packets), np.asarray(key_pts)
     return FrameIndex(times, tick, *keys, stamped, end, position + 1, size_bytes)
 
