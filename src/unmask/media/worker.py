@@ -7,6 +7,7 @@ and answers over a socket. Frames lie in memory that both share. Nothing that th
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import json
 import mmap
@@ -45,6 +46,7 @@ FILES = ("socket", "video", "frames")
 def serve(descriptor: int) -> None:
     """Fork a child for each order that comes over the socket, until the other side is gone."""
     _load_everything()
+    gc.freeze()  # else the children's collectors would touch, and so copy, all that is loaded
     control, children = socket.socket(fileno=descriptor), set[int]()
     while True:
         message, files, _, _ = socket.recv_fds(control, 1 << 16, len(FILES))
@@ -151,7 +153,7 @@ def _answer_frames(answers: Connection, opened: OpenFile, wanted: NDArray[np.int
             answers.recv_bytes()
             waiting -= 1
         height, width = image_HW3.shape[:2]
-        slots[number % SLOTS, : image_HW3.size] = image_HW3.reshape(-1)
+        np.copyto(slots[number % SLOTS, : image_HW3.size].reshape(image_HW3.shape), image_HW3)
         say(answers, index=position, height=height, width=width)
         waiting += 1
     say(answers, done=True)
