@@ -1,6 +1,7 @@
 """A folder of hostile files and ten good clips: one row each, as documented, and nothing else happens."""
 
 import csv
+import os
 import socket
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.hostile.conftest import documented, scan
 from unmask.inputs import list_inputs
+from unmask.report import Journal
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,6 +77,17 @@ def test_nothing_is_written_elsewhere(scanned, corpus, good):
         assert not list((scanned.place / folder).iterdir()), folder
     assert sorted(path.name for path in (scanned.place / "out").iterdir()) == ["o.jsonl", "report", "s.csv"]
     assert len(list(corpus.iterdir())) == len(documented()) + len(good)
+
+
+def test_a_pipe_in_the_place_of_a_scanned_file_stops_no_resumed_run(scanned, good, tmp_path):
+    row = by_name(scanned)[good[0].name] | {"path": str(tmp_path / "x.mp4")}
+    with Journal(tmp_path / "journal", row["settings"]["hash"]) as journal:
+        journal.append(row)
+        os.mkfifo(row["path"])
+        assert journal.find(row["path"]) is None
+        Path(row["path"]).unlink()
+        Path(row["path"]).write_bytes(good[0].read_bytes())
+        assert journal.find(row["path"]) == row
 
 
 def test_nobody_is_called(scanned, listener):

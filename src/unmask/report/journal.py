@@ -51,7 +51,7 @@ class Journal:
     def find(self, path: str) -> Row | None:
         """Return the row of an unchanged file from an earlier run, None when it has to be scanned."""
         row = self._log.get(path)
-        if row is None:
+        if row is None or not Path(path).is_file():  # to open a pipe would be to wait for a writer
             return None
         try:
             with Path(path).open("rb") as file:
