@@ -87,7 +87,7 @@ class TestLooking:
             copy_audio(write_sound(tmp_path / "a.mp4"), tmp_path / "out", "a")
         silent = write_video(tmp_path / "v.mp4", [pattern(0)] * 3)
         assert copy_audio(silent, tmp_path / "out", "v") is None
-        assert not list((tmp_path / "out").iterdir())
+        assert not (tmp_path / "out").exists()
 
     def test_rate(self, tmp_path):
         video = write_video(tmp_path / "v.mp4", [pattern(i) for i in range(10)], rate=10)
@@ -126,7 +126,7 @@ class TestLooking:
             Exploration(replace(index, clips=()), tmp_path / "out")
 
     def test_one_bug_costs_one_clip(self, index, tmp_path, monkeypatch):
-        def fail(path):
+        def fail(path, limits):
             raise ZeroDivisionError(path.name)
 
         monkeypatch.setattr("unmask.datasets.explore.probe", fail)

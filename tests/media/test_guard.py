@@ -9,8 +9,19 @@ import time
 import numpy as np
 import pytest
 
+from tests.media_factory import pattern, write_video
 from unmask.errors import CrashedError, LimitError, TimedOutError, UsageError
-from unmask.media import Limits, guard, isolation, open_video, pick_frames, read_frames, sample_frames
+from unmask.media import (
+    Limits,
+    guard,
+    isolation,
+    open_video,
+    pick_frames,
+    read_frames,
+    read_sound,
+    sample_frames,
+    sound,
+)
 from unmask.sandbox import GUARDS
 
 pytestmark = pytest.mark.skipif(not guard._CAN_ISOLATE, reason="this platform cannot fork")
@@ -194,6 +205,38 @@ def test_nothing_it_says_is_believed(clips, message):
                 list(read_frames(video, np.arange(40)))
         finally:
             decoder._answers = real
+
+
+@pytest.fixture
+def with_sound(tmp_path):
+    return write_video(tmp_path / "v.mp4", map(pattern, range(10)), tone=True)
+
+
+def test_sound_is_copied_elsewhere(with_sound, monkeypatch):
+    here = read_sound(with_sound, Limits(isolate=False))
+    assert here.suffix == "m4a"
+    monkeypatch.setattr(sound, "open_container", None)  # the server that decodes has its own
+    assert read_sound(with_sound) == here
+
+
+def test_sound_has_an_end(with_sound, monkeypatch):
+    monkeypatch.setattr(sound, "MOST_BYTES", 1000)
+    with pytest.raises(LimitError, match="sound has more than"):
+        read_sound(with_sound, Limits(isolate=False))
+
+
+@pytest.mark.parametrize("message", [b"[]", b'{"suffix": "exe"}', b'{"suffix": ["m4a"]}', b'{"suffix": "../m4a"}'])
+def test_no_sound_is_believed(with_sound, monkeypatch, message):
+    original = guard._Decoder._fork
+
+    def fork(self, task):
+        original(self, task)
+        self._answers.close()
+        self._answers = Answers(message, b"data")
+
+    monkeypatch.setattr(guard._Decoder, "_fork", fork)
+    with pytest.raises(CrashedError, match="makes no sense"):
+        read_sound(with_sound)
 
 
 def test_limits_make_sense():

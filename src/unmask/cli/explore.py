@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import exit_code, interruptible, tally, wrong_use
+from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -38,6 +39,7 @@ def explore(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips under way at a time. Default: one per core.", show_default=False)
     ] = None,
+    limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
@@ -51,7 +53,9 @@ def explore(
 
         index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
-        settings = LookSettings(sample, frames_per_second, names, extract_frames, extract_audio, seed)
+        settings = LookSettings(
+            sample, frames_per_second, names, extract_frames, extract_audio, seed, parse_limits(limits or [])
+        )
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
             statuses = tally(exploration.run(), len(index.clips), "looking", quiet)
             rows = exploration.rows()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 if TYPE_CHECKING:
     from unmask.media import Limits
 
@@ -33,6 +35,14 @@ _UNITS = {"memory": _BINARY, "frame-pixels": _BINARY, "total-pixels": (10**6, 10
 def shown_limits() -> Iterator[str]:
     """Yield each limit with its default, as it is given."""
     return (f"{name}={value}" for name, value in DEFAULTS.items())
+
+
+LIMITS_OPTION: Any = typer.Option(
+    metavar="NAME=VALUE",
+    show_default=False,
+    help="What one file may cost; repeat. Default: " + " ".join(shown_limits()),
+)
+"""``--limits`` of a command that opens files; `parse_limits` reads what it was given."""
 
 
 def parse_limits(given: Iterable[str]) -> Limits:

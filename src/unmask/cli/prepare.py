@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
+from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -65,6 +66,7 @@ def prepare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Families under way at a time. Default: one per core.", show_default=False)
     ] = None,
+    limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
@@ -84,7 +86,8 @@ def prepare(
         detection = Detection(detector, _scale(detector_scale), thresholds)
         if boxes_from is None and detector != "mtcnn":
             load_detector(detection)  # what it needs is told before the work
-        settings = Settings(every, image_format.value, detection, None if boxes_from is None else str(boxes_from))
+        boxes = None if boxes_from is None else str(boxes_from)
+        settings = Settings(every, image_format.value, detection, boxes, limits=parse_limits(limits or []))
         preparation = Preparation(
             index,
             out,

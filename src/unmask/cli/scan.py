@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
-from unmask.cli.limits import parse_limits, shown_limits
+from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 if TYPE_CHECKING:
     from unmask.inputs import Input
@@ -104,14 +104,7 @@ def scan(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,
-    limits: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            show_default=False,
-            help="What one file may cost; repeat. Default: " + " ".join(shown_limits()),
-        ),
-    ] = None,
+    limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Keep what an interrupted run, or an earlier --json, has of the same files."),

@@ -22,7 +22,7 @@ from unmask.datasets.index import Clip
 from unmask.datasets.layout import encode_image
 from unmask.datasets.tubes import ScoredBox, aligned_crops, format_boxes, parse_boxes, plan_tubes
 from unmask.errors import UnmaskError, UsageError
-from unmask.media import Video, open_video
+from unmask.media import Limits, Video, open_video
 from unmask.types import Frame
 
 Detections = Mapping[int, Sequence[ScoredBox]]
@@ -81,6 +81,7 @@ def write_aligned(
     image_format: str,
     folder: Path,
     read: Callable[[Video, NDArray[np.int64]], Iterator[Frame]],
+    limits: Limits,
 ) -> tuple[list[int], int]:
     """Cut the faces of a clip along its tubes, and say in info.json what was cut.
 
@@ -90,6 +91,7 @@ def write_aligned(
         image_format: Of the crops.
         folder: Where to.
         read: Decodes frames of an open video; those that cannot be decoded are left out.
+        limits: What the clip may cost.
 
     Returns:
         Number of files and of bytes, and the number of crops whose frame could not be decoded.
@@ -98,7 +100,7 @@ def write_aligned(
         InputError: The clip cannot be read.
     """
     sizes, written = [], set()
-    with open_video(video) as opened:
+    with open_video(video, limits) as opened:
         there = {index: boxes for index, boxes in detections.items() if index < len(opened.index)}
         plan = plan_tubes(there, opened.facts.height, opened.facts.width)
         planned = {crop.name: crop for tube in plan.crops for crop in tube}

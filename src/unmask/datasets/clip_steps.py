@@ -31,7 +31,7 @@ from unmask.engine import Stopped
 from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import cut_face, load_detector
 from unmask.faces.mtcnn import without_small_faces
-from unmask.media import Video, open_video, read_frames
+from unmask.media import Limits, Video, open_video, read_frames
 from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
 
 Crop = tuple[int, int, ImageHW3]
@@ -62,6 +62,8 @@ class Settings:
     """Folder of text boxes to take instead of looking for faces; see `unmask.datasets.aligned`."""
     landmark_detection: Detection = field(default_factory=lambda: Detection(scale=1.0, thresholds=(0.65, 0.75, 0.75)))
     """How landmarks are looked for in a crop."""
+    limits: Limits = field(default_factory=Limits)
+    """What one clip may cost."""
 
 
 class CropStore:
@@ -220,7 +222,8 @@ class ClipSteps:
                 write_text_boxes(scored, folder)
         boxes = TextBoxes.read(texts)
         with atomic_folder(self._out / "aligned" / name) as folder:
-            files, missing = write_aligned(path, boxes, self._settings.image_format, folder, self._read)
+            settings = self._settings
+            files, missing = write_aligned(path, boxes, settings.image_format, folder, self._read, settings.limits)
         if missing:
             done.notes["tubes"] = f"{missing} aligned crops are missing: their frames cannot be decoded"
         return files
@@ -238,7 +241,7 @@ class ClipSteps:
         Fills ``boxes``, and ``scored`` unless it is None; then the boxes are looked up.
         """
         find = None if scored is None else self._face_finder(name)
-        with open_video(path) as video:
+        with open_video(path, self._settings.limits) as video:
             done.facts = video.facts
             size_px = video.facts.width, video.facts.height
             if leader is not None and leader.size_px not in (size_px, (None, None)):

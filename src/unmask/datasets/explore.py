@@ -13,14 +13,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,12 +35,14 @@ from unmask.engine import Failure, Stopped, cores, map_items
 from unmask.errors import InputError, UsageError
 from unmask.faces import Detector, load_detector
 from unmask.log import Row, RowLog
-from unmask.media import Video, open_video, probe, read_frames
+from unmask.media import Limits, Video, open_video, probe, read_frames
 from unmask.types import Detection
 
 log = logging.getLogger(__name__)
 
 LOG = "explore.jsonl"
+_LOOKED_AT_AGAIN = ("internal_error", "crashed", "timeout", "rejected_limit")
+"""Statuses that the same bytes need not get again, under other limits or on a calmer machine."""
 DETECTORS = ("mtcnn", "haar", "dlib")
 """Compared where installed, the most trusted first."""
 
@@ -67,6 +68,8 @@ class LookSettings:
     """Keep the sound of the sample as it is, in ``audio/``."""
     seed: int = 0
     """Of the sample."""
+    limits: Limits = field(default_factory=Limits)
+    """What one clip may cost."""
 
 
 class Exploration:
@@ -112,7 +115,7 @@ class Exploration:
         if self.sample:
             _ = self._detectors  # a missing one is told before the work
         out.mkdir(parents=True, exist_ok=True)
-        self._log = RowLog(out / LOG, lambda row: row["key"] if row["status"] != "internal_error" else None)
+        self._log = RowLog(out / LOG, lambda row: row["key"] if row["status"] not in _LOOKED_AT_AGAIN else None)
         if not resume and not self._log.was_empty:
             self._log.close()
             raise UsageError(f"{out} holds an earlier run; go on with --resume, or name another folder")
@@ -149,7 +152,7 @@ class Exploration:
             stamp = []
         settings = asdict(self.settings) if clip.id in self.sample else None
         if settings is not None:
-            del settings["sample"], settings["seed"]
+            del settings["sample"], settings["seed"], settings["limits"]
         text = json.dumps([__version__, clip.id, clip.path, stamp, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -165,7 +168,7 @@ class Exploration:
             if clip.id in self.sample:
                 self._look_closely(clip, path, row)
             else:
-                row["media"] = asdict(probe(path))
+                row["media"] = asdict(probe(path, self.settings.limits))
         except InputError as error:
             row |= {"status": error.status, "reason": str(error)}
         except (Stopped, UsageError):
@@ -190,7 +193,7 @@ class Exploration:
         """Find the faces in some frames; keep frames and sound when asked to."""
         agreement = Agreement(self.settings.detectors)
         with ExitStack() as stack:
-            video = stack.enter_context(open_video(path))
+            video = stack.enter_context(open_video(path, self.settings.limits))
             row["media"] = asdict(video.facts)
             folder = None
             if self.settings.extract_frames:
@@ -209,9 +212,9 @@ class Exploration:
         row["faces"] = [_face_row(vote) for vote in agreement.result()]
         if self.settings.extract_audio and row["media"]["audio"]:
             try:
-                copy_audio(path, self._out / "audio", clip.id)
-            except av.error.FFmpegError as error:
-                row["oddities"].append(f"its sound cannot be copied: {error.strerror}")
+                copy_audio(path, self._out / "audio", clip.id, self.settings.limits)
+            except InputError as error:
+                row["oddities"].append(str(error))
 
     def __enter__(self) -> Self:
         return self

@@ -25,6 +25,7 @@ def write_explore_page(index: Index, rows: Sequence[Row], settings: LookSettings
         settings: What was looked at.
         path: The file.
     """
+    limits = settings.limits
     facts = summarise(index, rows, settings.detectors)
     counts = facts["labels"]
     bars = [Bar(name, tuple(counts[name] * (name == other) for other in SERIES)) for name in SERIES if counts[name]]
@@ -38,8 +39,8 @@ def write_explore_page(index: Index, rows: Sequence[Row], settings: LookSettings
         duplicate_lines=[", ".join(ids) for ids in facts["duplicates"]],
         frames_per_second=settings.frames_per_second,
         colours={name: f"rgb{colour}" for name, colour in COLOURS.items()},
-        doubtful=example_frames(index, rows, DOUBTFUL, settings.seed, doubtful=True),
-        examples=example_frames(index, rows, EXAMPLES, settings.seed, doubtful=False),
-        pairs=pair_clips(index, rows, PAIRS, settings.seed),
+        doubtful=example_frames(index, rows, DOUBTFUL, settings.seed, doubtful=True, limits=limits),
+        examples=example_frames(index, rows, EXAMPLES, settings.seed, doubtful=False, limits=limits),
+        pairs=pair_clips(index, rows, PAIRS, settings.seed, limits),
         **facts,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unmask.datasets.index import Clip, Index
 from unmask.errors import InputError
 from unmask.log import Row
-from unmask.media import Video, open_video, read_frames
+from unmask.media import Limits, Video, open_video, read_frames
 from unmask.types import ImageHW3
 
 COLOURS = {"mtcnn": (46, 204, 113), "haar": (52, 152, 219), "dlib": (243, 156, 18)}
@@ -58,7 +58,14 @@ class PairClip:
     """Base64; the original is on the left."""
 
 
-def example_frames(index: Index, rows: Sequence[Row], count: int, seed: int, doubtful: bool) -> list[Picture]:
+def example_frames(
+    index: Index,
+    rows: Sequence[Row],
+    count: int,
+    seed: int,
+    doubtful: bool,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> list[Picture]:
     """Draw the boxes of some frames, each of another clip, with confidences and landmarks.
 
     Args:
@@ -67,6 +74,7 @@ def example_frames(index: Index, rows: Sequence[Row], count: int, seed: int, dou
         count: How many at most.
         seed: Of the choice.
         doubtful: Frames with doubtful faces instead of any with faces.
+        limits: What one clip may cost.
     """
     candidates = []
     for clip, row in zip(index.clips, rows, strict=True):
@@ -84,13 +92,19 @@ def example_frames(index: Index, rows: Sequence[Row], count: int, seed: int, dou
     for clip, row, frames in candidates:
         if len(pictures) == count:
             break
-        picture = _draw_frame(index, clip, row, rng.choice(frames))
+        picture = _draw_frame(index, clip, row, rng.choice(frames), limits)
         if picture is not None:
             pictures.append(picture)
     return pictures
 
 
-def pair_clips(index: Index, rows: Sequence[Row], count: int, seed: int) -> list[PairClip]:
+def pair_clips(
+    index: Index,
+    rows: Sequence[Row],
+    count: int,
+    seed: int,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> list[PairClip]:
     """Film some fakes beside their originals, of as many methods as there are."""
     usable = {row["id"] for row in rows if row["media"]}
     by_id = {clip.id: clip for clip in index.clips}
@@ -107,14 +121,14 @@ def pair_clips(index: Index, rows: Sequence[Row], count: int, seed: int) -> list
             break
         original = by_id[fake.original or ""]
         try:
-            mp4 = side_by_side(index, original, fake)
+            mp4 = side_by_side(index, original, fake, limits)
         except (InputError, av.error.FFmpegError):
             continue  # unreadable, or of a shape that H.264 does not take
         clips.append(PairClip(original.id, fake.id, fake.method, base64.b64encode(mp4).decode()))
     return clips
 
 
-def side_by_side(index: Index, left: Clip, right: Clip) -> bytes:
+def side_by_side(index: Index, left: Clip, right: Clip, limits: Limits = Limits()) -> bytes:  # noqa: B008 - frozen
     """Return the first seconds of two clips beside each other, as H.264 in MP4 that browsers play.
 
     Raises:
@@ -122,8 +136,8 @@ def side_by_side(index: Index, left: Clip, right: Clip) -> bytes:
     """
     data = io.BytesIO()
     with (
-        open_video(index.path_of(left)) as a,
-        open_video(index.path_of(right)) as b,
+        open_video(index.path_of(left), limits) as a,
+        open_video(index.path_of(right), limits) as b,
         av.open(data, "w", format="mp4") as container,
     ):
         stream = container.add_stream("libx264", rate=CLIP_RATE, options={"crf": "28", "preset": "veryfast"})
@@ -147,9 +161,9 @@ def _preview(video: Video) -> Iterator[ImageHW3]:
         yield cv2.resize(frame.image_HW3, size, interpolation=cv2.INTER_AREA)
 
 
-def _draw_frame(index: Index, clip: Clip, row: Row, number: int) -> Picture | None:
+def _draw_frame(index: Index, clip: Clip, row: Row, number: int, limits: Limits) -> Picture | None:
     try:
-        with open_video(index.path_of(clip)) as video:
+        with open_video(index.path_of(clip), limits) as video:
             frame = next(iter(read_frames(video, np.array([number]))), None)
     except InputError:
         return None

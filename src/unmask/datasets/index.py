@@ -172,9 +172,10 @@ def clip_id(path: str) -> str:
     pure = PurePosixPath(path)
     parts = [part for part in (*pure.parent.parts, pure.stem) if part not in ("/", "//", "..", "")]
     name = "__".join(parts).replace("\\", "_").replace(":", "_").lstrip(".") or "_"
-    if len(name.encode()) > _MAX_ID_BYTES:
-        digest = hashlib.sha256(path.encode()).hexdigest()[:12]
-        name = name.encode()[: _MAX_ID_BYTES - 13].decode(errors="ignore") + "-" + digest
+    whole = name.encode("utf-8", "surrogatepass")  # a table may name files whose names are not UTF-8
+    if len(whole) > _MAX_ID_BYTES:
+        digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        name = whole[: _MAX_ID_BYTES - 13].decode(errors="ignore") + "-" + digest
     return name
 
 

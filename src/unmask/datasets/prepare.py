@@ -50,8 +50,8 @@ _FORMAT_VERSION = 1
 _LEADER_STEPS = ("boxes", "crops", "landmarks", "tubes")
 _FOLLOWER_STEPS = ("crops", "diffs", "tubes")
 _FOLDERS = {"boxes": "boxes", "crops": "crops", "landmarks": "landmarks", "diffs": "diffs", "tubes": "aligned"}
-_FILE_FAULTS = ("unreadable", "unsupported", "no_video", "rejected_limit")
-"""Statuses that the same bytes would get again."""
+_FILE_FAULTS = ("unreadable", "unsupported", "no_video")
+"""Statuses that the same bytes would get again, whatever the limits."""
 _FIELDS = frozenset({"id", "status", "leader", "sha256", "size_bytes", "mtime_ns", "width", "height", "steps", "notes"})
 
 

@@ -40,10 +40,10 @@ def read_parquet(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
     arrow, parquet = _pyarrow()
     try:
         table = parquet.read_table(path, partitioning=None)
-    except (arrow.ArrowException, OSError) as error:
+        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        return table.to_pylist(), facts
+    except (arrow.ArrowException, OSError, ValueError) as error:  # text in it may not be UTF-8
         raise UsageError(f"{path} cannot be read as a Parquet table: {error}") from error
-    facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    return table.to_pylist(), facts
 
 
 def require_pyarrow() -> None:

@@ -11,7 +11,16 @@ never as a name or an address, to a process that can do nothing but decode it. S
 
 from unmask.media.container import Limits
 from unmask.media.frames import SAMPLINGS, pick_frames
-from unmask.media.guard import Video, isolation, open_video, open_video_file, probe, read_frames, sample_frames
+from unmask.media.guard import (
+    Video,
+    isolation,
+    open_video,
+    open_video_file,
+    probe,
+    read_frames,
+    read_sound,
+    sample_frames,
+)
 
 __all__ = [
     "SAMPLINGS",
@@ -23,5 +32,6 @@ __all__ = [
     "pick_frames",
     "probe",
     "read_frames",
+    "read_sound",
     "sample_frames",
 ]

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -48,6 +49,9 @@ MAX_FRAME_PIXELS = Limits().frame_pixels
 """What is decoded unless somebody asks for other limits."""
 
 FRAMES_IN_TIME = 300
+
+_LONGEST_TICKS = 1 << 62
+"""Time stamps further apart than this are noise, and their differences no 64-bit numbers."""
 
 # Formats that hold pictures and sound and nothing else. Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg
 # open other files and addresses, so they stay out. The sound formats are here to be answered with "no_video".
@@ -165,13 +169,30 @@ def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     context = stream.codec_context
     if context is None:
         raise UnsupportedError("no decoder for this picture codec; convert the file to H.264")
+    _check_size(context, frame_pixels)
+    context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
+    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
+    return stream
+
+
+def decode_packet(context: VideoCodecContext, packet: av.Packet[VideoStream], frame_pixels: int) -> list[av.VideoFrame]:
+    """Decode one packet; a damaged one gives no frame, and the next key packet heals the stream.
+
+    Raises:
+        LimitError: It holds a frame of more than ``frame_pixels``: a stream may outgrow its header.
+    """
+    try:
+        return context.decode(packet if packet.size else None)
+    except av.error.FFmpegError:
+        _check_size(context, frame_pixels)
+        return []
+
+
+def _check_size(context: VideoCodecContext, frame_pixels: int) -> None:
     if context.width * context.height > frame_pixels:
         raise LimitError(
             f"frames of {context.width}x{context.height} pixels; at most {frame_pixels} pixels are decoded"
         )
-    context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
-    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
-    return stream
 
 
 def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream) -> FrameIndex:
@@ -205,12 +226,12 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     if not pts:
         raise UnreadableError("the file names a video track but holds no frame of it")
     times = np.unique(np.asarray(pts, np.int64))
-    stamped = stamped and len(times) >= 0.9 * len(pts)
+    stamped = stamped and len(times) >= 0.9 * len(pts) and int(times[-1]) - int(times[0]) < _LONGEST_TICKS
     tick = float(stream.time_base) if stream.time_base else 1.0
     if not stamped:
         rate = stream.average_rate or stream.guessed_rate
         times, tick, last_duration = np.arange(len(pts), dtype=np.int64), float(1 / rate) if rate else 1 / 25, 1
-    end = float(times[-1] - times[0] + (last_duration or _typical_gap(times))) * tick
+    end = float(times[-1] - times[0] + (last_duration if last_duration > 0 else _typical_gap(times))) * tick
     keys = np.asarray(key_packets), np.asarray(key_pts)
     return FrameIndex(times, tick, *keys, stamped, end, position + 1, size_bytes)
 

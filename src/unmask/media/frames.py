@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unmask.errors import LimitError, UsageError
-from unmask.media.container import FrameIndex, open_container
+from unmask.media.container import decode_packet, open_container
 from unmask.media.probe import OpenFile
 from unmask.types import ImageHW3
 
@@ -105,7 +105,7 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, 
     index, limits, pixels = opened.index, opened.limits, 0
     pending = wanted.tolist()[::-1]
     with open_container(opened.file, limits.frame_pixels) as (container, stream):
-        for position, frame in enumerate(_pictures(container, stream, index, pending)):
+        for position, frame in enumerate(_pictures(container, stream, opened, pending)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:
                 raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
@@ -120,10 +120,10 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, 
 
 
 def _pictures(
-    container: InputContainer, stream: VideoStream, index: FrameIndex, pending: list[int]
+    container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int]
 ) -> Iterator[VideoFrame]:
     """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need."""
-    context = stream.codec_context
+    context, index = stream.codec_context, opened.index
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
     position, resume_at = -1, 0
@@ -134,7 +134,7 @@ def _pictures(
         if skippable:
             context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
         before = len(pending)
-        yield from _decode_packet(context, packet)
+        yield from decode_packet(context, packet, opened.limits.frame_pixels)
         if index.stamped and pending and len(pending) < before:
             # The last wanted frame is out: drop all packets up to the key packet that the next one hangs on.
             key = int(np.searchsorted(index.key_pts, pending[-1], side="right")) - 1
@@ -160,10 +160,3 @@ def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet
         yield from container.demux(stream)
     except (av.error.FFmpegError, OSError):
         return  # a damaged tail
-
-
-def _decode_packet(context: VideoCodecContext, packet: av.Packet[VideoStream]) -> Iterator[VideoFrame]:
-    try:
-        yield from context.decode(packet if packet.size else None)
-    except av.error.FFmpegError:
-        return  # one damaged packet; the next key packet heals the stream

@@ -41,14 +41,25 @@ from unmask.media.container import FRAMES_IN_TIME, FrameIndex, Limits, open_regu
 from unmask.media.frames import decode_stored, pick_frames
 from unmask.media.orientation import Orientation
 from unmask.media.probe import open_here
-from unmask.media.worker import SLOTS, TAKEN
+from unmask.media.sound import MOST_BYTES, Sound, copy_sound
+from unmask.media.worker import SLOTS, TAKEN, index_of
 from unmask.types import Frame, ImageHW3, MediaFacts
 
 _BASE_SECONDS, _TIMES_LENGTH = 10.0, 3.0
 _BYTES_A_SECOND = 50e6
 """A large file may take longer to be listed."""
-_MOST_BYTES = 1 << 28
-"""Of a message; an index of ten million frames has 80 MB."""
+_MOST_BYTES = MOST_BYTES + (1 << 24)
+"""Of a message: sound and what its container adds; an index of ten million frames has 80 MB."""
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",  # a process that forks has one thread
+    # A decoder gives no memory back that it will want again: a tenth of its time went into page faults.
+    "GLIBC_TUNABLES": ":".join(
+        f"glibc.malloc.{name}={value}"
+        for name, value in {"hugetlb": 1, "mmap_threshold": 32 << 20, "trim_threshold": 256 << 20}.items()
+    ),
+}
+"""Of the server of decoders, beside where libraries lie."""
 _STATUS: dict[str, type[InputError]] = {kind.status: kind for kind in InputError.__subclasses__()}
 _FACTS: TypeAdapter[MediaFacts] = TypeAdapter(MediaFacts)
 _ORIENTATION: TypeAdapter[Orientation] = TypeAdapter(Orientation)
@@ -129,14 +140,27 @@ def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "tim
         yield from read_frames(video, pick_frames(video, count, sampling))
 
 
-def probe(path: str | os.PathLike[str]) -> MediaFacts:
+def probe(path: str | os.PathLike[str], limits: Limits = Limits()) -> MediaFacts:  # noqa: B008 - frozen
     """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
 
     Raises:
         InputError: As `open_video`.
     """
-    with open_video(path) as video:
+    with open_video(path, limits) as video:
         return video.facts
+
+
+def read_sound(path: str | os.PathLike[str], limits: Limits = Limits()) -> Sound | None:  # noqa: B008 - frozen
+    """Return the first sound track of a video as a file of its own, not encoded again; None when the video is silent.
+
+    Raises:
+        InputError: As `open_video`; also when its sound is too long or of a kind that cannot be copied.
+    """
+    with open_regular(path) as file:
+        if not (limits.isolate and _CAN_ISOLATE):
+            return copy_sound(file, limits)
+        with contextlib.closing(_Decoder(file, "", limits)) as decoder:
+            return decoder.read_sound()
 
 
 def isolation() -> tuple[str, ...]:
@@ -196,7 +220,7 @@ class _Server:
             [sys.executable, "-I", "-S", "-c", code],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            env=known | {"OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},  # a process that forks has one thread
+            env=known | _ENVIRONMENT,
             pass_fds=[theirs.fileno()],
             start_new_session=True,  # an interrupt from the keyboard is for us
         )
@@ -232,18 +256,32 @@ class _Decoder:
 
     def start(self) -> Video:
         """Let the process list the frames."""
-        size = os.fstat(self._file.fileno()).st_size
-        self._seconds_left = min(_BASE_SECONDS, self._limits.seconds) + size / _BYTES_A_SECOND
+        self._allow_reading()
         self._fork("decode")
         header = self._hear()
         try:
-            facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": size})
+            facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": self._size_bytes})
             self._orientation = _ORIENTATION.validate_python(header["orientation"])
             arrays = [np.frombuffer(self._receive(), np.int64) for _ in range(3)]
-            self._index = _index(arrays, header["frame_index"])
+            self._index = index_of(arrays, header["frame_index"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise CrashedError("the decoder gave an answer that makes no sense") from error
         return Video(facts, self._index, self.read)
+
+    def read_sound(self) -> Sound | None:
+        """Let the process copy the sound."""
+        self._allow_reading()
+        self._fork("sound")
+        suffix = self._hear().get("suffix")
+        try:
+            return None if suffix is None else Sound(suffix, self._receive())
+        except (TypeError, ValueError) as error:
+            raise CrashedError("the decoder gave an answer that makes no sense") from error
+
+    def _allow_reading(self) -> None:
+        """Allow the time that reading the whole file may take."""
+        self._size_bytes = os.fstat(self._file.fileno()).st_size
+        self._seconds_left = min(_BASE_SECONDS, self._limits.seconds) + self._size_bytes / _BYTES_A_SECOND
 
     def ask_guards(self) -> list[str]:
         """Return what confines the process."""
@@ -335,10 +373,8 @@ class _Decoder:
             self._seconds_left -= time.monotonic() - started
 
     def _send(self, message: bytes) -> None:
-        try:
+        with contextlib.suppress(OSError):  # it is gone: what it said before that is heard next
             self._answers.send_bytes(message)
-        except OSError as error:
-            raise self._died() from error
 
     def _died(self) -> InputError:
         """Say how the process ended."""
@@ -351,23 +387,6 @@ class _Decoder:
             return TimedOutError("decoding takes more processor time than the limits allow")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return CrashedError(f"the file brought its decoder down ({how})")
-
-
-def _index(arrays: list[NDArray[np.int64]], scalars: dict[str, Any]) -> FrameIndex:
-    pts, key_packets, key_pts = arrays
-    index = FrameIndex(
-        pts=pts,
-        key_packets=key_packets,
-        key_pts=key_pts,
-        seconds_per_tick=float(scalars["seconds_per_tick"]),
-        stamped=bool(scalars["stamped"]),
-        end_seconds=float(scalars["end_seconds"]),
-        packets=int(scalars["packets"]),
-        size_bytes=int(scalars["size_bytes"]),
-    )
-    if not len(index) or (np.diff(index.pts) <= 0).any() or not np.isfinite(index.times_seconds).all():
-        raise ValueError("an index of frames that cannot be")
-    return index
 
 
 def _shared_memory(size_bytes: int) -> int:

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from unmask.errors import UnreadableError
-from unmask.media.container import FrameIndex, Limits, index_packets, open_container
+from unmask.media.container import FrameIndex, Limits, decode_packet, index_packets, open_container
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.types import AudioFacts, MediaFacts
 
@@ -47,7 +47,7 @@ def open_here(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
     with open_container(file, limits.frame_pixels) as (container, stream):
-        walk = _Walk(container, stream)
+        walk = _Walk(container, stream, limits.frame_pixels)
         index = index_packets(walk, stream)
         if walk.first_frame is None:
             raise UnreadableError("not one frame of the video can be decoded")
@@ -59,8 +59,8 @@ def open_here(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
 class _Walk:
     """All video packets of a file; decodes until the first frame comes out, for its format and orientation."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self.container, self.stream = container, stream
+    def __init__(self, container: InputContainer, stream: VideoStream, frame_pixels: int) -> None:
+        self.container, self.stream, self.frame_pixels = container, stream, frame_pixels
         self.first_frame: VideoFrame | None = None
 
     def __iter__(self) -> Iterator[av.Packet[VideoStream]]:
@@ -68,16 +68,10 @@ class _Walk:
             for packet in self.container.demux(self.stream):
                 yield packet
                 if self.first_frame is None:
-                    self._try(packet)
+                    frames = decode_packet(self.stream.codec_context, packet, self.frame_pixels)
+                    self.first_frame = next((frame for frame in frames if not frame.is_corrupt), None)
         except (av.error.FFmpegError, OSError):
             return  # a damaged tail: what came before it still counts
-
-    def _try(self, packet: av.Packet[VideoStream]) -> None:
-        try:
-            frames = self.stream.codec_context.decode(packet if packet.size else None)
-        except av.error.FFmpegError:
-            return
-        self.first_frame = next((frame for frame in frames if not frame.is_corrupt), None)
 
 
 def _facts(

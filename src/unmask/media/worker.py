@@ -7,6 +7,7 @@ and answers over a socket. Frames lie in memory that both share. Nothing that th
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import json
 import mmap
@@ -31,6 +32,7 @@ from unmask.errors import InputError, LimitError
 from unmask.media.container import FrameIndex, Limits
 from unmask.media.frames import decode_stored
 from unmask.media.probe import OpenFile, open_here
+from unmask.media.sound import copy_sound
 from unmask.sandbox import confine
 
 SLOTS = 2
@@ -46,6 +48,7 @@ FILES = ("socket", "video", "frames")
 def serve(descriptor: int) -> None:
     """Fork a child for each order that comes over the socket, until the other side is gone."""
     _load_everything()
+    gc.freeze()  # else the children's collectors would touch, and so copy, all that is loaded
     control, children = socket.socket(fileno=descriptor), set[int]()
     while True:
         message, files, _, _ = socket.recv_fds(control, 1 << 16, len(FILES))
@@ -104,6 +107,8 @@ def _child(files: Sequence[int], order: dict[str, Any]) -> None:
         try:
             if order["task"] == "guards":
                 say(answers, guards=guards)
+            elif order["task"] == "sound":
+                _copy_sound(answers, files, limits)
             else:
                 _decode(answers, files, order["sha256"], limits)
         except InputError as error:
@@ -134,6 +139,14 @@ def _decode(answers: Connection, files: Sequence[int], sha256: str, limits: Limi
                 _answer_frames(answers, opened, np.frombuffer(message, np.int64), slots)
 
 
+def _copy_sound(answers: Connection, files: Sequence[int], limits: Limits) -> None:
+    with os.fdopen(files[1], "rb") as video:
+        sound = copy_sound(video, limits)
+    say(answers, suffix=sound.suffix if sound else None)
+    if sound is not None:
+        answers.send_bytes(sound.content)
+
+
 def _answer_frames(answers: Connection, opened: OpenFile, wanted: NDArray[np.int64], slots: NDArray[np.uint8]) -> None:
     """Put one frame after the other into the shared memory, at most `SLOTS` ahead of who takes them."""
     waiting = 0
@@ -142,7 +155,7 @@ def _answer_frames(answers: Connection, opened: OpenFile, wanted: NDArray[np.int
             answers.recv_bytes()
             waiting -= 1
         height, width = image_HW3.shape[:2]
-        slots[number % SLOTS, : image_HW3.size] = image_HW3.reshape(-1)
+        np.copyto(slots[number % SLOTS, : image_HW3.size].reshape(image_HW3.shape), image_HW3)
         say(answers, index=position, height=height, width=width)
         waiting += 1
     say(answers, done=True)
@@ -156,6 +169,28 @@ def arrays(index: FrameIndex) -> tuple[NDArray[np.int64], ...]:
 def _plain(index: FrameIndex) -> dict[str, Any]:
     names = ("seconds_per_tick", "stamped", "end_seconds", "packets", "size_bytes")
     return {"frame_index": {name: getattr(index, name) for name in names}}
+
+
+def index_of(arrays: list[NDArray[np.int64]], scalars: dict[str, Any]) -> FrameIndex:
+    """Return the index that was sent as `arrays` and some scalars.
+
+    Raises:
+        KeyError, TypeError, ValueError: It makes no sense.
+    """
+    pts, key_packets, key_pts = arrays
+    index = FrameIndex(
+        pts=pts,
+        key_packets=key_packets,
+        key_pts=key_pts,
+        seconds_per_tick=float(scalars["seconds_per_tick"]),
+        stamped=bool(scalars["stamped"]),
+        end_seconds=float(scalars["end_seconds"]),
+        packets=int(scalars["packets"]),
+        size_bytes=int(scalars["size_bytes"]),
+    )
+    if not len(index) or (np.diff(index.pts) <= 0).any() or not np.isfinite(index.times_seconds).all():
+        raise ValueError("an index of frames that cannot be")
+    return index
 
 
 def say(answers: Connection, **values: Any) -> None:

@@ -111,7 +111,7 @@ def _read_zip(content: bytes) -> tuple[Any, dict[str, Numbers]]:
         members = _members(archive, len(content))
         pickle = BytesIO(_read_small(archive, members["data.pkl"]))
         order = _read_small(archive, members["byteorder"]) if "byteorder" in members else b"little"
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, UnicodeDecodeError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ModelError(f"it is damaged or cut short: {error}") from error
     except KeyError as error:
         raise ModelError("it is a zip archive without data.pkl; torch.save did not write it") from error
@@ -153,7 +153,7 @@ def _read_small(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         return archive.read(info)  # which compares the checksum
-    except (zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise ModelError(f"it is damaged: {error}") from error
 
 

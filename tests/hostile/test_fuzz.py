@@ -1,0 +1,94 @@
+"""Good files, damaged at random: one row each, and the process that asks for them lives on.
+
+python -m pytest tests/hostile/test_fuzz.py -m fuzz      # 10,000 files
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.hostile.factory import QUICK, repack
+from tests.hostile.mutate import mutate
+from tests.hostile.parsers import PARSERS
+from tests.media_factory import pattern, write_video
+from unmask import Scanner
+from unmask.media import Limits
+from unmask.types import Status
+
+BATCH = 100
+
+
+class NoFaces:
+    """Damaged frames may be large; what is tested is how they come out of the file."""
+
+    def detect(self, image_HW3):
+        return []
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory) -> list[Path]:
+    """Small good files, of several containers and codecs."""
+    folder = tmp_path_factory.mktemp("originals")
+    pictures = [pattern(number, (64, 48)) for number in range(12)]
+    slow = write_video(folder / "slow.mp4", pictures, rate=10, options=QUICK, gop=4, tone=True)
+    copies = [repack(slow, folder / name) for name in ("copy.mkv", "copy.ts", "copy.flv")]
+    fast = repack(slow, folder / "fast.mp4", movflags="faststart")
+    pieces = repack(slow, folder / "pieces.mp4", movflags="frag_keyframe+empty_moov")
+    forms = {
+        "hevc.mp4": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:pools=1:frame-threads=1"}),
+        "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8"}),
+        "mpeg4.avi": ("mpeg4", {}),
+        "old.mpg": ("mpeg2video", {}),
+    }
+    others = [
+        write_video(folder / name, pictures, rate=25, codec=codec, options=options)
+        for name, (codec, options) in forms.items()
+    ]
+    moving = write_video(folder / "moving.gif", pictures, codec="gif", pixel_format="rgb8")
+    return [slow, fast, pieces, *copies, *others, moving]
+
+
+@pytest.fixture(scope="module")
+def patient_scanner() -> Scanner:
+    scanner = Scanner(precision="fp32", frames=8, workers=2, limits=Limits(seconds=10))
+    scanner.detector = NoFaces()
+    return scanner
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.fuzz)])
+def test_damaged_files_get_a_row_each(originals, patient_scanner, tmp_path, count):
+    statuses = Counter()
+    allowed = set(get_args(Status)) - {"internal_error"}
+    for start in range(0, count, BATCH):
+        paths = []
+        for seed in range(start, start + BATCH):
+            original = originals[seed % len(originals)]
+            paths.append(tmp_path / f"{seed:06d}_{original.name}")  # enough to make it again
+            paths[-1].write_bytes(mutate(original.read_bytes(), seed))
+        verdicts = list(patient_scanner.scan_many(paths))
+        assert [verdict.path for verdict in verdicts] == list(map(str, paths))
+        for verdict in verdicts:
+            assert verdict.status in allowed, verdict
+            assert verdict.reasons
+        statuses.update(verdict.status for verdict in verdicts)
+        for path in paths:
+            path.unlink()
+    print(dict(statuses))
+    assert statuses["no_face"] > count / 10, "damage that nothing survives tests little"
+    assert statuses["unreadable"] > count / 10, "damage that everything survives, too"
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.fuzz)])
+@pytest.mark.parametrize("name", PARSERS)
+def test_damaged_tables_and_descriptions_are_refused_in_words(name, tmp_path, count):
+    seeds = PARSERS[name].seeds(tmp_path)
+    for data in seeds:
+        PARSERS[name].read(data, tmp_path)
+    for seed in range(count):
+        data = mutate(seeds[seed % len(seeds)], seed)
+        try:
+            PARSERS[name](data, tmp_path)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {data[:2000]!r}") from error
