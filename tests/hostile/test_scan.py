@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.conftest import documented, scan
-from unmask.inputs import list_inputs
-from unmask.report import Journal
+from unmask.inputs import hash_input, list_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -79,15 +78,10 @@ def test_nothing_is_written_elsewhere(scanned, corpus, good):
     assert len(list(corpus.iterdir())) == len(documented()) + len(good)
 
 
-def test_a_pipe_in_the_place_of_a_scanned_file_stops_no_resumed_run(scanned, good, tmp_path):
-    row = by_name(scanned)[good[0].name] | {"path": str(tmp_path / "x.mp4")}
-    with Journal(tmp_path / "journal", row["settings"]["hash"]) as journal:
-        journal.append(row)
-        os.mkfifo(row["path"])
-        assert journal.find(row["path"]) is None
-        Path(row["path"]).unlink()
-        Path(row["path"]).write_bytes(good[0].read_bytes())
-        assert journal.find(row["path"]) == row
+def test_a_pipe_in_the_place_of_a_scanned_file_stops_no_resumed_run(tmp_path):
+    os.mkfifo(tmp_path / "x.mp4")
+    (item,) = list_inputs([tmp_path / "x.mp4"])
+    assert hash_input(item, 1 << 30, lambda: False) is None  # to open it would be to wait for a writer
 
 
 def test_nobody_is_called(scanned, listener):

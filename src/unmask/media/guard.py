@@ -46,6 +46,7 @@ from unmask.media.worker import SLOTS, TAKEN, index_of
 from unmask.types import Frame, ImageHW3, MediaFacts
 
 _BASE_SECONDS, _TIMES_LENGTH = 10.0, 3.0
+_MOST_CPU_SECONDS = 36_000
 _BYTES_A_SECOND = 50e6
 """A large file may take longer to be listed."""
 _MOST_BYTES = MOST_BYTES + (1 << 24)
@@ -54,10 +55,8 @@ _ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "OPENBLAS_NUM_THREADS": "1",  # a process that forks has one thread
     # A decoder gives no memory back that it will want again: a tenth of its time went into page faults.
-    "GLIBC_TUNABLES": ":".join(
-        f"glibc.malloc.{name}={value}"
-        for name, value in {"hugetlb": 1, "mmap_threshold": 32 << 20, "trim_threshold": 256 << 20}.items()
-    ),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"  # 32 and 256 MB
+    "glibc.malloc.trim_threshold=268435456",
 }
 """Of the server of decoders, beside where libraries lie."""
 _STATUS: dict[str, type[InputError]] = {kind.status: kind for kind in InputError.__subclasses__()}
@@ -339,8 +338,8 @@ class _Decoder:
         memory = _shared_memory(SLOTS * 3 * self._limits.frame_pixels)
         try:
             self._memory = mmap.mmap(memory, 0)
-            limits = asdict(self._limits)
-            order = {"task": task, "sha256": self._sha256, "limits": limits, "cpu_seconds": _cpu_seconds(self._limits)}
+            limits, cpu = asdict(self._limits), int(min(10 * self._limits.seconds, _MOST_CPU_SECONDS))
+            order = {"task": task, "sha256": self._sha256, "limits": limits, "cpu_seconds": cpu}
             self._pid = _SERVER.order(order, [theirs.fileno(), self._file.fileno(), memory])
         finally:
             theirs.close()
@@ -398,7 +397,3 @@ def _shared_memory(size_bytes: int) -> int:
             descriptor = os.dup(file.fileno())
     os.ftruncate(descriptor, size_bytes)
     return descriptor
-
-
-def _cpu_seconds(limits: Limits) -> int:
-    return 3600 if limits.seconds > 3600 else int(10 * limits.seconds)
