@@ -12,7 +12,9 @@ import pytest
 
 from tests.cli.test_scan import unmask
 from tests.hostile.test_names import Structure
-from unmask.datasets import read_index
+from unmask.datasets import Index, read_index
+from unmask.datasets.index import Clip
+from unmask.errors import UsageError
 
 pytestmark = [
     pytest.mark.slow,
@@ -155,3 +157,23 @@ def test_limits_reach_the_clips(dataset, explored, tmp_path):
     args = "--out", tmp_path / "eda", "--sample", "0", "-q"
     assert unmask("explore", dataset, *args, "--limits", "frame-pixels=1000").exit_code == 4
     assert unmask("explore", dataset, *args, "--resume").exit_code == 3
+
+
+@pytest.mark.parametrize("column", ["path", "method", "original", "split"])
+def test_an_index_with_numbers_for_text_is_set_aside(column, tmp_path):
+    path = tmp_path / "index.parquet"
+    Index(tmp_path, "tree", (Clip("a", "a.mp4", "fake", "b", "x"),)).write(path)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, [[7]]), path)
+    index = read_index(path)
+    assert index.clips == ()
+    assert "set aside" in index.faults[0].message
+
+
+def test_an_index_whose_faults_are_none_is_refused(tmp_path):
+    path = tmp_path / "index.parquet"
+    Index(tmp_path, "tree", ()).write(path)
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {b"faults": b'[{"file": 3}]'}), path)
+    with pytest.raises(UsageError, match="no list of faults"):
+        read_index(path)

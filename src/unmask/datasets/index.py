@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
 from unmask.datasets.table import read_parquet, write_parquet
 from unmask.errors import UsageError
 from unmask.inputs import VIDEO_SUFFIXES
@@ -80,6 +82,9 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key!r}: {self.message}" if self.key is not None else f"{self.file}: {self.message}"
+
+
+_FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,10 +319,15 @@ def _read_parquet(path: Path) -> Index:
     if not {"root", "dataset"} <= set(facts) or not all(set(_COLUMNS) <= set(row) for row in rows):
         raise UsageError(f"{path} is no index; make one with: unmask explore DATA --out DIR")
     clips: list[Clip] = []
-    faults = [Fault(**fault) for fault in json.loads(facts.get("faults", "[]"))]
+    try:
+        faults = list(_FAULTS.validate_json(facts.get("faults", "[]")))
+    except ValidationError as error:
+        raise UsageError(f"{path} holds no list of faults; make the index anew") from error
     for row in rows:
         try:
             clip = Clip(**{name: _plain(row[name]) for name in _COLUMNS})
+            if not all(isinstance(text, str) for text in _texts(clip)):
+                raise TypeError("a text is none")
         except (ValueError, TypeError) as error:
             faults.append(Fault(path.name, str(row["id"])[:80], f"{error}; set aside"))
             continue
@@ -330,6 +340,12 @@ def _read_parquet(path: Path) -> Index:
     there = {clip.id for clip in usable}  # what is missing beside these was told when the table was written
     new = [fault for fault in wrong if fault.key not in there]
     return replace(index, clips=tuple(usable), faults=(*index.faults, *new))
+
+
+def _texts(clip: Clip) -> tuple[object, ...]:
+    """Return all that has to be text in a row that somebody else may have written."""
+    known = clip.original, clip.method, clip.compression, clip.split
+    return clip.path, *(text for text in known if text is not None), *clip.people
 
 
 def _plain(value: Any) -> Any:
