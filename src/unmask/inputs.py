@@ -6,7 +6,6 @@ elsewhere. A link that is named itself is followed: that was its namer's choice.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections import Counter
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, InputError, UnreadableError
 from unmask.fetch import fetch_public, is_address, is_public
-from unmask.media.container import open_regular
+from unmask.media.container import open_regular, sha256_of
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -96,7 +95,7 @@ def hash_input(
     """Return the sha256 of what lies at a path or an address now, None when it cannot be read; see `open_input`."""
     try:
         with open_input(path, most_bytes, is_given_up) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(file)
     except (InputError, DownloadError, OSError):
         return None
 

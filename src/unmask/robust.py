@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 
 from unmask.datasets.tubes import AlignedCrop, AlignedFaces, boxes_of_faces, plan_tubes
 from unmask.engine import Stopped, cores, prefetch
-from unmask.errors import DownloadError, InputError, ModelError, UnreadableError, UsageError
+from unmask.errors import ModelError, UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.judge import THUMBNAIL_PX
 from unmask.media import Limits, Video, read_frames
@@ -142,16 +141,7 @@ class RobustScanner(Scanner):
         absent = [f"{len(self._absent)} of {len(self.members)} models are not installed and left out: {names}."]
         return (absent if self._absent else []) + self._unusable
 
-    def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
-        started, blank = time.perf_counter(), self._blank(path)
-        try:
-            with self._open(path, stopping) as video:
-                verdict = self._judge_video(blank, video, stopping)
-        except (InputError, DownloadError) as error:
-            verdict = replace(blank, status=error.status, reasons=(str(error),))
-        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
-
-    def _judge_video(self, blank: Verdict, video: Video, stopping: threading.Event) -> Verdict:
+    def _examine(self, blank: Verdict, video: Video, stopping: threading.Event) -> Verdict:
         plan, asked = self._find_tubes(video, stopping)
         status = completeness(video.facts, plan.num_frames, asked)
         known = replace(

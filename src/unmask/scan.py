@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -26,7 +25,7 @@ from unmask.errors import DownloadError, InputError, UsageError
 from unmask.faces import load_detector
 from unmask.inputs import list_inputs, open_input
 from unmask.judge import Judgement, judge
-from unmask.media import SAMPLINGS, Limits, Video, open_video_file, pick_frames, read_frames
+from unmask.media import SAMPLINGS, Limits, Video, open_video_file, pick_frames, read_frames, sha256_of
 from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
 from unmask.seen import Seen
 from unmask.types import MediaFacts, Status, Verdict
@@ -48,6 +47,9 @@ class Scanner:
 
     Safe to use from several threads; loading takes about a second, so keep it.
     """
+
+    exact: bool = False
+    """Whether the faults of a released code are repeated, see `unmask.exact`."""
 
     def __init__(
         self,
@@ -180,31 +182,23 @@ class Scanner:
 
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, blank = time.perf_counter(), self._blank(path)
-        dropped = 0
         try:
-            with self._open(path, stopping) as video:
-                seen = self._look(video, stopping)
-                dropped = seen.dropped
-                verdict = self._judge(blank, video, seen)
+            with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
+                blank = replace(blank, sha256=(sha256 := sha256_of(file)))
+                with open_video_file(file, sha256, self.limits) as video:
+                    verdict = self._examine(blank, video, stopping)
         except (InputError, DownloadError) as error:
-            verdict = replace(blank, status=error.status, reasons=(str(error),))
-        if self.exact:
-            verdict = released.restate(verdict, self.frames, dropped)
-        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
-
-    @contextmanager
-    def _open(self, path: PathLike, stopping: threading.Event) -> Iterator[Video]:
-        """Open a file or an address."""
-        try:
-            with (
-                open_input(path, self.limits.download_bytes, stopping.is_set) as file,
-                open_video_file(file, self.limits) as video,
-            ):
-                yield video
-        except (InputError, DownloadError):
             if stopping.is_set():  # what went wrong may be that nobody waits any more
                 raise Stopped from None
-            raise
+            verdict = self._restated(replace(blank, status=error.status, reasons=(str(error),)))
+        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
+    def _examine(self, blank: Verdict, video: Video, stopping: threading.Event) -> Verdict:
+        seen = self._look(video, stopping)
+        return self._restated(self._judge(blank, video, seen), seen.dropped)
+
+    def _restated(self, verdict: Verdict, dropped: int = 0) -> Verdict:
+        return released.restate(verdict, self.frames, dropped) if self.exact else verdict
 
     def _blank(self, path: PathLike) -> Verdict:
         settings = self.settings | {"hash": self.settings_hash}

@@ -282,6 +282,8 @@ class Verdict:
     """Frames in which a face was judged."""
     models: tuple[dict[str, str], ...] = ()
     """Name, version and sha256 of each model."""
+    sha256: str | None = None
+    """Of the file, None when it could not be opened."""
     media: MediaFacts | None = None
     """What the file is, None when it could not be read."""
     settings: dict[str, Any] = field(default_factory=dict)

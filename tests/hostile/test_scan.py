@@ -1,6 +1,7 @@
 """A folder of hostile files and ten good clips: one row each, as documented, and nothing else happens."""
 
 import csv
+import hashlib
 import os
 import socket
 import sys
@@ -46,6 +47,9 @@ def test_a_row_says_why_and_invents_nothing(scanned):
         assert (row["fake_probability"] is None) == (not judged), row["path"]
         assert row["reasons"], row["path"]
         assert row["frames_decoded"] <= row["frames_asked"], row["path"]
+        if row["sha256"] is not None:
+            assert row["sha256"] == hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest(), row["path"]
+        assert row["sha256"] or row["status"] == "unreadable", "whatever could be opened is identified"
     assert all(row["warnings"] for row in scanned.rows if row["status"] == "ok_partial")
 
 

@@ -102,6 +102,7 @@ def slurm(tmp_path_factory):
     (folder / "key").write_bytes(secrets.token_bytes(1024))
     (folder / "key").chmod(0o400)
     ports = (free_port(), free_port())
+    # The job's number gives the port where its processes meet; another one each time.
     facts = {"folder": folder, "ports": ports, "host": socket.gethostname().split(".")[0], "first_job": ports[0]}
     (folder / "slurm.conf").write_text(CONFIGURATION.format(**facts))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH"))}
@@ -138,7 +139,7 @@ def test_requeued_it_ends_with_the_same_weights(slurm, prepared_often, tmp_path)
     recipe = smallest_recipe(tmp_path)
     train = [sys.executable, "-m", "unmask", "train", recipe, "--data", prepared_often, "--device", "cpu", "-q"]
     train += ["--set", f"batches_per_epoch={STEPS}", "--resume"]
-    run(slurm, "srun", "--ntasks=2", *train, "--out", tmp_path / "whole")
+    run(slurm, "srun", "--ntasks=2", "--kill-on-bad-exit", *train, "--out", tmp_path / "whole")
 
     out, script = tmp_path / "requeued", tmp_path / "job.sh"
     script.write_text(f"#!/bin/sh\nsrun {' '.join(map(str, train))} --out {out}\n")

@@ -166,5 +166,5 @@ class TestCluster:
         told = {"SLURM_PROCID": "3", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "21234"}
         found = slurm_rendezvous(told | {"SLURM_STEP_NODELIST": "gpu[3-4]"})
         assert found == {
-            "RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu3", "MASTER_PORT": "21234",
+            "RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu3", "MASTER_PORT": "29234",
         }  # fmt: skip

@@ -9,7 +9,7 @@
 never as a name or an address, to a process that can do nothing but decode it. See `unmask.media.guard`.
 """
 
-from unmask.media.container import Limits
+from unmask.media.container import Limits, sha256_of
 from unmask.media.frames import SAMPLINGS, pick_frames
 from unmask.media.guard import (
     Video,
@@ -34,4 +34,5 @@ __all__ = [
     "read_frames",
     "read_sound",
     "sample_frames",
+    "sha256_of",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -89,6 +90,12 @@ class FrameIndex:
     def times_seconds(self) -> NDArray[np.float64]:
         """(N,) seconds since the first frame."""
         return (self.pts - self.pts[0]) * self.seconds_per_tick
+
+
+def sha256_of(file: BufferedReader) -> str:
+    """Return the hash of an open file's content, in 64 digits."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_regular(path: str | os.PathLike[str], below: str | None = None) -> BufferedReader:

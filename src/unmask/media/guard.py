@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import hashlib
 import json
 import mmap
 import os
@@ -37,7 +36,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from unmask.errors import CrashedError, InputError, TimedOutError
-from unmask.media.container import FRAMES_IN_TIME, FrameIndex, Limits, open_regular
+from unmask.media.container import FRAMES_IN_TIME, FrameIndex, Limits, open_regular, sha256_of
 from unmask.media.frames import decode_stored, pick_frames
 from unmask.media.orientation import Orientation
 from unmask.media.probe import open_here
@@ -88,15 +87,13 @@ def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Itera
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file, open_video_file(file, limits) as video:
+    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits) as video:
         yield video
 
 
 @contextlib.contextmanager
-def open_video_file(file: BufferedReader, limits: Limits) -> Iterator[Video]:
+def open_video_file(file: BufferedReader, sha256: str, limits: Limits) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.container.open_regular`."""
-    file.seek(0)
-    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     if not (limits.isolate and _CAN_ISOLATE):
         opened = open_here(file, sha256, limits)
         read = lambda wanted: _upright(decode_stored(opened, wanted), opened.index, opened.orientation)  # noqa: E731

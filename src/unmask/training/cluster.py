@@ -49,13 +49,14 @@ def slurm_rendezvous(environment: Mapping[str, str]) -> dict[str, str]:
         environment: With ``SLURM_PROCID`` and ``SLURM_NTASKS``, and where they are known ``SLURM_LOCALID``,
             ``SLURM_JOB_ID`` and ``SLURM_STEP_NODELIST``.
     """
+    port = 20_000 + int(environment.get("SLURM_JOB_ID", "0")) % 12_000  # below those that Linux hands out by itself
     nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_JOB_NODELIST", "localhost")
     return {
         "RANK": environment["SLURM_PROCID"],
         "WORLD_SIZE": environment["SLURM_NTASKS"],
         "LOCAL_RANK": environment.get("SLURM_LOCALID", "0"),
         "MASTER_ADDR": environment.get("MASTER_ADDR", first_node(nodes)),
-        "MASTER_PORT": environment.get("MASTER_PORT", str(20000 + int(environment.get("SLURM_JOB_ID", "0")) % 20000)),
+        "MASTER_PORT": environment.get("MASTER_PORT", str(port)),
     }
 
 
