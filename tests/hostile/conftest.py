@@ -21,6 +21,14 @@ from tests.hostile.factory import QUICK, RATE, portraits, write_hostile
 from tests.media_factory import write_video
 from unmask.inputs import VIDEO_SUFFIXES
 
+MEASURE = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+"""A process between, since a new one's peak memory begins with that of who started it."""
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hostile.md"
 
 
@@ -71,19 +79,30 @@ def scan(place: Path, *inputs: Path) -> Scan:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UNMASK_", "XDG_"))}
     started = time.monotonic()
     with (place / "lines").open("wb") as stdout:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "unmask", "scan", *map(str, (*inputs, *outputs, *options))],
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                MEASURE,
+                sys.executable,
+                "-m",
+                "unmask",
+                "scan",
+                *map(str, (*inputs, *outputs, *options)),
+            ],
             cwd=place / "work",
             env=kept | {"HOME": str(place / "home"), "TMPDIR": str(place / "tmp")},
             stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.monotonic() - started
+    cpu_seconds, peak_kb = map(float, done.stderr.splitlines()[-1].split())
     rows = [json.loads(line) for line in (place / "out" / "o.jsonl").read_text().splitlines()]
-    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    lines, cpu_seconds = (place / "lines").read_text().splitlines(), usage.ru_utime + usage.ru_stime
-    return Scan(process.returncode, rows, lines, seconds, cpu_seconds, peak_bytes, place)
+    peak_bytes = int(peak_kb) * (1 if sys.platform == "darwin" else 1024)
+    lines = (place / "lines").read_text().splitlines()
+    return Scan(done.returncode, rows, lines, seconds, cpu_seconds, peak_bytes, place)
 
 
 @pytest.fixture(scope="session")
