@@ -3,11 +3,11 @@
     python benchmarks/bench_ensemble.py --clips CLIPS --out benchmarks/results/ensemble.json --reference-python PYTHON
 
 Seven EfficientNet-B7 at 380 pixels with random weights, made in ``--work`` at the first call, or those that ``--model``
-names (of the kind ``classifier``). The reference gets the same weights, the same clips and all cores. Contestants of a
-clip take turns, A B C D D C B A; P1 to P3 are the ratios of wall times. P10 scans the clips in a process that may use
-one core, with one worker, and in one that may use two, with two. The peak memory of the whole ensemble is that of a
-new process that loads it and scans the first clip. ``--most N`` bounds the time: with B7 on two cores a clip takes
-minutes a round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
+names (of the kind ``classifier``). The reference gets the same weights, the same clips and all cores. It takes turns,
+A B B A, with one precision after the other, each in a process of its own; P1 to P3 are the ratios of wall times, and
+the peak memory of the ensemble is that of its process. P10 scans the clips in a process that may use one core, with one
+worker, and in one that may use two, with two. ``--most N`` bounds the time: with B7 on two cores a clip takes minutes a
+round. ``--small`` proves that all of it runs, with two B0 at 224 pixels and one round.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,7 +56,7 @@ GOALS = {"fp32": ("P1", 1.9, 2.4, 1e-3), "bf16": ("P2", 2.9, 4.0, 1e-2), "int8":
 BACKBONES = {True: ("tf_efficientnet_b0.ns_jft_in1k", 224, 2), False: ("tf_efficientnet_b7.ns_jft_in1k", 380, 7)}
 """Whether small -> encoder, side of its crops, networks."""
 CALIBRATING = 64
-THROUGHPUT, MEMORY = "--throughput-of", "--memory-of"
+THROUGHPUT, ENSEMBLE = "--throughput-of", "--ensemble-of"
 
 
 def main() -> None:
@@ -73,24 +74,23 @@ def main() -> None:
     rounds = 1 if arguments.small else arguments.rounds
     clips = spread(load_clips(arguments.clips), 1 if arguments.small else arguments.most)
     precisions = usable(models, clips)
-    scanners = {name: Scanner(models, sampling="reference", precision=name, device="cpu") for name in precisions}
     weights = timm_weights(models, arguments.work)
     told = ["--network", encoder, "--size", size_px, "--threads", cores(), "--weights", *weights]
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {clip.name: {} for clip in clips}
+    memory_mb: dict[str, float] = {}
     with Reference(arguments.reference_python, *map(str, told)) as reference:
-        for clip in clips:
-            rows[clip.name] = compare(clip, scanners, reference, rounds, warm=not rows)
-            row(clip.name, rows[clip.name])
+        for name in precisions:
+            with Ensemble(name, models) as ensemble:
+                ensemble.scan(clips[0])  # kernels are compiled
+                for clip in clips:
+                    answer = compare(clip, ensemble, reference, rounds)
+                    row(f"{clip.name} {name}", answer)
+                    rows[clip.name] |= {f"{name}_{what}": value for what, value in answer.items()}
+                memory_mb[name] = ensemble.peak_mb
         goals = [goal for name in precisions for goal in judge(name, rows, arguments.seed)]
-        scanners.clear()  # the next processes load networks of their own
         goals += workers(models, clips, max(2, rounds), arguments.seed)
-        memory_mb = {name: peak_mb(name, models, clips[0]) for name in precisions}
         print("peak memory in MB", memory_mb)
-        more = {
-            "memory_mb": memory_mb,
-            "models": [load_card(model).architecture for model in models],
-            "precisions": precisions,
-        }
+        more = {"memory_mb": memory_mb, "models": [load_card(model).architecture for model in models]}
         write(arguments, goals, rows, reference, **more)
 
 
@@ -125,38 +125,59 @@ def some_crops(clips: Sequence[Clip], model: Path) -> np.ndarray[Any, np.dtype[n
     return np.stack(crops[:CALIBRATING])
 
 
-def compare(
-    clip: Clip, scanners: dict[str, Scanner], reference: Reference, rounds: int, warm: bool
-) -> dict[str, float]:
-    """Return median wall times of a clip, and how far its scores are from the reference's and from our fp32's."""
+class Ensemble(LineProcess):
+    """A process that scans with all models in one precision."""
+
+    def __init__(self, precision: str, models: Sequence[Path]) -> None:
+        super().__init__(sys.executable, __file__, ENSEMBLE, precision, *map(str, models))
+        self.peak_mb = 0.0
+
+    def scan(self, clip: Clip) -> tuple[Measure, float]:
+        """Return the cost of a scan, and the fake probability."""
+        answer = json.loads(self.ask_line(str(clip.path)))
+        if answer["fake_probability"] is None:
+            raise SystemExit(f"{clip.name}: {answer['reason']}; take another clip")
+        self.peak_mb = answer["peak_mb"]
+        return Measure(answer["wall_seconds"], answer["cpu_seconds"]), answer["fake_probability"]
+
+
+def serve_ensemble(precision: str, models: Sequence[str]) -> None:
+    """Be such a process."""
+    scanner = Scanner(models, precision=precision, sampling="reference", device="cpu")
+    for line in sys.stdin:
+        cost, verdict = measure(partial(scanner.scan, line.rstrip("\n")))
+        said = {"fake_probability": verdict.fake_probability, "reason": verdict.reasons[0]}
+        print(json.dumps(asdict(cost) | said | {"peak_mb": status_mb("VmHWM")}), flush=True)
+
+
+def compare(clip: Clip, ensemble: Ensemble, reference: Reference, rounds: int) -> dict[str, float]:
+    """Return median wall times of a clip, our score, and how far it is from the reference's."""
     theirs: list[float] = []
-    ours: dict[str, float] = {}
+    ours: list[float] = []
 
     def ask() -> Measure:
         answer = reference.ask(op="scan", path=str(clip.path))
         theirs.append(answer["fake_probability"])
         return Measure(answer["wall_seconds"], answer["cpu_seconds"])
 
-    def scan(name: str) -> Measure:
-        cost, verdict = measure(partial(scanners[name].scan, clip.path))
-        if verdict.fake_probability is None:
-            raise SystemExit(f"{clip.name}: {verdict.reasons[0]}; take another clip")
-        ours[name] = verdict.fake_probability
+    def scan() -> Measure:
+        cost, probability = ensemble.scan(clip)
+        ours.append(probability)
         return cost
 
-    contestants: list[Callable[[], Measure]] = [ask, *(partial(scan, name) for name in scanners)]
-    if warm:
-        interleave(1, *contestants)  # kernels are compiled for each new size
-    walls = [median(cost.wall_seconds for cost in runs) for runs in interleave(rounds, *contestants)]
-    named = {f"{name}_wall_seconds": wall for name, wall in zip(["reference", *scanners], walls, strict=True)}
-    named |= {f"{name}_difference": abs(value - theirs[-1]) for name, value in ours.items()}
-    return named | {f"{name}_from_fp32": abs(value - ours["fp32"]) for name, value in ours.items() if name != "fp32"}
+    theirs_wall, ours_wall = (median(cost.wall_seconds for cost in runs) for runs in interleave(rounds, ask, scan))
+    return {
+        "reference_wall_seconds": theirs_wall,
+        "wall_seconds": ours_wall,
+        "fake_probability": ours[-1],
+        "difference": abs(ours[-1] - theirs[-1]),
+    }
 
 
 def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
     """Return a precision's speed and, where it has a bound, its difference."""
     number, must, stretch, bound = GOALS[name]
-    ratios = [clip["reference_wall_seconds"] / clip[f"{name}_wall_seconds"] for clip in rows.values()]
+    ratios = [clip[f"{name}_reference_wall_seconds"] / clip[f"{name}_wall_seconds"] for clip in rows.values()]
     what = f"the reference's wall time of a scan / ours in {name}"
     goals = [Goal.of_clips(number, what, ratios, seed, must, stretch, at_most=False)]
     if bound is not None:
@@ -164,20 +185,6 @@ def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
         told = f"largest difference of a video's fake probability, {name}"
         goals.append(Goal.single(number, told, worst, bound, None, at_most=True))
     return goals
-
-
-def peak_mb(precision: str, models: Sequence[Path], clip: Clip) -> float:
-    """Return the peak resident memory of a process that loads the ensemble and scans a clip."""
-    with LineProcess(sys.executable, __file__, MEMORY, precision, *map(str, models)) as process:
-        return float(process.ask_line(str(clip.path)))
-
-
-def serve_memory(precision: str, models: Sequence[str]) -> None:
-    """Be such a process."""
-    scanner = Scanner(models, precision=precision, sampling="reference", device="cpu")
-    for line in sys.stdin:
-        scanner.scan(line.rstrip("\n"))
-        print(status_mb("VmHWM"), flush=True)
 
 
 class Throughput(LineProcess):
@@ -222,7 +229,7 @@ def workers(models: Sequence[Path], clips: Sequence[Clip], rounds: int, seed: in
 if __name__ == "__main__":
     if sys.argv[1:2] == [THROUGHPUT]:
         serve(int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4:])
-    elif sys.argv[1:2] == [MEMORY]:
-        serve_memory(sys.argv[2], sys.argv[3:])
+    elif sys.argv[1:2] == [ENSEMBLE]:
+        serve_ensemble(sys.argv[2], sys.argv[3:])
     else:
         main()
