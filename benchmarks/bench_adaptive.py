@@ -52,7 +52,15 @@ def main() -> None:
     change = quality["log_loss_change"]
     goal = Goal("P4", "change of log loss", change, quality["log_loss_change_95"][1], 0.01, None, at_most=True)
     saved = {"value": value, "bound": bound}
-    write(arguments, [goal], clips, quality=quality, full_over_adaptive=saved, rule=asdict(rule), models=models)
+    write(
+        arguments,
+        [goal],
+        clips,
+        quality=quality,
+        full_over_adaptive=saved,
+        rule=asdict(rule),
+        models=[Path(m).name for m in models],
+    )
 
 
 def compare(path: Path, full: Scans, adaptive: Scans, rounds: int) -> dict[str, Any] | None:

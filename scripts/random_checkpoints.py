@@ -36,7 +36,8 @@ def main() -> None:
     torch.save(detector(), arguments.folder / DETECTOR)
     print(f"unmask models import {arguments.folder / DETECTOR} --as {MODEL}")
     for member in MEMBERS:
-        network = build_network(*member_network(member))
+        name, parameters = member_network(member)
+        network = build_network(name, **parameters)
         state = {f"module.{name}": tensor for name, tensor in published_state(network).items()}
         file = arguments.folder / f"{member.checkpoint}.pth.tar"
         torch.save({"step": 1, "arch": member.name, "state_dict": state, "best_loss": 0.5}, file)

@@ -1,6 +1,7 @@
 """Where the tensors of RobustForensics' published checkpoints belong in our networks.
 
-    network = build_network(*member_network(member))
+    name, parameters = member_network(member)
+    network = build_network(name, **parameters)
     names = rename_published(checkpoint["state_dict"], network)
     network.load_state_dict({names[name]: tensor for name, tensor in checkpoint["state_dict"].items()})
     export_model(network, folder, member_card(member), mean=member.mean, std=member.std)
