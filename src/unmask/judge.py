@@ -121,7 +121,6 @@ def _judge_person(group: Sequence[Sighting], cards: Sequence[Card]) -> FaceVerdi
     probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
     label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
     portrait = max(group, key=lambda sighting: sighting.clarity).portrait_SS3
-    jpeg = cv2.imencode(".jpg", cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return FaceVerdict(
         person=group[0].person,
         label=label,
@@ -130,9 +129,15 @@ def _judge_person(group: Sequence[Sighting], cards: Sequence[Card]) -> FaceVerdi
         end_seconds=group[-1].time_seconds,
         frames=len(group),
         models=_by_model(scores_Mn, cards),
-        thumbnail_jpeg=jpeg.tobytes(),
+        thumbnail_jpeg=thumbnail_jpeg(portrait),
         region=_region(group, lead.crop) if label == "fake" else None,
     )
+
+
+def thumbnail_jpeg(portrait_SS3: ImageHW3) -> bytes:
+    """Encode the picture of a person as it stands in a verdict."""
+    bgr_SS3 = cv2.cvtColor(portrait_SS3, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr_SS3, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
 
 def _by_model(scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> dict[str, float]:

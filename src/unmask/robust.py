@@ -26,7 +26,7 @@ from unmask.datasets.tubes import AlignedCrop, AlignedFaces, boxes_of_faces, pla
 from unmask.engine import Stopped, cores, prefetch
 from unmask.errors import ModelError, UnreadableError, UsageError
 from unmask.faces import load_detector
-from unmask.judge import THUMBNAIL_PX
+from unmask.judge import THUMBNAIL_PX, thumbnail_jpeg
 from unmask.media import Limits, Video, read_frames
 from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clips import ClipNetwork
@@ -324,5 +324,4 @@ def _thumbnail(tube: Tube, by_side: Mapping[int, Pictures]) -> bytes:
     pictures = max(by_side.values(), key=len)
     position = max(pictures, key=lambda position: tube[position].member.box.score)
     small = cv2.resize(pictures[position], (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA)
-    jpeg = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return jpeg.tobytes()
+    return thumbnail_jpeg(small)

@@ -131,6 +131,15 @@ def test_a_scan_ends_when_told(folder, undisturbed, tmp_path):
     for pid in decoders(process, tmp_path / "mark"):
         with suppress(ProcessLookupError):  # it has just done its work
             os.kill(pid, signal.SIGSTOP)
+    assert_it_ends_when_told(process, tmp_path / "mark")
+    assert not (tmp_path / "o.jsonl").exists()
+    assert (tmp_path / "o.jsonl.partial").read_bytes().endswith(b"\n")
+    code, talk = run(folder, tmp_path, "--resume")
+    assert (code, outputs(tmp_path)) == (3, undisturbed[0]), talk
+
+
+def assert_it_ends_when_told(process, mark):
+    """With SIGTERM: soon, saying how to go on, and nothing of it stays."""
     process.terminate()
     told = time.monotonic()
     _, talk = process.communicate(timeout=60)
@@ -138,11 +147,7 @@ def test_a_scan_ends_when_told(folder, undisturbed, tmp_path):
     assert process.returncode == 143, talk
     assert "--resume goes on" in talk
     assert "Traceback" not in talk
-    assert not left_running(tmp_path / "mark")
-    assert not (tmp_path / "o.jsonl").exists()
-    assert (tmp_path / "o.jsonl.partial").read_bytes().endswith(b"\n")
-    code, talk = run(folder, tmp_path, "--resume")
-    assert (code, outputs(tmp_path)) == (3, undisturbed[0]), talk
+    assert not left_running(mark)
 
 
 def decoders(process, mark):
@@ -159,13 +164,7 @@ def test_a_dataset_run_ends_when_told(sample, tmp_path, command):
     out, log = tmp_path / "out", "explore.jsonl" if command == "explore" else "manifest.jsonl"
     process = start(command, sample, "--out", out, mark=tmp_path / "mark")
     wait_for(lambda: (out / log).exists() and (out / log).stat().st_size, process)
-    process.terminate()
-    told = time.monotonic()
-    _, talk = process.communicate(timeout=60)
-    assert time.monotonic() - told < 10
-    assert process.returncode == 143, talk
-    assert "--resume goes on" in talk
-    assert not left_running(tmp_path / "mark")
+    assert_it_ends_when_told(process, tmp_path / "mark")
 
 
 def test_who_does_not_listen_is_cut_off():

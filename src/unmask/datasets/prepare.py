@@ -36,7 +36,7 @@ from unmask.datasets.table import require_pyarrow
 from unmask.engine import Failure, Stopped, cores, map_items
 from unmask.errors import InputError, UnmaskError, UsageError
 from unmask.log import Row, RowLog
-from unmask.media.container import open_regular
+from unmask.media.container import open_regular, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -374,6 +374,6 @@ def _sha256(path: Path, stamp: dict[str, int | None], old: Row | None) -> str:
         return str(old["sha256"])
     try:
         with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(file)
     except (InputError, OSError):
         return ""
