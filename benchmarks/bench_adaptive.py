@@ -20,10 +20,10 @@ import numpy as np
 
 from common import Goal, interleave, mean_ratio, measure, median, row, spread, write
 from unmask import Scanner, Verdict, open_preset
-from unmask.adaptive import Adaptive
 from unmask.datasets import read_index
 from unmask.metrics import log_loss, roc_auc
-from unmask.presets import Scans
+from unmask.scan.stop import Adaptive
+from unmask.systems.presets import Scans
 
 RESAMPLES = 1000
 

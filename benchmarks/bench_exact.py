@@ -18,9 +18,9 @@ import torch
 from common import Goal, Reference, load_clips, parser, row, write
 from random_models import random_network, timm_weights
 from unmask import open_preset
-from unmask.engine import cores
 from unmask.models import load_card, model_folder
-from unmask.models.published import KINDS, import_checkpoint
+from unmask.models.checkpoints import KINDS, import_checkpoint
+from unmask.runtime.parallel import cores
 
 PRESETS = ("winner-exact", "winner")
 FILE = "final_111_DeepFakeClassifier_tf_efficientnet_b7_ns_0_36"

@@ -32,9 +32,9 @@ from common import (
     row,
     write,
 )
-from unmask._openvino import op, ov
 from unmask.faces import Detector, load_detector
 from unmask.media import open_video, pick_frames, read_frames
+from unmask.runtime.openvino import op, ov
 from unmask.types import Detection, Face, Frame
 
 TIMED_FRAMES = 8

@@ -11,7 +11,7 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from unmask.datasets.sample import read_picture
+from unmask.datasets.synthetic import read_picture
 from unmask.models import Card, NetworkSpec
 from unmask.models.card import CARD_FILE, WEIGHTS_FILE, Fusion, load_card
 from unmask.models.networks import build_network

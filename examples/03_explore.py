@@ -11,10 +11,10 @@ from pathlib import Path
 
 from make_clips import PORTRAIT
 from unmask.datasets import read_index
-from unmask.datasets.explore import Exploration, LookSettings
-from unmask.datasets.explore_page import write_explore_page
-from unmask.datasets.sample import write_sample
-from unmask.datasets.summary import summarise
+from unmask.datasets.synthetic import write_sample
+from unmask.explore.exploration import Exploration, LookSettings
+from unmask.explore.page import write_explore_page
+from unmask.explore.summary import summarise
 
 with tempfile.TemporaryDirectory() as folder:
     if len(sys.argv) > 2:

@@ -13,10 +13,10 @@ import cv2
 
 from make_clips import PORTRAIT
 from unmask.datasets import read_index
-from unmask.datasets.clip_steps import Settings
-from unmask.datasets.pairs import pairs
-from unmask.datasets.prepare import Preparation
-from unmask.datasets.sample import write_sample
+from unmask.datasets.synthetic import write_sample
+from unmask.prepare.clip_steps import Settings
+from unmask.prepare.pairs import pairs
+from unmask.prepare.preparation import Preparation
 
 with tempfile.TemporaryDirectory() as folder:
     if len(sys.argv) > 2:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from unmask.datasets.sample import film, find_face, read_picture, self_blend, write_clip
+from unmask.datasets.synthetic import film, find_face, read_picture, self_blend, write_clip
 
 PORTRAIT = Path(__file__).parent / "data" / "eileen_collins.png"
 FRAMES = 75

@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask import Scanner, Verdict
-from unmask.inputs import list_inputs
 from unmask.metrics import log_loss, roc_auc
 from unmask.models import fuse, load_card
 from unmask.models.card import CARD_FILE, Calibration
-from unmask.models.fuse import Fusion
+from unmask.models.fusion import Fusion
+from unmask.scan.inputs import list_inputs
 
 MAX_FRAMES = 300
 """A re-encoded copy holds at most this many frames."""
@@ -51,7 +51,7 @@ class Clip:
     """Uncalibrated logits of each person's frames."""
 
     def fake_probability(self, calibration: Calibration, fusion: Fusion) -> float:
-        """As `unmask.judge` computes it: the most suspicious person seen in enough frames."""
+        """As `unmask.scan.decide` computes it: the most suspicious person seen in enough frames."""
         steady = [person for person in self.people if len(person) >= fusion.min_frames] or self.people
         return max(
             fuse(1 / (1 + np.exp((calibration.offset - p) / calibration.temperature)), fusion.frames) for p in steady

@@ -20,11 +20,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unmask.datasets.layout import CropRow, encode_array, encode_image, stem, write_folds
-from unmask.engine import map_items
 from unmask.faces import load_detector
-from unmask.inputs import list_inputs
 from unmask.media import sample_frames
+from unmask.prepare.layout import CropRow, encode_array, encode_image, stem, write_folds
+from unmask.runtime.parallel import map_items
+from unmask.scan.inputs import list_inputs
 from unmask.types import Detection, ImageHW3
 
 MARGIN, MOST_PX, BORDER_PX, HELD_OUT = 0.3, 256, 64, 3

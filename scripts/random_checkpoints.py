@@ -16,9 +16,9 @@ from torch import nn
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.networks import TwoClass, build_network
+from unmask.models.networks.published_names import rename_published
 from unmask.models.networks.retinaface import RetinaFaceNetwork
-from unmask.models.networks.robust import rename_published
-from unmask.models.robust_members import MEMBERS, member_network
+from unmask.systems.robustforensics.members import MEMBERS, member_network
 
 DETECTOR = "mobilenet0.25_Final.pth"
 ENDS = ("_conv_stem", "_bn0", "_conv_head", "_bn1", "_fc")

@@ -8,7 +8,7 @@ from examples.make_clips import PORTRAIT
 
 from tests.media_factory import write_film
 from unmask import Scanner
-from unmask.datasets.sample import find_face, read_picture, self_blend, write_sample
+from unmask.datasets.synthetic import find_face, read_picture, self_blend, write_sample
 
 
 @pytest.fixture(scope="session")

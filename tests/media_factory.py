@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from unmask.datasets.sample import film, write_clip
+from unmask.datasets.synthetic import film, write_clip
 
 SIZE = (160, 96)
 

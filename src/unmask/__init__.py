@@ -17,16 +17,16 @@ from unmask._version import __version__
 if TYPE_CHECKING:
     from unmask.errors import InputError, ModelError, UnmaskError, UsageError
     from unmask.media import probe, sample_frames
-    from unmask.presets import open_preset
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
+    from unmask.systems.presets import open_preset
     from unmask.types import CropSpec, Face, FaceVerdict, Frame, FrameScore, MediaFacts, Verdict
 
 _HOMES = {
     "unmask.errors": ("InputError", "ModelError", "UnmaskError", "UsageError"),
     "unmask.media": ("probe", "sample_frames"),
-    "unmask.presets": ("open_preset",),
+    "unmask.systems.presets": ("open_preset",),
     "unmask.report": ("Verdict",),  # which teaches it to save itself
-    "unmask.scan": ("Scanner",),
+    "unmask.scan.scanner": ("Scanner",),
     "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

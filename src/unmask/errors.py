@@ -17,7 +17,11 @@ Messages say what happened, what is allowed, and what to do next.
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of errors that lie with the output: the next write would meet them as well."""
 
 
 class UnmaskError(Exception):

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.media_factory import heed_interrupts
 from unmask.cli import app
-from unmask.datasets.layout import read_folds
+from unmask.prepare.layout import read_folds
 
 
 def unmask(*args):

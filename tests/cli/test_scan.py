@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests.media_factory import heed_interrupts, pattern, write_video
-from tests.test_scan import bad_inputs
+from tests.scan.test_scanner import bad_inputs
 from unmask.cli import app
 
 
@@ -158,7 +158,7 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     out = tmp_path / "o.jsonl"
     unmask("scan", folder, "--json", out, "--frames", 8, "-q")
     first = out.read_bytes()
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     scanned = []
     original = Scanner._scan
@@ -183,7 +183,7 @@ def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monke
     unmask("scan", folder, "--json", out, "--frames", 8, "-q")
     whole = out.read_bytes()
     out.unlink()
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     original = Scanner._scan
 
@@ -210,7 +210,7 @@ def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monke
 def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch):
     out = tmp_path / "s.csv"
     out.write_text("old")
-    import unmask.report.rows as rows
+    import unmask.report.csv as rows
 
     original = rows.csv.writer
 

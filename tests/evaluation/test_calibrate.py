@@ -10,7 +10,7 @@ from unmask.evaluation.calibrate import _logits, clip_probability
 from unmask.evaluation.predictions import prediction_of
 from unmask.models import load_card
 from unmask.models.card import CARD_FILE, Calibration, bundled_folder
-from unmask.models.fuse import Fusion
+from unmask.models.fusion import Fusion
 
 CARD = load_card(bundled_folder())
 

@@ -10,8 +10,8 @@ from tests.media_factory import on_canvas
 from unmask.errors import ModelError
 from unmask.faces import load_detector
 from unmask.faces.track import iou
-from unmask.judge import Sighting, judge
 from unmask.models import CropScore
+from unmask.scan.decide import Sighting, judge
 from unmask.types import Detection, Face
 
 

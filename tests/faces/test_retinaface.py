@@ -4,11 +4,11 @@ import json
 import numpy as np
 import pytest
 
-from unmask.datasets.aligned import TextBoxes, write_text_boxes
-from unmask.datasets.tubes import boxes_of_faces
 from unmask.errors import ModelError
 from unmask.faces import load_detector
 from unmask.faces.retinaface import MODEL, decode, priors, searched_size
+from unmask.faces.tubes import boxes_of_faces
+from unmask.prepare.aligned import TextBoxes, write_text_boxes
 from unmask.types import Detection
 
 
@@ -100,7 +100,7 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     pytest.importorskip("onnxscript")
     from unmask.models import verify_folder
     from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
-    from unmask.models.robust_members import retinaface_card
+    from unmask.systems.robustforensics.members import retinaface_card
 
     torch.manual_seed(0)
     network = RetinaFaceNetwork()

@@ -19,7 +19,7 @@ import pytest
 
 from tests.hostile.factory import QUICK, RATE, portraits, write_hostile
 from tests.media_factory import write_video
-from unmask.inputs import VIDEO_SUFFIXES
+from unmask.media.formats import VIDEO_SUFFIXES
 
 MEASURE = """
 import resource, subprocess, sys

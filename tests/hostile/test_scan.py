@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.conftest import documented, scan
-from unmask.inputs import hash_input, list_inputs
+from unmask.scan.inputs import hash_input, list_inputs
 
 pytestmark = [
     pytest.mark.slow,

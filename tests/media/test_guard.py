@@ -11,6 +11,7 @@ import pytest
 
 from tests.media_factory import pattern, write_video
 from unmask.errors import CrashedError, LimitError, TimedOutError, UsageError
+from unmask.isolation.confine import GUARDS
 from unmask.media import (
     Limits,
     guard,
@@ -22,7 +23,6 @@ from unmask.media import (
     sample_frames,
     sound,
 )
-from unmask.sandbox import GUARDS
 
 pytestmark = pytest.mark.skipif(not guard._CAN_ISOLATE, reason="this platform cannot fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
@@ -154,7 +154,7 @@ FORBIDDEN = {
 def test_a_confined_process_cannot(what, tmp_path):
     code = f"""
 import os, resource, socket, sys
-from unmask.sandbox import confine
+from unmask.isolation.confine import confine
 spare = os.open("spare", os.O_CREAT | os.O_WRONLY)
 in_force = confine({{"AS": 2 << 30, "CPU": 60, "CORE": 0, "FSIZE": 0, "NOFILE": 16}})
 sys.stdout.write(str(len(in_force))); sys.stdout.flush()

@@ -72,8 +72,8 @@ def _media() -> str:
 
 
 def _decoding() -> str:
+    from unmask.isolation.confine import GUARDS
     from unmask.media import isolation
-    from unmask.sandbox import GUARDS
 
     in_force = isolation()
     if not in_force:
@@ -84,8 +84,8 @@ def _decoding() -> str:
 
 
 def _processor() -> str:
-    from unmask._openvino import ov
-    from unmask.models.runtime import resolve_precision
+    from unmask.models.cpu import resolve_precision
+    from unmask.runtime.openvino import ov
 
     core = ov.Core()
     return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, precision auto = {resolve_precision('auto')}"

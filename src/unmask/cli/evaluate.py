@@ -96,7 +96,7 @@ def _inputs(
 def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], Labels, dict[str, str]]:
     from unmask.datasets import read_index
     from unmask.evaluation import scan_index, truth_of_index
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     index = read_index(data, follow_links=True)
     scanner = Scanner(model)

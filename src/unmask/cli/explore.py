@@ -46,10 +46,10 @@ def explore(
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
-        from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
-        from unmask.datasets.explore_page import write_explore_page
-        from unmask.datasets.explore_tables import write_faces, write_videos
-        from unmask.datasets.summary import find_suspicions
+        from unmask.explore.exploration import Exploration, LookSettings, installed_detectors
+        from unmask.explore.page import write_explore_page
+        from unmask.explore.summary import find_suspicions
+        from unmask.explore.tables import write_faces, write_videos
 
         index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()

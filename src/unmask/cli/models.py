@@ -56,7 +56,7 @@ def import_(
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as report:
-        from unmask.models.published import import_checkpoint
+        from unmask.models.checkpoints import import_checkpoint
 
         _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
 
@@ -73,8 +73,8 @@ def pull(
     from unmask.errors import DownloadError, ModelError
 
     with wrong_use():
-        from unmask.models.published import RELEASES, look_up
-        from unmask.models.published import pull as pull_model
+        from unmask.models.checkpoints import RELEASES, look_up
+        from unmask.models.checkpoints import pull as pull_model
 
         there, models = 0, look_up("release", RELEASES, release).files
         for model in models:
@@ -118,9 +118,9 @@ def quantise(
 ) -> None:
     """Write an int8 network beside a model's own, if it scores alike; scan --precision int8 takes it."""
     with wrong_use():
-        from unmask.datasets.calibration import read_crop_sets
         from unmask.models import load_card, model_folder
         from unmask.models.quantise import quantise_model
+        from unmask.prepare.crop_sets import read_crop_sets
 
         folder = model_folder(model)
         sets = read_crop_sets(data, load_card(folder).crop)

@@ -73,9 +73,9 @@ def prepare(
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
-        from unmask.datasets.clip_steps import Settings
-        from unmask.datasets.prepare import Preparation
         from unmask.faces import load_detector
+        from unmask.prepare.clip_steps import Settings
+        from unmask.prepare.preparation import Preparation
         from unmask.types import Detection
 
         index = read_index(data, dataset, follow_links=follow_links)

@@ -18,10 +18,10 @@ from unmask.cli.console import ExitCode, exit_code, interruptible, printable, pr
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 if TYPE_CHECKING:
-    from unmask.inputs import Input
     from unmask.media import Limits
-    from unmask.presets import Scans
     from unmask.report import Journal
+    from unmask.scan.inputs import Input
+    from unmask.systems.presets import Scans
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Precision(StrEnum):
 
 
 class Preset(StrEnum):
-    """Published systems, see `unmask.presets.PRESETS`."""
+    """Published systems, see `unmask.systems.presets.PRESETS`."""
 
     WINNER = "winner"
     WINNER_EXACT = "winner-exact"
@@ -119,7 +119,7 @@ def scan(
     outputs = [path for path in (json_file, csv, html) if path is not None]
     how_to_go_on = "--resume goes on" if outputs else "with --json, --csv or --html, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
-        from unmask.inputs import list_inputs
+        from unmask.scan.inputs import list_inputs
 
         _check_outputs(outputs, html, resume)
         items = list_inputs(_names(inputs), recursive=recursive, follow_links=follow_links)
@@ -152,8 +152,8 @@ def scan(
 
 
 def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> Scans:
-    from unmask.presets import open_preset
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
+    from unmask.systems.presets import open_preset
 
     if preset is not None:
         return open_preset(preset.value, models, **options)
@@ -197,9 +197,9 @@ def _open_journal(
     stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
 ) -> Journal:
     """Hold the outputs, and open the journal beside the first; in a temporary folder when that is a device."""
-    from unmask.atomic import is_device
-    from unmask.lock import sole_writer
     from unmask.report import Journal
+    from unmask.storage.atomic import is_device
+    from unmask.storage.lock import sole_writer
 
     for path in outputs:
         if not is_device(path):
@@ -225,8 +225,8 @@ def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None, limit
 
 def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]:
     """Return the inputs that have not changed since an earlier run left their rows. Addresses are fetched for that."""
-    from unmask.engine import Failure, cores, map_items
-    from unmask.inputs import hash_input
+    from unmask.runtime.parallel import Failure, cores, map_items
+    from unmask.scan.inputs import hash_input
 
     stopping = threading.Event()
     there = [(item, sha256) for item in items if (sha256 := journal.sha256_of(item.path)) is not None]
@@ -266,8 +266,8 @@ def _tell(row: Row, verbose: bool, as_json: bool) -> None:
 def _write_outputs(
     journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
 ) -> None:
-    from unmask.atomic import sweep
     from unmask.report import write_csv, write_index, write_json_lines
+    from unmask.storage.atomic import sweep
     from unmask.types import portable
 
     paths = [item.path for item in items]

@@ -24,9 +24,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from unmask.datasets.table import read_parquet, write_parquet
+from unmask.datasets.parquet import read_parquet, write_parquet
 from unmask.errors import UsageError
-from unmask.inputs import VIDEO_SUFFIXES
+from unmask.media.formats import VIDEO_SUFFIXES
 
 ClipLabel = Literal["real", "fake"]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.atomic import atomic_file
 from unmask.errors import UsageError
 from unmask.evaluation.labels import Pair
 from unmask.metrics import balanced_log_loss, calibration_error
 from unmask.models import Card, fuse, load_card
 from unmask.models.card import CARD_FILE, Calibration
-from unmask.models.fuse import PEOPLE_RULES, Fusion
+from unmask.models.fusion import PEOPLE_RULES, Fusion
+from unmask.storage.atomic import atomic_file
 
 _LEAST = 5e-7  # verdicts round to six digits: nothing nearer to 0 or 1 is known
 _SIDE, _ROUNDS = 7, 9
@@ -115,7 +115,7 @@ def write_calibration(fit: CalibrationFit, folder: Path, data: str) -> None:
 
 
 def clip_probability(people: Logits, calibration: Calibration, fusion: Fusion) -> float:
-    """Return the fake probability of a clip, 0 to 1, as `unmask.judge.judge` computes it.
+    """Return the fake probability of a clip, 0 to 1, as `unmask.scan.decide.judge` computes it.
 
     The model is alone, so there is no rule over models; boxes are not known, so ``largest`` is ``pool``.
     """

@@ -16,7 +16,7 @@ from unmask.errors import UsageError
 from unmask.evaluation.calibrate import CalibrationFit
 from unmask.evaluation.labels import TRAITS, Labels, Missing, Pair, join
 from unmask.evaluation.predictions import Prediction
-from unmask.report.rows import KAGGLE_UNKNOWN
+from unmask.report.csv import KAGGLE_UNKNOWN
 
 METRICS: dict[str, metrics.Metric] = {
     "log_loss": metrics.log_loss,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unmask.evaluation.evaluate import Report, Score
+from unmask.html import render
 from unmask.metrics import WORDS
-from unmask.report import render
+from unmask.storage.atomic import write_file
 
 
 class Measure(NamedTuple):
@@ -67,9 +68,9 @@ def write_evaluation_page(report: Report, path: Path) -> None:
         "faults in the labels": report.faults,
     }
     highest_risk = max(risk for _, risk in report.risk_coverage)
-    render(
+    content = render(
+        "unmask.evaluation",
         "evaluation.html.j2",
-        path,
         report=report,
         show=show,
         measures=MEASURES,
@@ -83,3 +84,4 @@ def write_evaluation_page(report: Report, path: Path) -> None:
         risk_top=max(math.ceil(highest_risk * 10) / 10, 0.1),
         highest_bar=max(max(counts) for counts in report.histogram),
     )
+    write_file(path, content)

@@ -15,11 +15,11 @@ from unmask.datasets import Index
 from unmask.datasets.readers.text import BYTE_ORDER_MARK, shown
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
-from unmask.report.rows import spreadsheet_name
+from unmask.report.csv import spreadsheet_name
 from unmask.types import Label
 
 if TYPE_CHECKING:
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
 NAME_COLUMNS = ("path", "file", "filename", "video")
 _SCORE_COLUMNS = ("label", "fake_probability")

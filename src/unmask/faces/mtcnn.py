@@ -24,9 +24,9 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import UNPINNED, op, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import register, scaled_frame
+from unmask.runtime.openvino import UNPINNED, op, ov
 from unmask.types import Detection, Face, ImageHW3
 
 Floats = NDArray[np.float32]

@@ -21,10 +21,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import UNPINNED, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register
-from unmask.home import models_home
+from unmask.runtime.openvino import UNPINNED, ov
+from unmask.storage.home import models_home
 from unmask.types import Detection, Face, ImageHW3
 
 Floats = NDArray[np.float32]

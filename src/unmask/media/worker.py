@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import InputError, LimitError
+from unmask.isolation.confine import confine
 from unmask.media.container import FrameIndex, Limits
 from unmask.media.frames import decode_stored
 from unmask.media.probe import OpenFile, open_here
 from unmask.media.sound import copy_sound
-from unmask.sandbox import confine
 
 SLOTS = 2
 """Frames that lie in the shared memory at a time: one is read while the next one is decoded."""

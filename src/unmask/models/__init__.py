@@ -7,10 +7,10 @@ and gives ``logit`` (N,), whose sigmoid is the fake probability, and optionally 
 
 from unmask.models.batching import BATCH_CROPS, CropScore, QueuedNetwork
 from unmask.models.card import Card, NetworkSpec, load_card, model_folder, model_names, verify_folder
+from unmask.models.cpu import PRECISIONS, Network
 from unmask.models.embedder import Embedder
-from unmask.models.fuse import FUSE_RULES, FUSIONS, Fusion, fuse, register_rule
+from unmask.models.fusion import FUSE_RULES, FUSIONS, Fusion, fuse, register_rule
 from unmask.models.load import load_network
-from unmask.models.runtime import PRECISIONS, Network
 
 __all__ = [
     "BATCH_CROPS",

@@ -12,10 +12,10 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.atomic import atomic_file
 from unmask.errors import ModelError
-from unmask.home import models_home
-from unmask.models.fuse import Fusion
+from unmask.models.fusion import Fusion
+from unmask.storage.atomic import atomic_file
+from unmask.storage.home import models_home
 from unmask.types import CropSpec, Label
 
 CARD_FILE = "card.json"

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 
-from unmask._openvino import UNPINNED, ov
 from unmask.errors import ModelError
 from unmask.faces import crop_face
 from unmask.models.card import CARD_FILE, FileFacts, parse_card, read_verified
+from unmask.runtime.openvino import UNPINNED, ov
 from unmask.types import CropSpec, Face, ImageHW3
 
 _TEMPLATE_52 = np.array(

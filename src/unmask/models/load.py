@@ -10,7 +10,7 @@ from typing import Any
 from unmask.errors import UsageError
 from unmask.models.batching import QueuedNetwork
 from unmask.models.card import WEIGHTS_FILE, load_card
-from unmask.models.runtime import Network
+from unmask.models.cpu import Network
 
 _DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 

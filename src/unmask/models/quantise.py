@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unmask._openvino import ov
-from unmask.atomic import atomic_file, scratch_folder
 from unmask.errors import ModelError, UsageError
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.card import INT8_FILES, Card, file_facts, load_card, write_card
-from unmask.models.runtime import Network, read_network
+from unmask.models.cpu import Network, read_network
+from unmask.runtime.openvino import ov
+from unmask.storage.atomic import atomic_file, scratch_folder
 
 MAX_LOG_LOSS_RISE = 0.005
 """On labelled crops, by default."""

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from unmask.errors import UsageError
-from unmask.log import Row, RowLog
+from unmask.storage.rowlog import Row, RowLog
 from unmask.types import portable
 
 

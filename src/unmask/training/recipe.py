@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.datasets.selfblend import KINDS
+from unmask.augment.selfblend import KINDS
 from unmask.errors import UsageError
 from unmask.types import CropSpec
 
@@ -54,9 +54,9 @@ class DataRecipe:
     size_px: int = 380
     """Side of what the network sees."""
     augmentation: str = "winner"
-    """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
+    """Name in ``unmask.augment.transforms.AUGMENTATIONS``."""
     validation_augmentation: str = "winner_val"
-    """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
+    """Name in ``unmask.augment.transforms.AUGMENTATIONS``."""
     hardcore: bool = True
     """Black out parts of faces, as the winner's domain dropouts do."""
     clip_frames: int = 128
@@ -70,7 +70,7 @@ class DataRecipe:
     mixup: float = 0.0
     """Share of fakes mixed with their originals."""
     blends: dict[str, float] = field(default_factory=dict)
-    """Kinds of blend, of ``unmask.datasets.selfblend.KINDS``, and how often each is drawn; empty for the usual."""
+    """Kinds of blend, of ``unmask.augment.selfblend.KINDS``, and how often each is drawn; empty for the usual."""
     least_strength: float = 1.0
     """How plain to see blends are is drawn between this and 1; 0 is subtle."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)

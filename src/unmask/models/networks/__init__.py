@@ -1,7 +1,7 @@
 """The networks that can be trained and exported; beside `unmask.training` the one place that imports torch.
 
 A network takes x_N3HW, RGB crops, already normalised, float, and returns an `Output`; `SlowFast` takes clips x_N3THW.
-In the folder of a finished model it is an ONNX file, which `unmask.models.runtime` or, for clips, `unmask.models.clips`
+In the folder of a finished model it is an ONNX file, which `unmask.models.cpu` or, for clips, `unmask.models.clip_network`
 runs without torch.
 """
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from unmask.atomic import atomic_file, atomic_folder
 from unmask.errors import ModelError, UsageError
 from unmask.models.batching import CropScore
 from unmask.models.card import (
@@ -29,10 +28,11 @@ from unmask.models.card import (
     read_verified,
     write_card,
 )
-from unmask.models.clips import ClipNetwork
+from unmask.models.clip_network import ClipNetwork
+from unmask.models.cpu import Network
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
-from unmask.models.runtime import Network
+from unmask.storage.atomic import atomic_file, atomic_folder
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Of RGB in 0..1."""

@@ -1,0 +1,1 @@
+"""Change pictures: blends, codecs, cut-outs, and the published lists of augmentations."""

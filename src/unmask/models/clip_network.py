@@ -1,0 +1,81 @@
+"""Running a model that sees whole clips: a tube of one face in, one score out, on OpenVINO.
+
+Its folder is like any model's; ``model.onnx`` takes uint8 RGB clips (N, T, S, S, 3) of any length and gives ``logit``
+(N,). Clips are large, so one runs at a time, on all cores.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.errors import ModelError
+from unmask.models.batching import CropScore
+from unmask.models.card import load_card, read_verified
+from unmask.models.cpu import PRECISIONS, resolve_precision
+from unmask.runtime.openvino import UNPINNED, ov
+from unmask.runtime.parallel import cores
+
+
+class ClipNetwork:
+    """One model folder of a video model, loaded and ready. Safe to use from several threads."""
+
+    def __init__(self, folder: Path, precision: str = "auto") -> None:
+        """Check the folder's files against its card, then compile the network.
+
+        Args:
+            folder: Holds ``card.json`` and ``model.onnx``.
+            precision: ``fp32``, ``bf16`` or ``auto``.
+
+        Raises:
+            ModelError: The folder is damaged, or its network does not fit its card.
+            UsageError: An unknown precision, or bf16 on a processor without it.
+        """
+        self.card = load_card(folder)
+        self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)
+        core = ov.Core()
+        content = read_verified(folder, self.card, "model.onnx")
+        try:
+            model = core.read_model(content, b"")
+        except RuntimeError as error:
+            raise ModelError(f"{folder / 'model.onnx'} is no network that OpenVINO reads") from error
+        _check_ports(model, self.card.crop.size_px, folder)
+        config = {"INFERENCE_PRECISION_HINT": PRECISIONS[self.precision], "INFERENCE_NUM_THREADS": cores()} | UNPINNED
+        self._request = core.compile_model(model, "CPU", config).create_infer_request()
+        self._lock = threading.Lock()
+
+    def score(self, clips_NTSS3: NDArray[np.uint8]) -> list[CropScore]:
+        """Score N clips, one after the other, in order.
+
+        Raises:
+            ModelError: The network gave something that is not one number for each clip.
+        """
+        calibration, scores = self.card.calibration, []
+        for clip_TSS3 in clips_NTSS3:
+            with self._lock:
+                self._request.infer({0: np.ascontiguousarray(clip_TSS3[None])}, share_inputs=True)
+                logits = self._request.get_output_tensor(0).data.reshape(-1).astype(np.float64)
+            if len(logits) != 1 or not np.isfinite(logits).all():
+                raise ModelError(f"model {self.card.name!r} gave {logits} for a clip; it must give one number")
+            scores.append(CropScore(float((logits[0] - calibration.offset) / calibration.temperature), None))
+        return scores
+
+
+def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
+    """Refuse a network whose input or output are not those of the convention, see above."""
+    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+    fits = (
+        len(shapes) == 2
+        and model.inputs[0].element_type == ov.Type.u8
+        and shapes[0][2:] == [str(size_px), str(size_px), "3"]
+        and len(shapes[0]) == 5
+        and shapes[1][1:] in ([], ["1"])
+    )
+    if not fits:
+        raise ModelError(
+            f"{folder / 'model.onnx'} must take uint8 clips (N, T, {size_px}, {size_px}, 3) and give a logit (N,); it "
+            f"has {shapes}"
+        )

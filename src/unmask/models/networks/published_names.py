@@ -1,0 +1,73 @@
+"""Where the tensors of RobustForensics' published checkpoints belong in our networks.
+
+    name, parameters = member_network(member)
+    network = build_network(name, **parameters)
+    names = rename_published(checkpoint["state_dict"], network)
+    network.load_state_dict({names[name]: tensor for name, tensor in checkpoint["state_dict"].items()})
+    export_model(network, folder, member_card(member), mean=member.mean, std=member.std)
+
+A checkpoint is ``{step, arch, state_dict, best_loss, optimizer}``. Xception is cadene's, ResNet-34 torchvision's, the
+EfficientNets are lukemelas', SlowFast is the authors' own. Source: Siyu-C/RobustForensics.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+from unmask.models.networks.two_class import TwoClass
+
+_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+_SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_FIRST_STAGE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"} | _SQUEEZE
+"""lukemelas' names of a block's layers -> timm's, where nothing is expanded first."""
+_LATER_STAGES = _SQUEEZE | {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def rename_published(names: Iterable[str], network: nn.Module) -> dict[str, str]:
+    """Return for each name of a published checkpoint that of the same tensor in our network.
+
+    A name that is not known gets one that the network does not have either, so that a strict loading tells it.
+
+    Args:
+        names: With ``module.`` in front or without.
+        network: As `unmask.systems.robustforensics.members.member_network` says. Other networks than `TwoClass` keep the names.
+    """
+    return {name: _our_name(name.removeprefix("module."), network) for name in names}
+
+
+def _our_name(name: str, network: nn.Module) -> str:
+    if not isinstance(network, TwoClass):
+        return name
+    name = name.removeprefix("model.")  # Xception came in a wrapper
+    if name.partition(".")[0] in ("fc", "_fc"):
+        return name.removeprefix("_")
+    return f"encoder.{_timm_name(name, network) if name.startswith('_') else name}"
+
+
+def _timm_name(name: str, network: nn.Module) -> str:
+    """Translate lukemelas' name of an EfficientNet's tensor, e.g. ``_blocks.3._bn0.weight``."""
+    block = re.fullmatch(r"_blocks\.(\d+)\.([^.]+)\.(.+)", name)
+    if block is None:
+        layer, _, rest = name.partition(".")
+        return f"{_ENDS.get(layer, layer)}.{rest}"
+    number, layer, rest = int(block[1]), block[2], block[3]
+    places = [
+        (i, j)
+        for i, stage in enumerate(network.get_submodule("encoder.blocks").children())
+        for j in range(len(list(stage.children())))
+    ]
+    if number >= len(places):
+        return name
+    stage, position = places[number]
+    layers = _LATER_STAGES if stage else _FIRST_STAGE
+    return f"blocks.{stage}.{position}.{layers.get(layer, layer)}.{rest}"

@@ -1,0 +1,1 @@
+"""What our own code runs on: workers of this process, and the one loader of ONNX files."""

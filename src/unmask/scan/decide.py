@@ -1,0 +1,224 @@
+"""From the scores of single faces to a verdict in words: people, thresholds, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.faces.crop import crop_region
+from unmask.models import Card, CropScore, fuse
+from unmask.models.fusion import fuse_person, fuse_video
+from unmask.types import CropSpec, Face, FaceVerdict, FrameScore, ImageHW3, Label
+
+THUMBNAIL_PX = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame, with what each model says of it."""
+
+    person: int
+    """Number of the person, from 1."""
+    index: int
+    """Frame index, see `unmask.types.Frame.index`."""
+    time_seconds: float
+    """Time since the first frame."""
+    face: Face
+    """Where it is."""
+    scores: tuple[CropScore, ...]
+    """One for each model."""
+    portrait_SS3: ImageHW3
+    """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
+
+    @property
+    def fake_probability(self) -> float:
+        """Mean over the models, 0 real to 1 fake."""
+        return float(np.mean([score.fake_probability for score in self.scores]))
+
+    @property
+    def clarity(self) -> float:
+        """How well the face can be seen: its side in pixels times the detector's confidence."""
+        return self.face.side_px * self.face.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the sightings of one video amount to."""
+
+    label: Label
+    fake_probability: float
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+    faces: tuple[FaceVerdict, ...]
+    frames: tuple[FrameScore, ...]
+
+
+def judge(sightings: Sequence[Sighting], cards: Sequence[Card]) -> Judgement:
+    """Fuse sightings by the rules of the first card's `Fusion`, and say why.
+
+    Each person is judged on their own, so one manipulated face among many is found and named. A person seen
+    in fewer than the card's ``min_frames`` never decides a label while another was seen in enough.
+
+    Args:
+        sightings: At least one, in order of time.
+        cards: One for each model. The first one's fusion and thresholds hold for the ensemble.
+    """
+    lead = cards[0]
+    people: dict[int, list[Sighting]] = {}
+    for sighting in sightings:
+        people.setdefault(sighting.person, []).append(sighting)
+    faces = sorted(
+        (_judge_person(group, cards) for group in people.values()),
+        key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
+    )
+    steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
+    if steady and not lead.fusion.pooled:
+        scores_PMn = [_scores(people[face.person]) for face in steady]
+        probability = fuse_video(scores_PMn, lead.fusion, _weights(cards))
+        label = lead.thresholds.label(probability)
+        reasons = _reasons(label, probability, steady, lead)
+    else:
+        pool = _largest(sightings) if lead.fusion.people == "largest" else sightings
+        probability = fuse_person(_scores(pool), lead.fusion, _weights(cards))
+        label, reasons = _judge_pool(probability, len(pool), lead)
+    return Judgement(
+        label=label,
+        fake_probability=probability,
+        reasons=reasons,
+        warnings=_warnings(faces, cards),
+        faces=tuple(faces),
+        frames=tuple(
+            FrameScore(s.person, s.index, s.time_seconds, s.face.xyxy_px, s.face.confidence, s.fake_probability)
+            for s in sightings
+        ),
+    )
+
+
+def _scores(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+    """Fake probabilities (M, n) of M models and n faces."""
+    return np.array([[score.fake_probability for score in sighting.scores] for sighting in sightings]).T
+
+
+def _weights(cards: Sequence[Card]) -> list[float]:
+    return [card.fusion.weight for card in cards]
+
+
+def _largest(sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Keep the largest face of each frame, the first of equals."""
+    best: dict[int, Sighting] = {}
+    for sighting in sightings:
+        if sighting.index not in best or sighting.face.side_px > best[sighting.index].face.side_px:
+            best[sighting.index] = sighting
+    return list(best.values())
+
+
+def _judge_person(group: Sequence[Sighting], cards: Sequence[Card]) -> FaceVerdict:
+    lead, scores_Mn = cards[0], _scores(group)
+    probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
+    label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
+    portrait = max(group, key=lambda sighting: sighting.clarity).portrait_SS3
+    return FaceVerdict(
+        person=group[0].person,
+        label=label,
+        fake_probability=probability,
+        start_seconds=group[0].time_seconds,
+        end_seconds=group[-1].time_seconds,
+        frames=len(group),
+        models=_by_model(scores_Mn, cards),
+        thumbnail_jpeg=thumbnail_jpeg(portrait),
+        region=_region(group, lead.crop) if label == "fake" else None,
+    )
+
+
+def thumbnail_jpeg(portrait_SS3: ImageHW3) -> bytes:
+    """Encode the picture of a person as it stands in a verdict."""
+    bgr_SS3 = cv2.cvtColor(portrait_SS3, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr_SS3, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def _by_model(scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> dict[str, float]:
+    """Fuse each model's scores over frames; a name that occurs twice is numbered."""
+    rule, result = cards[0].fusion.frames, {}
+    for i, (card, scores_n) in enumerate(zip(cards, scores_Mn, strict=True)):
+        name = card.name if card.name not in result else f"{card.name}-{i + 1}"
+        result[name] = fuse(scores_n, rule)
+    return result
+
+
+def _region(group: Sequence[Sighting], spec: CropSpec) -> str | None:
+    """Name the part of the face nearest to where the first model's maps, averaged, are strongest."""
+    maps = [sighting.scores[0].map_hw for sighting in group if sighting.scores[0].map_hw is not None]
+    parts = [part for sighting in group if (part := _landmarks_in_crop(sighting.face, spec)) is not None]
+    if not maps or not parts:
+        return None
+    mean_hw: NDArray[np.float32] = np.mean(maps, axis=0)
+    row, column = np.unravel_index(int(mean_hw.argmax()), mean_hw.shape)
+    peak_xy = (np.array([column, row]) + 0.5) / np.array(mean_hw.shape[::-1])
+    parts_52: NDArray[np.float64] = np.mean(parts, axis=0)
+    eye_distance = float(np.linalg.norm(parts_52[0] - parts_52[1]))
+    distance = np.linalg.norm(parts_52 - peak_xy, axis=1)
+    nearest = int(distance.argmin())
+    if distance[nearest] > 0.6 * eye_distance:
+        return "outline"
+    return ("eyes", "eyes", "nose", "mouth", "mouth")[nearest]
+
+
+def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None:
+    """Landmarks (5, 2) as shares of the crop's sides, None where the detector gave none."""
+    if face.landmarks_px is None:
+        return None
+    left, top, right, bottom = crop_region(face, spec)
+    side = max(right - left, bottom - top)
+    centre = np.array([(left + right) / 2, (top + bottom) / 2])
+    return (face.landmarks_px.astype(np.float64) - centre) / side + 0.5
+
+
+def _reasons(label: Label, probability: float, faces: Sequence[FaceVerdict], card: Card) -> tuple[str, ...]:
+    low, high = card.thresholds.real_below, card.thresholds.fake_above
+    accused = tuple(_accusation(face, high) for face in faces if face.label == "fake")
+    if card.fusion.people != "max":
+        who = "The one person scores" if len(faces) == 1 else f"All {len(faces)} people together score"
+        return (f"{who} {probability:.2f} (thresholds {low:.2f} and {high:.2f}).", *accused)
+    if label == "inconclusive":
+        whose = f"The fake probability {probability:.2f} of person {faces[0].person}"
+        return (f"{whose} lies between {low:.2f} and {high:.2f}, where this model cannot tell.",)
+    if label == "real":
+        who = "The one person" if len(faces) == 1 else f"All {len(faces)} people"
+        return (f"{who} scored at most {probability:.2f} (threshold {low:.2f}): no trace of manipulation was found.",)
+    return accused
+
+
+def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tuple[str, ...]]:
+    """Judge all faces of a video together: by choice of the card, or because nobody stays for long.
+
+    In a video of short shots one manipulated shot would drown among the others: it may be called fake, not real.
+    """
+    low, high = card.thresholds.real_below, card.thresholds.fake_above
+    label = card.thresholds.label(probability)
+    together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
+    if card.fusion.pooled:
+        return (label if count >= card.fusion.min_frames else "inconclusive"), (together,)
+    fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."
+    if count < 2 * card.fusion.min_frames:
+        return "inconclusive", (f"{fleeting} That is too few to judge.",)
+    return ("fake" if label == "fake" else "inconclusive"), (f"{fleeting} {together}",)
+
+
+def _accusation(face: FaceVerdict, threshold: float) -> str:
+    when = f"from {face.start_seconds:.1f} s to {face.end_seconds:.1f} s"
+    score = f"fake probability {face.fake_probability:.2f} over {face.frames} frames (threshold {threshold:.2f})"
+    where = f" The strongest traces are at the {face.region}." if face.region else ""
+    return f"Person {face.person} looks manipulated {when}: {score}.{where}"
+
+
+def _warnings(faces: Sequence[FaceVerdict], cards: Sequence[Card]) -> tuple[str, ...]:
+    found = []
+    if fleeting := [face for face in faces if face.frames < cards[0].fusion.min_frames]:
+        found.append(f"{len(fleeting)} of {len(faces)} people were seen in too few frames to be judged.")
+    if split := [face for face in faces if max(face.models.values()) - min(face.models.values()) > 0.5]:
+        found.append(f"The models disagree about person {', '.join(str(face.person) for face in split)}.")
+    return tuple(found)

@@ -1,0 +1,132 @@
+"""Which files and addresses a scan is about, and how each is opened: once, and as nothing but a regular file.
+
+Links within a named folder are not followed unless asked, so that a folder from strangers shows nothing that lies
+elsewhere. A link that is named itself is followed: that was its namer's choice.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from unmask.errors import DownloadError, InputError, UnreadableError
+from unmask.media.container import open_regular, sha256_of
+from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.net.download import fetch_public, is_address, is_public
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file or address to scan; wherever a path will do, it stands for its own."""
+
+    path: str
+    """As it is opened or fetched."""
+    name: str
+    """As a table shows it: relative to the folder that was named; the whole path where that is ambiguous."""
+    below: str | None = None
+    """Folder in which it was found and from which on no link is followed; None where links are."""
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def list_inputs(
+    paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow_links: bool = False
+) -> list[Input]:
+    """Expand files, addresses and folders to files and addresses, in the order named, each folder's sorted by name.
+
+    Args:
+        paths: Files, which need not exist (their rows will say so), https addresses, folders, and inputs that are
+            listed already.
+        recursive: Also look into the folders of folders.
+        follow_links: Also where they are links, and take linked files; otherwise the rows of these say that they are.
+    """
+    found = [item for path in paths for item in _expand(path, recursive, follow_links)]
+    times = Counter(item.name for item in found)
+    return [item if times[item.name] == 1 else Input(item.path, item.path, item.below) for item in found]
+
+
+@contextmanager
+def open_input(
+    path: str | os.PathLike[str], most_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+) -> Iterator[BufferedReader]:
+    """Open a file, or fetch an address into a temporary file without a name, which no killed process leaves behind.
+
+    Args:
+        path: A file, an https address, or an `Input`.
+        most_bytes: Length of what is fetched, at most.
+        is_given_up: Is asked while something is fetched; True ends that.
+
+    Raises:
+        UnreadableError: It is missing, empty, a link within a folder, or not a regular file.
+        DownloadError: It cannot be fetched.
+    """
+    name = os.fspath(path)
+    if not is_address(name):
+        with open_regular(name, path.below if isinstance(path, Input) else None) as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as room:
+        fetch_public(name, room, most_bytes, is_given_up, is_public)
+        if not os.fstat(room.fileno()).st_size:
+            raise UnreadableError("nothing lies at this address: the server gives an empty file")
+        with os.fdopen(os.dup(room.fileno()), "rb") as file:
+            file.seek(0)
+            yield file
+
+
+def hash_input(
+    path: str | os.PathLike[str], most_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+) -> str | None:
+    """Return the sha256 of what lies at a path or an address now, None when it cannot be read; see `open_input`."""
+    try:
+        with open_input(path, most_bytes, is_given_up) as file:
+            return sha256_of(file)
+    except (InputError, DownloadError, OSError):
+        return None
+
+
+def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool) -> Iterator[Input]:
+    if isinstance(path, Input):
+        yield path
+        return
+    path = os.fspath(path)
+    if is_address(path):
+        yield Input(path, urlsplit(path).path.rpartition("/")[2] or path)
+    elif not path or not Path(path).is_dir():
+        yield Input(path, Path(path).name or path)
+    else:
+        yield from _expand_folder(path, recursive, follow_links)
+
+
+def _expand_folder(root: str, recursive: bool, follow_links: bool) -> Iterator[Input]:
+    below = None if follow_links else root
+
+    def found(path: Path) -> Input:
+        return Input(str(path), str(path.relative_to(root)), below)
+
+    closed: list[OSError] = []
+    seen = {os.path.realpath(root)}
+    for folder, folders, files in os.walk(root, onerror=closed.append, followlinks=follow_links):
+        here = Path(folder)
+        for file in sorted(files):
+            if Path(file).suffix.lower() in VIDEO_SUFFIXES:
+                yield found(here / file)
+        if not recursive:
+            break
+        folders.sort()
+        if follow_links:  # each folder once, since links can lead in circles
+            places = {os.path.realpath(here / name): name for name in reversed(folders)}
+            folders[:] = sorted(name for place, name in places.items() if place not in seen)
+            seen |= places.keys()
+        else:
+            yield from (found(here / name) for name in folders if (here / name).is_symlink())
+    for error in closed:  # a folder that cannot be read gets a row that says so
+        yield Input(str(error.filename), str(error.filename))
