@@ -7,7 +7,9 @@ import pytest
 from examples.make_clips import PORTRAIT
 
 from tests.media_factory import write_film
+from tests.prepared import prepare
 from unmask import Scanner
+from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import find_face, read_picture, self_blend, write_sample
 
 
@@ -43,6 +45,18 @@ def sample(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def index(sample) -> Index:
+    return read_index(sample)
+
+
+@pytest.fixture(scope="session")
+def prepared(index, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "out"
+    prepare(index, out)
+    return out
+
+
 def pytest_collection_modifyitems(items) -> None:
     """Tests that train come last, so that those of the base install run before torch has started its threads."""
-    items.sort(key=lambda item: bool({"training", "networks", "published"} & set(item.path.parts)))
+    items.sort(key=lambda item: bool({"training", "networks", "checkpoints"} & set(item.path.parts)))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unmask.augment import dropouts
 from unmask.augment.dropouts import (
     GUARD_PX,
     DlibOutline,
@@ -22,7 +23,6 @@ from unmask.augment.dropouts import (
     mixup,
 )
 from unmask.augment.transforms import Example, load_augmentation, rng_for
-from unmask.datasets import dropouts
 from unmask.errors import UsageError
 
 FACE = np.array([[30, 40], [70, 40], [50, 60], [35, 80], [65, 80]], np.int16)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unmask.augment import transforms as aug
 from unmask.augment.transforms import AUGMENTATIONS, Example, OneOf, Sometimes, load_augmentation, rng_for
-from unmask.datasets import augment as aug
 from unmask.errors import UsageError
 
 FACE = np.array([[12, 14], [28, 15], [20, 24], [14, 32], [27, 33]], np.int16)

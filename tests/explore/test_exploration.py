@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.media_factory import pattern, write_sound, write_video
-from tests.prepare.conftest_old import tree
+from tests.prepared import tree
 from unmask.datasets import Clip, Fault, Index, read_index
 from unmask.errors import NoVideoError, UsageError
 from unmask.explore.exploration import Exploration, LookSettings, draw_sample, frames_at_rate, installed_detectors

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from unmask.cli import app
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [command.replace("\\|", "|") for command in re.findall(r"`((?:find .*\| )?unmask [^`]+)`", README)]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-VIDEOS = Path(__file__).parents[2] / "shared" / "data" / "videos"
+VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
 CLIPS = sorted(VIDEOS.glob("*.mp4"))[::12] if VIDEOS.is_dir() else []
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from tests.prepare.conftest_old import prepare, tree
-from unmask.datasets import clip_steps, read_index
+from tests.prepared import prepare, tree
+from unmask.datasets import read_index
 from unmask.errors import UsageError
 from unmask.media import open_video, read_frames
+from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import read_boxes, read_folds

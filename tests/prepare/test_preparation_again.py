@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.prepare.conftest_old import prepare, tree
 from tests.prepare.test_preparation import broken, clips_of, copy_of, whole_fakes
+from tests.prepared import prepare, tree
 from unmask.datasets import read_index
 from unmask.errors import UnmaskError, UsageError
 from unmask.media import open_video, read_frames

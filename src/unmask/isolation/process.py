@@ -2,8 +2,8 @@
 
     python -P -m unmask.isolation.process package.module < job > answer
 
-The limits come first and the module's imports after them, see `unmask.isolation.confine`. The module's ``main`` takes the job,
-bytes, and returns the answer, bytes.
+The limits come first and the module's imports after them, see `unmask.isolation.confine`. The module's ``main`` takes
+the job, bytes, and returns the answer, bytes.
 """
 
 from __future__ import annotations

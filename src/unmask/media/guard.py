@@ -160,7 +160,7 @@ def read_sound(path: str | os.PathLike[str], limits: Limits = Limits()) -> Sound
 
 
 def isolation() -> tuple[str, ...]:
-    """Return what confines decoders on this machine, out of `unmask.isolation.confine.GUARDS`; nothing where none can be.
+    """Return what confines decoders on this machine, out of `GUARDS` of `unmask.isolation.confine`.
 
     Raises:
         CrashedError: The server of decoders does not start.

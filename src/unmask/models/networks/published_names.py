@@ -40,7 +40,7 @@ def rename_published(names: Iterable[str], network: nn.Module) -> dict[str, str]
 
     Args:
         names: With ``module.`` in front or without.
-        network: As `unmask.systems.robustforensics.members.member_network` says. Other networks than `TwoClass` keep the names.
+        network: The network that takes the tensors. Other networks than `TwoClass` keep the names.
     """
     return {name: _our_name(name.removeprefix("module."), network) for name in names}
 

@@ -4,8 +4,7 @@
     verdict = scanner.scan("clip.mp4")
 
 The fourth place of the challenge links boxes to tubes, cuts every frame of a tube at one size, and shows the tubes to
-video and image models. `unmask.systems.robustforensics.rules` has its rules, `unmask.systems.robustforensics.members` the table of
-its models.
+video and image models. `rules` beside this file has its rules, `members` the table of its models.
 
 Source: Siyu-C/RobustForensics. Shape letters: F frames of a tube, S side of a crop.
 """

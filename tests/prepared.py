@@ -1,16 +1,9 @@
-"""One small dataset and its preparation, made once a run."""
+"""Run preparations, and read what lies in a folder."""
 
 from pathlib import Path
 
-import pytest
-
-from unmask.datasets import Index, read_index
+from unmask.datasets import Index
 from unmask.prepare.preparation import Preparation
-
-
-@pytest.fixture(scope="session")
-def index(sample) -> Index:
-    return read_index(sample)
 
 
 def prepare(index: Index, out: Path, **options):
@@ -18,13 +11,6 @@ def prepare(index: Index, out: Path, **options):
     with Preparation(index, out, **options) as preparation:
         rows = {row["id"]: row for row in preparation.run()}
         return rows, preparation.finish()
-
-
-@pytest.fixture(scope="session")
-def prepared(index, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("prepared") / "out"
-    prepare(index, out)
-    return out
 
 
 def tree(folder: Path) -> dict[str, bytes]:
