@@ -24,7 +24,7 @@ def schema() -> dict[str, Any]:
     for part in (made, *made["$defs"].values()):
         part["required"] = sorted(part["properties"])
         part["additionalProperties"] = False
-    made["$defs"]["FaceVerdict"]["properties"]["thumbnail_jpeg"] = {"type": "string", "contentEncoding": "base64"}
+    made["$defs"]["PersonVerdict"]["properties"]["thumbnail_jpeg"] = {"type": "string", "contentEncoding": "base64"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 

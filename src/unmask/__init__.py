@@ -19,27 +19,26 @@ if TYPE_CHECKING:
     from unmask.media import probe, sample_frames
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
-    from unmask.types import CropSpec, Face, FaceVerdict, Frame, FrameScore, MediaFacts, Verdict
+    from unmask.types import CropSpec, Face, Frame, FrameScore, MediaFacts, PersonVerdict, Verdict
 
 _HOMES = {
     "unmask.errors": ("InputError", "ModelError", "UnmaskError", "UsageError"),
     "unmask.media": ("probe", "sample_frames"),
     "unmask.systems.presets": ("open_preset",),
-    "unmask.report": ("Verdict",),  # which teaches it to save itself
     "unmask.scan.scanner": ("Scanner",),
-    "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts"),
+    "unmask.types": ("CropSpec", "Face", "PersonVerdict", "Frame", "FrameScore", "MediaFacts", "Verdict"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CropSpec",
     "Face",
-    "FaceVerdict",
     "Frame",
     "FrameScore",
     "InputError",
     "MediaFacts",
     "ModelError",
+    "PersonVerdict",
     "Scanner",
     "UnmaskError",
     "UsageError",

@@ -7,10 +7,11 @@ prints shapes, never pixels. Array axes: H height, W width, 3 RGB, K landmarks; 
 from __future__ import annotations
 
 import base64
+import math
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,7 +30,10 @@ Status = Literal[
 ]  # fmt: skip
 Label = Literal["fake", "real", "inconclusive"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+THUMBNAIL_PX = 96
+"""Side of the picture of a person in a verdict, in pixels."""
 
 
 def _check(condition: bool, message: str) -> None:
@@ -164,7 +168,7 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
+class DetectorSpec:
     """How faces are looked for. Part of a model's card."""
 
     detector: str = "mtcnn"
@@ -198,12 +202,55 @@ class CropSpec:
     """Filter where the face is smaller than the crop; shrinking always averages areas."""
     min_side_px: int = 0
     """Faces whose longer side is below this, in pixels of the upright frame, are not judged."""
-    detection: Detection = field(default_factory=Detection)
+    detection: DetectorSpec = field(default_factory=DetectorSpec)
     """How the faces are found."""
 
     def __post_init__(self) -> None:
         _check(16 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 16..2048")
         _check(0 <= self.margin <= 2, f"margin {self.margin} is not in 0..2")
+
+
+@dataclass(frozen=True, slots=True)
+class CropScore:
+    """What a network says of one crop."""
+
+    logit: float
+    """Calibrated; its sigmoid is the fake probability."""
+    map_hw: NDArray[np.float32] | None = field(repr=False)
+    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
+
+    @property
+    def fake_probability(self) -> float:
+        """0 real to 1 fake."""
+        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFace:
+    """One face in one frame, with what each model says of it."""
+
+    person: int
+    """Number of the person, from 1."""
+    index: int
+    """Frame index, see `unmask.types.Frame.index`."""
+    time_seconds: float
+    """Time since the first frame."""
+    face: Face
+    """Where it is."""
+    scores: tuple[CropScore, ...]
+    """One for each model."""
+    portrait_SS3: ImageHW3
+    """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
+
+    @property
+    def fake_probability(self) -> float:
+        """Mean over the models, 0 real to 1 fake."""
+        return float(np.mean([score.fake_probability for score in self.scores]))
+
+    @property
+    def clarity(self) -> float:
+        """How well the face can be seen: its side in pixels times the detector's confidence."""
+        return self.face.side_px * self.face.confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +275,7 @@ class FrameScore:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceVerdict:
+class PersonVerdict:
     """One person in the video, judged over all their frames."""
 
     person: int
@@ -270,7 +317,7 @@ class Verdict:
     """Why, in sentences, most important first."""
     warnings: tuple[str, ...] = ()
     """What limits the answer, in sentences."""
-    faces: tuple[FaceVerdict, ...] = ()
+    faces: tuple[PersonVerdict, ...] = ()
     """One entry for each person, most suspicious first; those seen in too few frames come last."""
     frames: tuple[FrameScore, ...] = ()
     """One entry for each judged face in each sampled frame, in order of time."""
@@ -321,15 +368,15 @@ class Verdict:
             UsageError: The suffix is not one of the known forms.
         """
         target = Path(path)
-        writer = VERDICT_WRITERS.get(target.suffix.lower())
-        if writer is None:
-            raise UsageError(f"cannot save a verdict as {target.suffix!r}; use one of {', '.join(VERDICT_WRITERS)}")
-        writer(self, target)
+        module = _WRITERS.get(target.suffix.lower())
+        if module is None:
+            raise UsageError(f"cannot save a verdict as {target.suffix!r}; use one of {', '.join(_WRITERS)}")
+        import_module(module).save_verdict(self, target)
         return target
 
 
-VERDICT_WRITERS: dict[str, Callable[[Verdict, Path], None]] = {}
-"""Suffix -> function that writes one verdict; `unmask.report` fills it."""
+_WRITERS = {".json": "unmask.report.json", ".csv": "unmask.report.csv", ".html": "unmask.report.html"}
+"""Suffix -> module whose ``save_verdict`` writes one verdict; imported when it is used."""
 
 
 def portable(path: str) -> str:

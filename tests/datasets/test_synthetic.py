@@ -10,7 +10,7 @@ from unmask.datasets.synthetic import Look, find_face, main, self_blend, write_s
 from unmask.errors import UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.media import probe, sample_frames
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 
 def metadata(sample):
@@ -45,7 +45,7 @@ def test_the_odd_ones_are_there(sample):
     assert sum(fact.rotation_degrees == 90 for fact in facts.values()) == 2
     assert {fact.audio is None for fact in facts.values()} == {True, False}
     assert {(fact.width, fact.height) for fact in facts.values()} == {(640, 480)}
-    detector = load_detector(Detection())
+    detector = load_detector(DetectorSpec())
     faceless = [
         path.name
         for path, entry in metadata(sample).values()

@@ -7,7 +7,7 @@ import pytest
 from unmask.errors import UsageError
 from unmask.explore.vote import DOUBTS, Agreement, Vote
 from unmask.faces import load_detector
-from unmask.types import Detection, Face, Frame
+from unmask.types import DetectorSpec, Face, Frame
 
 EMPTY = np.zeros((400, 600, 3), np.uint8)
 
@@ -43,7 +43,7 @@ def film(portrait: np.ndarray, frames: int = 5, *, moving: bool = True, flicker:
 
 
 def watch(frames: list[Frame], names: tuple[str, ...] = ("mtcnn", "haar")) -> list[Vote]:
-    detectors = {name: load_detector(Detection(detector=name, scale=1.0)) for name in names}
+    detectors = {name: load_detector(DetectorSpec(detector=name, scale=1.0)) for name in names}
     agreement = Agreement(names)
     for frame in frames:
         agreement.add(frame, {name: detector.detect(frame.image_HW3) for name, detector in detectors.items()})

@@ -9,7 +9,7 @@ from unmask.faces import load_detector
 from unmask.faces.retinaface import MODEL, decode, priors, searched_size
 from unmask.faces.tubes import boxes_of_faces
 from unmask.prepare.aligned import TextBoxes, write_text_boxes
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ class TestInstallation:
 
     def test_when_it_is_missing_the_message_names_the_cure(self):
         with pytest.raises(ModelError, match=f"not installed.*unmask models import .* --as {MODEL}"):
-            load_detector(Detection(detector="retinaface"))
+            load_detector(DetectorSpec(detector="retinaface"))
 
     @pytest.mark.parametrize(
         ("card", "words"),
@@ -91,7 +91,7 @@ class TestInstallation:
         (folder / "model.onnx").write_bytes(b"x")
         (folder / "card.json").write_text(card)
         with pytest.raises(ModelError, match=words):
-            load_detector(Detection(detector="retinaface"))
+            load_detector(DetectorSpec(detector="retinaface"))
 
 
 def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tmp_path):
@@ -114,7 +114,7 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     assert verify_folder(folder).name == MODEL
 
     picture = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
-    faces = load_detector(Detection(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(picture)
+    faces = load_detector(DetectorSpec(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(picture)
     areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (face.xyxy_px for face in faces)]
     assert areas == sorted(areas, reverse=True)
     assert faces[0].landmarks_px.shape == (5, 2)

@@ -24,7 +24,7 @@ from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.prepare.pairs import pairs
 from unmask.prepare.preparation import STEPS, Preparation
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 
 def clips_of(index, label):
@@ -271,7 +271,7 @@ class TestSteps:
         assert list(read_boxes(tmp_path / "out" / "boxes" / f"{real[0].id}.json")) == list(range(25))
 
     def test_detector_settings(self, index, tmp_path):
-        strict = Settings(detection=Detection(thresholds=(0.85, 0.95, 0.9999999)))
+        strict = Settings(detection=DetectorSpec(thresholds=(0.85, 0.95, 0.9999999)))
         rows, _ = prepare(index, tmp_path / "out", settings=strict, steps=["boxes"])
         assert "no_face" in {row["status"] for row in rows.values()}
 

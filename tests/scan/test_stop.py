@@ -11,11 +11,11 @@ import pytest
 import unmask.scan.faces
 from tests.media_factory import on_canvas, write_video
 from unmask import Scanner
-from unmask.models import CropScore, Fusion
+from unmask.models import Fusion
 from unmask.models.card import Thresholds, bundled_folder
 from unmask.scan.decide import Judgement
 from unmask.scan.stop import Adaptive
-from unmask.types import Face, FaceVerdict, Frame, FrameScore
+from unmask.types import CropScore, Face, Frame, FrameScore, PersonVerdict
 
 RULE = Adaptive(first_frames=8, spread=0.7, sigmas=2, most_loss=0.005)
 
@@ -38,7 +38,7 @@ def judgement(card, *people, members=(), frames=()):
     verdicts = []
     for i, p in enumerate(people):
         models = {f"m{k}": score for k, score in enumerate(members or (p, p))}
-        verdicts.append(FaceVerdict(i + 1, card.thresholds.label(p), p, 0, 1, 9, models, b""))
+        verdicts.append(PersonVerdict(i + 1, card.thresholds.label(p), p, 0, 1, 9, models, b""))
     seen = tuple(FrameScore(1, i, i / 10, (0, 0, 9, 9), 1.0, score) for i, score in enumerate(frames or people[:1] * 8))
     return Judgement(verdicts[0].label, people[0], (), (), tuple(verdicts), seen)
 

@@ -17,7 +17,7 @@ from unmask.models import FUSIONS
 from unmask.models.card import bundled_folder
 from unmask.systems.presets import PRESETS, WINNER
 from unmask.systems.winner.released import HalfSize, stalled_frames
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_winners_settings(winner):
         f"winner-b7-{seed}" for seed in ("111-36", "555-19", "777-29", "777-31", "888-37", "888-40", "999-23")
     )
     assert WINNER.crop == CropSpec(
-        380, 1 / 3, "box", "cubic", 0, Detection("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
+        380, 1 / 3, "box", "cubic", 0, DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
     )
     assert (winner.frames, winner.sampling, winner.exact) == (32, "reference", False)
     assert winner.cards[0].fusion == FUSIONS["winner"]
@@ -167,7 +167,7 @@ def test_of_an_ordinary_clip_the_same_is_seen(winner, exact, film):
 
 
 def test_boxes_are_doubled(portrait):
-    detection = Detection(scale=0.5, shrink="bicubic")
+    detection = DetectorSpec(scale=0.5, shrink="bicubic")
     odd = np.ascontiguousarray(on_canvas(portrait, (321, 321), (20, 20), 280))
     (face,), (ours,) = HalfSize(detection).detect(odd), load_detector(detection).detect(odd)
     half = np.asarray(Image.fromarray(odd).resize((160, 160)))  # as the released code does

@@ -104,9 +104,9 @@ def _detector() -> str:
     import numpy as np
 
     from unmask.faces import load_detector
-    from unmask.types import Detection
+    from unmask.types import DetectorSpec
 
-    load_detector(Detection()).detect(np.zeros((64, 64, 3), np.uint8))
+    load_detector(DetectorSpec()).detect(np.zeros((64, 64, 3), np.uint8))
     return "MTCNN weights are whole and run"
 
 

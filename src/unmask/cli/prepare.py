@@ -76,14 +76,14 @@ def prepare(
         from unmask.faces import load_detector
         from unmask.prepare.clip_steps import Settings
         from unmask.prepare.preparation import Preparation
-        from unmask.types import Detection
+        from unmask.types import DetectorSpec
 
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
         # The winner's thresholds for his detector; RobustForensics' for theirs.
-        thresholds = Settings().detection.thresholds if detector == "mtcnn" else Detection().thresholds
-        detection = Detection(detector, _scale(detector_scale), thresholds)
+        thresholds = Settings().detection.thresholds if detector == "mtcnn" else DetectorSpec().thresholds
+        detection = DetectorSpec(detector, _scale(detector_scale), thresholds)
         if boxes_from is None and detector != "mtcnn":
             load_detector(detection)  # what it needs is told before the work
         boxes = None if boxes_from is None else str(boxes_from)

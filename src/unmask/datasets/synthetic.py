@@ -28,7 +28,7 @@ from unmask.errors import UsageError
 from unmask.faces import load_detector
 from unmask.media import open_video, read_frames
 from unmask.media.formats import VIDEO_SUFFIXES
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 RATE = 25
 SIZE_PX = (640, 480)
@@ -76,7 +76,7 @@ def find_face(image_HW3: ImageHW3) -> Face:
     Raises:
         UsageError: There is none.
     """
-    faces = load_detector(Detection(scale=1.0)).detect(image_HW3)
+    faces = load_detector(DetectorSpec(scale=1.0)).detect(image_HW3)
     if not faces:
         raise UsageError("no face was found in the picture; use a portrait")
     return faces[0]

@@ -36,7 +36,7 @@ from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.storage.atomic import atomic_folder, sweep
 from unmask.storage.rowlog import Row, RowLog
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class Exploration:
 
     @cached_property
     def _detectors(self) -> dict[str, Detector]:
-        return {name: load_detector(Detection(detector=name)) for name in self.settings.detectors}
+        return {name: load_detector(DetectorSpec(detector=name)) for name in self.settings.detectors}
 
     def run(self) -> Iterator[Row]:
         """Look at all clips and yield one row for each."""

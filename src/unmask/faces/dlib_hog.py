@@ -12,7 +12,7 @@ from typing import Any
 
 from unmask.errors import UsageError
 from unmask.faces.detect import largest_first, register, scaled_frame
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 _WINDOW_PX = 80
 """Side of the smallest face that the detector finds in a picture as it is."""
@@ -29,7 +29,7 @@ class DlibHog:
         UsageError: dlib is not installed.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own(_import_dlib())
 

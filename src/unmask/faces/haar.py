@@ -13,7 +13,7 @@ import cv2.data
 
 from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register, scaled_frame
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 _SCALE_FACTOR, _MIN_NEIGHBOURS = 1.3, 5
 _CASCADE = "haarcascade_frontalface_default.xml"
@@ -29,7 +29,7 @@ class Haar:
         ModelError: OpenCV came without the cascade.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own()
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from unmask.errors import ModelError
 from unmask.faces.detect import register, scaled_frame
 from unmask.runtime.openvino import UNPINNED, op, ov
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
 
@@ -48,7 +48,7 @@ _SHA256 = {
 class Mtcnn:
     """MTCNN on OpenVINO. One instance serves many threads."""
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         with _networks():
             pass  # compiles now rather than at the first frame
@@ -132,7 +132,7 @@ class Mtcnn:
         return _regress(candidates[:, :4], candidates[:, 5:], 0)
 
 
-def without_small_faces(settings: Detection, least_px: float) -> Detection:
+def without_small_faces(settings: DetectorSpec, least_px: float) -> DetectorSpec:
     """Return settings that pass over faces of less than ``least_px`` and see larger ones just as before.
 
     The image pyramid starts at one of its later levels, so what is left of it is computed alike.

@@ -25,7 +25,7 @@ from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register
 from unmask.runtime.openvino import UNPINNED, ov
 from unmask.storage.home import models_home
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ class RetinaFace:
         ModelError: Its network is not installed, or damaged.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own(models_home() / MODEL)
 

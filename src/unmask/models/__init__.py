@@ -5,7 +5,7 @@ processors and ``model.safetensors`` for training and graphics cards. The networ
 and gives ``logit`` (N,), whose sigmoid is the fake probability, and optionally ``manipulation_map`` (N, h, w) in 0..1.
 """
 
-from unmask.models.batching import BATCH_CROPS, CropScore, QueuedNetwork
+from unmask.models.batching import BATCH_CROPS, QueuedNetwork
 from unmask.models.card import Card, NetworkSpec, load_card, model_folder, model_names, verify_folder
 from unmask.models.cpu import PRECISIONS, Network
 from unmask.models.embedder import Embedder
@@ -18,7 +18,6 @@ __all__ = [
     "FUSIONS",
     "PRECISIONS",
     "Card",
-    "CropScore",
     "Embedder",
     "Fusion",
     "Network",

@@ -6,14 +6,12 @@ and the processor is busy. What a crop scores does not depend on its neighbours 
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -21,28 +19,13 @@ from numpy.typing import NDArray
 
 from unmask.errors import ModelError
 from unmask.models.card import Card
-from unmask.types import ImageHW3
+from unmask.types import CropScore, ImageHW3
 
 BATCH_CROPS = 8
 """Crops that run together on a processor; more gain nothing there."""
 
 Slot = TypeVar("Slot")
 """What one batch is computed in: its buffers, or its request."""
-
-
-@dataclass(frozen=True, slots=True)
-class CropScore:
-    """What a network says of one crop."""
-
-    logit: float
-    """Calibrated; its sigmoid is the fake probability."""
-    map_hw: NDArray[np.float32] | None = field(repr=False)
-    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
-
-    @property
-    def fake_probability(self) -> float:
-        """0 real to 1 fake."""
-        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
 
 
 _Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"

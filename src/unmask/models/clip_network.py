@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.models.batching import CropScore
 from unmask.models.card import load_card, read_verified
 from unmask.models.cpu import PRECISIONS, resolve_precision
 from unmask.runtime.openvino import UNPINNED, ov
 from unmask.runtime.parallel import cores
+from unmask.types import CropScore
 
 
 class ClipNetwork:

@@ -32,7 +32,7 @@ from unmask.prepare.layout import (
 )
 from unmask.runtime.parallel import Stopped
 from unmask.storage.atomic import atomic_folder
-from unmask.types import CropSpec, Detection, Face, Frame, ImageHW3, MediaFacts
+from unmask.types import CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
 
 Crop = tuple[int, int, ImageHW3]
 """Frame number, number of the face in it, and its pixels."""
@@ -56,11 +56,13 @@ class Settings:
     """Keep each frame whose number is a multiple of this."""
     image_format: str = "png"
     """``png``, ``jpg`` or ``webp``, the latter two at quality 95."""
-    detection: Detection = field(default_factory=lambda: Detection(thresholds=(0.85, 0.95, 0.95)))
+    detection: DetectorSpec = field(default_factory=lambda: DetectorSpec(thresholds=(0.85, 0.95, 0.95)))
     """How faces are looked for; the winner's scale was 0.5 always."""
     boxes_from: str | None = None
     """Folder of text boxes to take instead of looking for faces; see `unmask.prepare.aligned`."""
-    landmark_detection: Detection = field(default_factory=lambda: Detection(scale=1.0, thresholds=(0.65, 0.75, 0.75)))
+    landmark_detection: DetectorSpec = field(
+        default_factory=lambda: DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75))
+    )
     """How landmarks are looked for in a crop."""
     limits: Limits = field(default_factory=Limits)
     """What one clip may cost."""

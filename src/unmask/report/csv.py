@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from unmask.storage.atomic import atomic_file
-from unmask.types import VERDICT_WRITERS, Verdict
+from unmask.types import Verdict
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
 """What a spreadsheet may take for a formula, and the apostrophe that tells it not to."""
@@ -56,8 +56,6 @@ def spreadsheet_name(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
 
 
-def _save_csv(verdict: Verdict, path: Path) -> None:
+def save_verdict(verdict: Verdict, path: Path) -> None:
+    """Write one verdict; `Verdict.save` finds this function by the suffix."""
     write_csv([(Path(verdict.path).name, verdict.to_dict()["fake_probability"])], path)
-
-
-VERDICT_WRITERS[".csv"] = _save_csv

@@ -8,7 +8,7 @@ from typing import Any
 
 from unmask.html import render
 from unmask.storage.atomic import write_file
-from unmask.types import VERDICT_WRITERS, Verdict
+from unmask.types import Verdict
 
 _PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 90.0
 
@@ -51,8 +51,6 @@ def _readable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _save_html(verdict: Verdict, path: Path) -> None:
+def save_verdict(verdict: Verdict, path: Path) -> None:
+    """Write one verdict; `Verdict.save` finds this function by the suffix."""
     write_page(verdict.to_dict(), path)
-
-
-VERDICT_WRITERS[".html"] = _save_html

@@ -9,7 +9,7 @@ from typing import Any
 
 from unmask.storage.atomic import atomic_file, write_file
 from unmask.storage.rowlog import json_line
-from unmask.types import VERDICT_WRITERS, Verdict
+from unmask.types import Verdict
 
 
 def write_json(row: Mapping[str, Any], path: Path) -> None:
@@ -23,8 +23,6 @@ def write_json_lines(rows: Iterable[Mapping[str, Any]], path: Path) -> None:
         file.writelines(json_line(row).encode() + b"\n" for row in rows)
 
 
-def _save_json(verdict: Verdict, path: Path) -> None:
+def save_verdict(verdict: Verdict, path: Path) -> None:
+    """Write one verdict; `Verdict.save` finds this function by the suffix."""
     write_json(verdict.to_dict(), path)
-
-
-VERDICT_WRITERS[".json"] = _save_json

@@ -10,39 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
-from unmask.models import Card, CropScore, fuse
+from unmask.models import Card, fuse
 from unmask.models.fusion import fuse_person, fuse_video
-from unmask.types import CropSpec, Face, FaceVerdict, FrameScore, ImageHW3, Label
-
-THUMBNAIL_PX = 96
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """One face in one frame, with what each model says of it."""
-
-    person: int
-    """Number of the person, from 1."""
-    index: int
-    """Frame index, see `unmask.types.Frame.index`."""
-    time_seconds: float
-    """Time since the first frame."""
-    face: Face
-    """Where it is."""
-    scores: tuple[CropScore, ...]
-    """One for each model."""
-    portrait_SS3: ImageHW3
-    """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
-
-    @property
-    def fake_probability(self) -> float:
-        """Mean over the models, 0 real to 1 fake."""
-        return float(np.mean([score.fake_probability for score in self.scores]))
-
-    @property
-    def clarity(self) -> float:
-        """How well the face can be seen: its side in pixels times the detector's confidence."""
-        return self.face.side_px * self.face.confidence
+from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, PersonVerdict, ScoredFace
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +23,11 @@ class Judgement:
     fake_probability: float
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
-    faces: tuple[FaceVerdict, ...]
+    faces: tuple[PersonVerdict, ...]
     frames: tuple[FrameScore, ...]
 
 
-def judge(sightings: Sequence[Sighting], cards: Sequence[Card]) -> Judgement:
+def judge(sightings: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
     """Fuse sightings by the rules of the first card's `Fusion`, and say why.
 
     Each person is judged on their own, so one manipulated face among many is found and named. A person seen
@@ -68,7 +38,7 @@ def judge(sightings: Sequence[Sighting], cards: Sequence[Card]) -> Judgement:
         cards: One for each model. The first one's fusion and thresholds hold for the ensemble.
     """
     lead = cards[0]
-    people: dict[int, list[Sighting]] = {}
+    people: dict[int, list[ScoredFace]] = {}
     for sighting in sightings:
         people.setdefault(sighting.person, []).append(sighting)
     faces = sorted(
@@ -98,7 +68,7 @@ def judge(sightings: Sequence[Sighting], cards: Sequence[Card]) -> Judgement:
     )
 
 
-def _scores(sightings: Sequence[Sighting]) -> NDArray[np.float64]:
+def _scores(sightings: Sequence[ScoredFace]) -> NDArray[np.float64]:
     """Fake probabilities (M, n) of M models and n faces."""
     return np.array([[score.fake_probability for score in sighting.scores] for sighting in sightings]).T
 
@@ -107,21 +77,21 @@ def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
 
 
-def _largest(sightings: Sequence[Sighting]) -> list[Sighting]:
+def _largest(sightings: Sequence[ScoredFace]) -> list[ScoredFace]:
     """Keep the largest face of each frame, the first of equals."""
-    best: dict[int, Sighting] = {}
+    best: dict[int, ScoredFace] = {}
     for sighting in sightings:
         if sighting.index not in best or sighting.face.side_px > best[sighting.index].face.side_px:
             best[sighting.index] = sighting
     return list(best.values())
 
 
-def _judge_person(group: Sequence[Sighting], cards: Sequence[Card]) -> FaceVerdict:
+def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card]) -> PersonVerdict:
     lead, scores_Mn = cards[0], _scores(group)
     probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
     label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
     portrait = max(group, key=lambda sighting: sighting.clarity).portrait_SS3
-    return FaceVerdict(
+    return PersonVerdict(
         person=group[0].person,
         label=label,
         fake_probability=probability,
@@ -149,7 +119,7 @@ def _by_model(scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> dict[str
     return result
 
 
-def _region(group: Sequence[Sighting], spec: CropSpec) -> str | None:
+def _region(group: Sequence[ScoredFace], spec: CropSpec) -> str | None:
     """Name the part of the face nearest to where the first model's maps, averaged, are strongest."""
     maps = [sighting.scores[0].map_hw for sighting in group if sighting.scores[0].map_hw is not None]
     parts = [part for sighting in group if (part := _landmarks_in_crop(sighting.face, spec)) is not None]
@@ -177,7 +147,7 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None
     return (face.landmarks_px.astype(np.float64) - centre) / side + 0.5
 
 
-def _reasons(label: Label, probability: float, faces: Sequence[FaceVerdict], card: Card) -> tuple[str, ...]:
+def _reasons(label: Label, probability: float, faces: Sequence[PersonVerdict], card: Card) -> tuple[str, ...]:
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     accused = tuple(_accusation(face, high) for face in faces if face.label == "fake")
     if card.fusion.people != "max":
@@ -208,14 +178,14 @@ def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tupl
     return ("fake" if label == "fake" else "inconclusive"), (f"{fleeting} {together}",)
 
 
-def _accusation(face: FaceVerdict, threshold: float) -> str:
+def _accusation(face: PersonVerdict, threshold: float) -> str:
     when = f"from {face.start_seconds:.1f} s to {face.end_seconds:.1f} s"
     score = f"fake probability {face.fake_probability:.2f} over {face.frames} frames (threshold {threshold:.2f})"
     where = f" The strongest traces are at the {face.region}." if face.region else ""
     return f"Person {face.person} looks manipulated {when}: {score}.{where}"
 
 
-def _warnings(faces: Sequence[FaceVerdict], cards: Sequence[Card]) -> tuple[str, ...]:
+def _warnings(faces: Sequence[PersonVerdict], cards: Sequence[Card]) -> tuple[str, ...]:
     found = []
     if fleeting := [face for face in faces if face.frames < cards[0].fusion.min_frames]:
         found.append(f"{len(fleeting)} of {len(faces)} people were seen in too few frames to be judged.")

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from unmask.faces import Tracker, crop_face
 from unmask.faces.identity import join_people
 from unmask.faces.track import sketch
-from unmask.models import BATCH_CROPS, CropScore, Embedder, QueuedNetwork
-from unmask.scan.decide import THUMBNAIL_PX, Sighting
-from unmask.types import CropSpec, Face, Frame, ImageHW3
+from unmask.models import BATCH_CROPS, Embedder, QueuedNetwork
+from unmask.types import THUMBNAIL_PX, CropScore, CropSpec, Face, Frame, ImageHW3, ScoredFace
 
 MOST_KEPT = 256
 """Faces whose crops may wait for members not asked yet, some 100 MB; beyond it all members are asked at once."""
@@ -86,7 +85,7 @@ class Seen:
             self._ask(self.members, self._judged)
             self.members += 1
 
-    def sightings(self) -> list[Sighting]:
+    def sightings(self) -> list[ScoredFace]:
         """Wait for the scores, and tell who is who. In order of time."""
         self._submit()
         tracker, sightings, embeddings = Tracker(), [], []
@@ -96,7 +95,9 @@ class Seen:
                 if look.portrait_SS3 is None:
                     continue
                 scores = tuple(score.result() for score in look.scores)
-                sightings.append(Sighting(track, frame.index, frame.time_seconds, look.face, scores, look.portrait_SS3))
+                sightings.append(
+                    ScoredFace(track, frame.index, frame.time_seconds, look.face, scores, look.portrait_SS3)
+                )
                 if look.embedding_C is not None:
                     embeddings.append(look.embedding_C)
         if not embeddings:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import unmask.report  # noqa: F401 - gives Verdict.save its forms
 from unmask._version import __version__
 from unmask.errors import DownloadError, InputError, UsageError
 from unmask.faces import load_detector

@@ -19,7 +19,7 @@ from unmask.models import FUSIONS, Fusion, load_card, model_folder
 from unmask.scan.scanner import Scanner
 from unmask.systems.robustforensics.members import MEMBERS
 from unmask.systems.robustforensics.scanner import RobustScanner
-from unmask.types import CropSpec, Detection, Verdict
+from unmask.types import CropSpec, DetectorSpec, Verdict
 
 PathLike = str | os.PathLike[str]
 
@@ -145,7 +145,7 @@ WINNER = Preset(
         size_px=380,
         margin=1 / 3,
         outline="box",
-        detection=Detection(scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
+        detection=DetectorSpec(scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
     ),
     fusion=FUSIONS["winner"],
 )

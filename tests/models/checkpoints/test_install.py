@@ -19,7 +19,7 @@ from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
 from unmask.models.checkpoints import KINDS, RELEASES, Release, import_checkpoint, pull
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
 
@@ -115,7 +115,7 @@ def test_the_winners_kinds_and_release():
     kinds = {name: kind for name, kind in KINDS.items() if name.startswith("winner")}
     assert list(kinds) == ["winner-b7", "winner-b6", "winner-b5", "winner-b4", "winner-b3"]
     for name, kind in kinds.items():
-        detection = Detection("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
+        detection = DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
         assert kind.card.crop == CropSpec(380, 1 / 3, "box", "cubic", 0, detection)
         assert (kind.card.fusion.frames, kind.card.fusion.people) == ("confident", "pool")
         assert (kind.prefix, kind.mean, kind.std) == ("module.", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

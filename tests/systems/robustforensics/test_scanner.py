@@ -12,14 +12,14 @@ from unmask.report import write_csv
 from unmask.systems.robustforensics.members import MEMBERS, Member
 from unmask.systems.robustforensics.rules import fuse_members
 from unmask.systems.robustforensics.scanner import RobustScanner
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 SMALL = (
     Member("clips", "video", "", 10, 48),
     Member("stills", "image", "", 10, 56, mirrored=True),
     Member("shrunk", "image", "", 4, 48, shrunk=True),
 )
-MTCNN = Detection(thresholds=(0.6, 0.7, 0.8))
+MTCNN = DetectorSpec(thresholds=(0.6, 0.7, 0.8))
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from torch import nn
 
 from unmask.errors import ModelError, UsageError
-from unmask.models.batching import CropScore
 from unmask.models.card import (
     CARD_FILE,
     MODEL_FILES,
@@ -33,6 +32,7 @@ from unmask.models.cpu import Network
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
 from unmask.storage.atomic import atomic_file, atomic_folder
+from unmask.types import CropScore
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 """Of RGB in 0..1."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.card import Card
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 _HOME = "https://github.com/Siyu-C/RobustForensics"
 
@@ -101,7 +101,7 @@ def member_card(member: Member) -> Card:
             margin=0.15,
             outline="square",
             enlarge="linear",
-            detection=Detection(detector="retinaface"),
+            detection=DetectorSpec(detector="retinaface"),
         ),
         files={},
         training={"data": "Deepfake Detection Challenge, training set", "source": _HOME},
@@ -120,7 +120,7 @@ def retinaface_card() -> Card:
         purpose="Finds faces, for the detector 'retinaface'; it does not judge them.",
         architecture="RetinaFace with MobileNet-0.25",
         licence=f"MIT ({source}); trained on WIDER FACE, which has terms of its own",
-        crop=CropSpec(size_px=400, detection=Detection(detector="retinaface")),
+        crop=CropSpec(size_px=400, detection=DetectorSpec(detector="retinaface")),
         files={},
         precision="fp32",
         training={"data": "WIDER FACE", "source": source},

@@ -29,7 +29,7 @@ from unmask.models import Card, Network, model_folder, model_names
 from unmask.models.clip_network import ClipNetwork
 from unmask.models.fusion import by_majority, clearest, probability
 from unmask.runtime.parallel import Stopped, cores, prefetch
-from unmask.scan.decide import THUMBNAIL_PX, thumbnail_jpeg
+from unmask.scan.decide import thumbnail_jpeg
 from unmask.scan.scanner import PathLike, Scanner, completeness, damages
 from unmask.systems.robustforensics.members import MEMBERS, Member
 from unmask.systems.robustforensics.rules import (
@@ -41,7 +41,7 @@ from unmask.systems.robustforensics.rules import (
     image_frames,
     shrink,
 )
-from unmask.types import Detection, FaceVerdict, FrameScore, ImageHW3, Status, Verdict
+from unmask.types import THUMBNAIL_PX, DetectorSpec, FrameScore, ImageHW3, PersonVerdict, Status, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ Tube = tuple[AlignedCrop, ...]
 Pictures = dict[int, ImageHW3]
 """Position within the tube -> crop, (S, S, 3)."""
 
-DETECTION = Detection(detector="retinaface")
+DETECTION = DetectorSpec(detector="retinaface")
 """RetinaFace, faces from a confidence of 0.8."""
 
 
@@ -65,7 +65,7 @@ class RobustScanner(Scanner):
         models: Mapping[str, PathLike] | None = None,
         *,
         members: Sequence[Member] = MEMBERS,
-        detection: Detection = DETECTION,
+        detection: DetectorSpec = DETECTION,
         precision: str = "auto",
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
@@ -290,7 +290,7 @@ def _fuse(scores: Mapping[str, float], members: Sequence[Member]) -> float:
 
 def _faces(
     video: Video, plan: AlignedFaces, opinions: _Opinions, card: Card, members: Sequence[Member]
-) -> list[FaceVerdict]:
+) -> list[PersonVerdict]:
     """Judge each tube by itself, by the same rule of fusion."""
     faces = []
     for number, tube in enumerate(plan.tubes[:MAX_FACES]):
@@ -299,7 +299,7 @@ def _faces(
         start, end = (float(video.index.times_seconds[plan.frame_indices[m.position]]) for m in (tube[0], tube[-1]))
         thumbnail = _thumbnail(plan.crops[number], opinions.cut[number])
         label = card.thresholds.label(fused)
-        faces.append(FaceVerdict(number + 1, label, fused, start, end, len(tube), scores, thumbnail))
+        faces.append(PersonVerdict(number + 1, label, fused, start, end, len(tube), scores, thumbnail))
     return faces
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from unmask.models.card import Card
 from unmask.models.checkpoints.kinds import Kind, Release, register_kind, register_release
 from unmask.models.fusion import Fusion
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 _HOME = "https://github.com/selimsef/dfdc_deepfake_challenge"
 
@@ -17,7 +17,7 @@ _CROP = CropSpec(
     margin=1 / 3,
     outline="box",
     enlarge="cubic",
-    detection=Detection(detector="mtcnn", scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
+    detection=DetectorSpec(detector="mtcnn", scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
 )
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unmask.faces import Detector, load_detector, scaled_frame
 from unmask.media import Video
-from unmask.types import Detection, Face, ImageHW3, Verdict
+from unmask.types import DetectorSpec, Face, ImageHW3, Verdict
 
 MOST_FACES = 127
 """The buffer has four places for each of 32 frames, and the last one is never filled."""
@@ -41,7 +41,7 @@ def stalled_frames(video: Video, count: int) -> NDArray[np.int64]:
 class HalfSize:
     """Looks for faces in a frame of half size and doubles the boxes."""
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self._settings = settings
         self._detector: Detector = load_detector(replace(settings, scale=1.0))
 
