@@ -83,7 +83,7 @@ def load_augmentation(name: str, **options: object) -> Transform:
         UsageError: Nothing has that name, or it does not take these options.
     """
     for module in ("dropouts", "codec", "degrade"):  # they build upon this one
-        import_module(f"unmask.datasets.{module}")
+        import_module(f"unmask.augment.{module}")
     if name not in AUGMENTATIONS:
         raise UsageError(f"unknown augmentation {name!r}; use one of {', '.join(sorted(AUGMENTATIONS))}")
     try:
