@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sklearn import metrics as reference
 
-from tests.evaluation.samples import made_up
+from tests.evaluation.samples import faces, made_up
 from unmask.errors import UsageError
 from unmask.evaluation import Labels, Prediction, Truth, evaluate, write_evaluation_page
 from unmask.evaluation.evaluate import METRICS
@@ -87,7 +87,10 @@ def test_words_come_from_the_verdict_and_else_from_one_half():
 
 
 def test_the_frames_are_a_level_of_their_own():
-    predictions = [Prediction("a", 0.2, "real", ((0.1, 0.3),)), Prediction("b", 0.9, "fake", ((0.9,), (0.2, 0.2)))]
+    predictions = [
+        Prediction("a", 0.2, "real", faces((0.1, 0.3))),
+        Prediction("b", 0.9, "fake", faces((0.9,), (0.2, 0.2))),
+    ]
     truth = Labels((Truth("a", "real", "a"), Truth("b", "fake", "b")))
     report = evaluate(predictions, truth, repeats=10)
     assert (report.frames.reals, report.frames.fakes, report.frames.sources) == (2, 3, 2)
@@ -139,7 +142,7 @@ def test_a_page_of_one_class_has_no_roc(tmp_path):
     assert (tmp_path / "index.html").read_text().count("<svg") == 3
 
 
-def test_a_report_is_plain_json():
+def test_an_evaluation_is_plain_json():
     predictions, truth = made_up()
     report = evaluate(predictions, truth, repeats=10)
     assert json.loads(json.dumps(report.to_dict()))["answered"]["scores"]["auc"]["value"] > 0.8

@@ -35,7 +35,8 @@ def test_the_json_of_a_scan(scanner, clips, tmp_path):
     assert seen == prediction_of(verdict.to_dict())
     assert (seen.name, seen.label) == (str(clips["blended"]), verdict.label)
     assert seen.fake_probability == pytest.approx(verdict.fake_probability, abs=1e-6)
-    assert [len(person) for person in seen.people] == [16]
+    assert [(face.person, face.frame) for face in seen.faces] == [(1, frame.index) for frame in verdict.frames]
+    assert len(seen.faces) == 16
     assert seen.model_sha256 == scanner.models[0]["sha256"]
     assert seen.calibration == scanner.cards[0].calibration
     assert gone == Prediction("gone.mp4", None)

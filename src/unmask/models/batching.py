@@ -131,11 +131,11 @@ class QueuedNetwork(ABC, Generic[Slot]):
         self, count: int, logits_N: NDArray[np.float32], maps_Nhw: NDArray[np.float32] | None
     ) -> list[CropScore]:
         """Check and calibrate what a batch of ``count`` crops gave."""
-        name, calibration = self.card.name, self.card.calibration
+        name = self.card.name
         if len(logits_N) != count:
             raise ModelError(f"model {name!r} gave {len(logits_N)} scores for {count} crops; it must give one each")
         if not (np.isfinite(logits_N).all() and (maps_Nhw is None or np.isfinite(maps_Nhw).all())):
             raise ModelError(f"model {name!r} gave a score that is no number; check it: unmask models verify")
-        calibrated = (logits_N.astype(np.float64) - calibration.offset) / calibration.temperature
+        calibrated_N = self.card.calibration.apply(logits_N).tolist()
         maps = [None] * count if maps_Nhw is None else maps_Nhw
-        return [CropScore(float(logit), map_hw) for logit, map_hw in zip(calibrated, maps, strict=True)]
+        return [CropScore(logit, map_hw) for logit, map_hw in zip(calibrated_N, maps, strict=True)]

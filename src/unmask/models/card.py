@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.errors import ModelError
@@ -41,7 +43,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Turns a logit into one whose sigmoid can be read as a probability: (logit - offset) / temperature."""
+    """Maps the logits of a network to logits whose sigmoid can be read as a probability."""
 
     temperature: float = 1.0
     """Above 0; larger is less sure."""
@@ -51,6 +53,14 @@ class Calibration:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
             raise ValueError(f"temperature {self.temperature} must be above 0, and offset {self.offset} finite")
+
+    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Return calibrated logits, of the shape of the network's own: (logit - offset) / temperature."""
+        return (np.asarray(logits, np.float64) - self.offset) / self.temperature
+
+    def undo(self, calibrated_logits: ArrayLike) -> NDArray[np.float64]:
+        """Return the network's own logits, given calibrated ones: the inverse of `apply`."""
+        return np.asarray(calibrated_logits, np.float64) * self.temperature + self.offset
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def fuse(fake_probabilities: ArrayLike, rule: str = "mean") -> float:
         UsageError: No score, a score outside 0..1, or an unknown rule.
     """
     scores = np.asarray(fake_probabilities, np.float64)
-    if scores.ndim != 1 or len(scores) == 0 or not ((scores >= 0) & (scores <= 1)).all():
+    if scores.ndim != 1 or len(scores) == 0 or not (scores.min() >= 0 and scores.max() <= 1):
         raise UsageError("fusion needs at least one score, all of them in 0..1")
     if rule not in FUSE_RULES:
         raise UsageError(f"unknown fusion rule {rule!r}; use one of {', '.join(FUSE_RULES)}")
@@ -333,7 +333,7 @@ def stretched(scores: Floats) -> float:
 @register_model_rule("mean")
 def weighted_mean(scores: Floats, weights: Floats) -> float:
     """Weighted mean."""
-    return float(np.average(scores, weights=weights))
+    return float((scores * weights).sum() / weights.sum())
 
 
 @register_model_rule("majority")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from unmask.errors import ModelError, UsageError
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.card import INT8_FILES, Card, file_facts, load_card, write_card
-from unmask.models.cpu import Network, read_network
+from unmask.models.cpu import Network, read_judge
 from unmask.runtime.openvino import ov
 from unmask.storage.atomic import atomic_file, scratch_folder
 
@@ -98,7 +98,7 @@ def quantise_model(
     """
     nncf = _nncf()
     card = load_card(folder)
-    model = read_network(folder, card, "fp32")
+    model = read_judge(folder, card, "fp32")
     exact = _probabilities(Network(folder, "fp32"), checking_MSS3)
     fault = ""
     for spared in SPARED:

@@ -225,9 +225,9 @@ def _torch_scores(model: FromPixels, crops_NSS3: NDArray[np.uint8], card: Card) 
         logits_N, *maps = (output.numpy() for output in model(torch.from_numpy(crops_NSS3)))
     if not all(np.isfinite(values).all() for values in (logits_N, *maps)):
         raise ModelError("the network gives scores that are no numbers: its training diverged; take an earlier epoch")
-    logits_N = (logits_N.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
     maps_N = maps[0] if maps else [None] * len(logits_N)
-    return [CropScore(float(logit), map_hw) for logit, map_hw in zip(logits_N, maps_N, strict=True)]
+    calibrated_N = card.calibration.apply(logits_N).tolist()
+    return [CropScore(logit, map_hw) for logit, map_hw in zip(calibrated_N, maps_N, strict=True)]
 
 
 def _check_agreement(expected: list[CropScore], found: list[CropScore]) -> None:
