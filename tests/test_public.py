@@ -62,7 +62,7 @@ import unmask
 assert unmask.Scanner(frames=2).scan({str(clips["authentic"])!r}).status == "ok"
 started = [args[1] for event, args in events if event == "subprocess.Popen"]
 assert len(started) == len(events) <= 1, events
-assert all("from unmask.media.worker import serve" in command[-1] for command in started), started
+assert all("from unmask.media.server import serve" in command[-1] for command in started), started
 """
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=tmp_path)
