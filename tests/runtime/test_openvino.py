@@ -25,5 +25,7 @@ def test_a_network_is_read_and_compiled(doubling):
 
 
 def test_what_is_no_network_is_named(tmp_path):
-    with pytest.raises(ModelError, match="some/model.onnx is no network that OpenVINO reads; install the model again"):
+    with pytest.raises(
+        ModelError, match=r"some/model\.onnx is no network that OpenVINO reads; install the model again"
+    ):
         read_network(b"no network", "some/model.onnx")

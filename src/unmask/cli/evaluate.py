@@ -142,7 +142,7 @@ def _calibrated(
 
 def _show(measured: Evaluation, as_json: bool, quiet: bool) -> None:
     """Print the numbers, and say what they leave out."""
-    from unmask.report import json_line
+    from unmask.storage.rowlog import json_line
 
     if as_json:
         print(json_line(measured.to_dict()))

@@ -18,14 +18,14 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 @app.command("list")
 def list_models() -> None:
-    """List the models by name, with their purpose and terms."""
+    """List the models by name: what each does (a judge scores faces, a detector finds them), purpose and terms."""
     with wrong_use():
         from unmask.models import load_card, model_folder, model_names
 
         for name in model_names():
             folder = model_folder(name)
             card = load_card(folder)
-            print(f"{name}  ({card.name} {card.version})")
+            print(f"{name}  ({card.kind}: {card.name} {card.version})")
             print(f"    {card.purpose}")
             print(f"    licence: {card.licence}")
             print(f"    folder:  {folder}")
@@ -56,9 +56,10 @@ def import_(
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as report:
+        import unmask.systems  # noqa: F401 - enters the kinds of checkpoints
         from unmask.models.checkpoints import import_checkpoint
 
-        _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
+        _tell(import_checkpoint(source, kind, name=name, on_progress=report, say=_talk(quiet)))
 
 
 @app.command()
@@ -73,6 +74,7 @@ def pull(
     from unmask.errors import DownloadError, ModelError
 
     with wrong_use():
+        import unmask.systems  # noqa: F401 - enters the releases
         from unmask.models.checkpoints import RELEASES, look_up
         from unmask.models.checkpoints import pull as pull_model
 
@@ -80,7 +82,7 @@ def pull(
         for model in models:
             try:
                 with byte_progress(model, quiet) as report:
-                    _tell(pull_model(release, model, base_url=base_url, report=report, say=_talk(quiet)))
+                    _tell(pull_model(release, model, base_url=base_url, on_progress=report, say=_talk(quiet)))
             except ModelError as error:
                 say(f"unmask: {error}")
             except DownloadError as error:
