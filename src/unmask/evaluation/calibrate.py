@@ -108,7 +108,9 @@ class CalibrationFit:
     separation: Separation | None
     """How well clips as they are can be told apart; None where a class is missing."""
     clips: ClipCounts
-    """Which clips were fitted to."""
+    """How many clips were fitted to."""
+    degradations: tuple[str, ...]
+    """Names of the degradations that copies of clips went through."""
     seed: int
     """Seed of folds and resamples."""
 
@@ -167,6 +169,7 @@ def fit_calibration(
         },
         separation=_separation(clips, _held_out_scores(clips, folds, fitted), seed),
         clips=_counts(clips),
+        degradations=tuple(sorted(set(clips.degradations) - {AS_IT_IS})),
         seed=seed,
     )
 

@@ -18,7 +18,7 @@ from tests.server import serve
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
-from unmask.models.checkpoints import KINDS, RELEASES, Release, import_checkpoint, pull
+from unmask.models.checkpoints import CHECKPOINT_KINDS, RELEASES, Release, import_checkpoint, pull
 from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
@@ -38,7 +38,7 @@ def checkpoint(tmp_path_factory):
 def home(tmp_path, monkeypatch):
     """An empty home, a kind of small networks and a release of two of them."""
     monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(KINDS, "tiny", TINY)
+    monkeypatch.setitem(CHECKPOINT_KINDS, "tiny", TINY)
     release = Release(
         base_url="https://unmask.invalid/releases/",
         page_url="https://unmask.invalid/page",
@@ -112,7 +112,7 @@ def test_hostile_files_are_refused_by_the_command(home, tmp_path):
 
 
 def test_the_winners_kinds_and_release():
-    kinds = {name: kind for name, kind in KINDS.items() if name.startswith("winner")}
+    kinds = {name: kind for name, kind in CHECKPOINT_KINDS.items() if name.startswith("winner")}
     assert list(kinds) == ["winner-b7", "winner-b6", "winner-b5", "winner-b4", "winner-b3"]
     for name, kind in kinds.items():
         detection = DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")

@@ -6,7 +6,7 @@ Source: https://github.com/selimsef/dfdc_deepfake_challenge
 from __future__ import annotations
 
 from unmask.models.card import Card
-from unmask.models.checkpoints.kinds import Kind, Release, register_kind, register_release
+from unmask.models.checkpoints.kinds import CheckpointKind, Release, register_checkpoint_kind, register_release
 from unmask.models.fusion import Fusion
 from unmask.types import CropSpec, DetectorSpec
 
@@ -44,8 +44,8 @@ def _card(size: int) -> Card:
 
 
 for _size in (7, 6, 5, 4, 3):
-    register_kind(
-        f"winner-b{_size}", Kind("classifier", {"encoder": f"tf_efficientnet_b{_size}_ns"}, card=_card(_size))
+    register_checkpoint_kind(
+        f"winner-b{_size}", CheckpointKind("classifier", {"encoder": f"tf_efficientnet_b{_size}_ns"}, card=_card(_size))
     )
 
 register_release(
