@@ -1,4 +1,4 @@
-"""Running a model that sees whole clips: a tube of one face in, one score out, on OpenVINO.
+"""Run a model that sees whole clips on the CPU with OpenVINO: a tube of one face in, one score out.
 
 Its folder is like any model's; ``model.onnx`` takes uint8 RGB clips (N, T, S, S, 3) of any length and gives ``logit``
 (N,). Clips are large, so one runs at a time, on all cores.
@@ -32,7 +32,7 @@ class ClipNetwork:
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
-            UsageError: An unknown precision, or bf16 on a processor without it.
+            UsageError: An unknown precision, or bf16 on the CPU without it.
         """
         self.card = load_card(folder)
         self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)

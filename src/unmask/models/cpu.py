@@ -1,4 +1,4 @@
-"""Running a model: crops in, scores out, on OpenVINO."""
+"""Run a model on the CPU with OpenVINO: crops in, scores out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unmask.types import ImageHW3
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Name -> what OpenVINO calls the format of all that is not int8; ``auto`` takes bf16 where the card allows it and the
-processor computes in it, and never int8."""
+CPU computes in it, and never int8."""
 
 
 class Network(QueuedNetwork[ov.InferRequest]):
@@ -32,7 +32,7 @@ class Network(QueuedNetwork[ov.InferRequest]):
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
-            UsageError: An unknown precision, bf16 on a processor without it, or int8 of a model without it.
+            UsageError: An unknown precision, bf16 on the CPU without it, or int8 of a model without it.
         """
         card = load_card(folder)
         precision = resolve_precision(card.precision if precision == "auto" else precision)
@@ -58,13 +58,13 @@ def resolve_precision(precision: str) -> str:
     """Return ``fp32``, ``bf16`` or ``int8``.
 
     Raises:
-        UsageError: An unknown name, or bf16 on a processor without it.
+        UsageError: An unknown name, or bf16 on the CPU without it.
     """
     if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"unknown precision {precision!r}; on a processor use auto, {' or '.join(PRECISIONS)}")
+        raise UsageError(f"unknown precision {precision!r}; on the CPU use auto, {' or '.join(PRECISIONS)}")
     has_bf16 = computes_in_bf16()
     if precision == "bf16" and not has_bf16:
-        raise UsageError("this processor does not compute in bf16; use --precision fp32 or auto")
+        raise UsageError("this CPU does not compute in bf16; use --precision fp32 or auto")
     return precision if precision != "auto" else "bf16" if has_bf16 else "fp32"
 
 

@@ -32,7 +32,7 @@ _TEMPLATE_PX = 112
 
 @dataclass(frozen=True, slots=True)
 class EmbedderCard:
-    """What the ``card.json`` of an embedder says."""
+    """All that the ``card.json`` of an embedder holds."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

@@ -35,23 +35,23 @@ _READING_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be converted."""
+    """A checkpoint to convert."""
 
     file: str
     """Path of the checkpoint."""
     sha256: str
-    """Of its bytes; what is read must be what was asked for."""
+    """Hash of its bytes; the bytes that are read must have it."""
     origin: str
     """Where it came from: an address, or the file's name."""
     name: str
-    """That the model gets."""
+    """Name of the model that is made."""
     kind: CheckpointKind
     """What the checkpoint must be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How it went."""
+    """Result of a conversion."""
 
     error: Literal["", "ModelError", "UsageError"] = ""
     """Empty when the model was written."""

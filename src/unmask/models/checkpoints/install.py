@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 3600.0
 _NEEDED = ("torch", "timm", "safetensors", "onnxscript")
 
 Say = Callable[[str], None]
-"""Is told what is being done."""
+"""Called with a sentence at each step."""
 
 
 def import_checkpoint(
@@ -41,10 +41,10 @@ def import_checkpoint(
     Args:
         source: A file, or an https address.
         kind: Name in `CHECKPOINT_KINDS`.
-        name: Of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
+        name: Name of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
             alone where there is one file of it.
         on_progress: Called while a download runs.
-        say: Is told what is being done.
+        say: Called with a sentence at each step.
 
     Returns:
         The model's card.
@@ -81,7 +81,7 @@ def pull(
         model: One of its names.
         base_url: A mirror; None for the place of the release.
         on_progress: Called while the download runs.
-        say: Is told what is being done.
+        say: Called with a sentence at each step.
 
     Returns:
         The model's card.
