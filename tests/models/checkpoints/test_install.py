@@ -83,7 +83,7 @@ def test_a_published_file_becomes_a_model(checkpoint, home):
         "bytes": checkpoint.stat().st_size,
     }
     assert (card.training["data"], card.training["checkpoint_says"]) == ("none", {"epoch": 37})
-    assert card.network == NetworkSpec(TINY.network, TINY.parameters, TINY.mean, TINY.std), "graphics cards need it"
+    assert card.network == NetworkSpec(TINY.network, TINY.parameters, TINY.mean, TINY.std), "GPUs need it"
     crops_NSS3 = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
     x_N3SS = (torch.from_numpy(crops_NSS3).permute(0, 3, 1, 2) / 255 - torch.tensor(TINY.mean)[:, None, None]) / (
         torch.tensor(TINY.std)[:, None, None]
