@@ -21,8 +21,19 @@ from unmask.augment.hulls import (
     hull,
     soften,
 )
-from unmask.augment.selfblend import KINDS, NEEDS_DONOR, WEIGHTS, Donor, Scene, blend, blend_pair, mask_targets
-from unmask.datasets.synthetic import find_face
+from unmask.augment.selfblend import (
+    KINDS,
+    NEEDS_DONOR,
+    WEIGHTS,
+    Donor,
+    Scene,
+    blend,
+    blend_pair,
+    mask_targets,
+    self_blend,
+)
+from unmask.faces import load_detector
+from unmask.types import DetectorSpec
 
 FRONT = np.array([[96, 110], [160, 110], [128, 145], [102, 180], [154, 180]], np.float32)
 TURNED = np.array([[110, 110], [162, 110], [158, 145], [114, 180], [154, 180]], np.float32)  # to the right
@@ -36,7 +47,7 @@ def rng(seed=0):
 @pytest.fixture(scope="module")
 def face(portrait):
     """The portrait's face with what is around it, 256 px, and its landmarks."""
-    found = find_face(portrait)
+    found = load_detector(DetectorSpec(scale=1.0)).detect(portrait)[0]
     x1, y1, x2, y2 = (int(value) for value in found.xyxy_px)
     half = (x2 - x1) // 2
     left, top = max(0, x1 - half), max(0, y1 - half)
@@ -397,3 +408,17 @@ def test_any_landmarks_give_a_fake_or_a_value_error(landmarks, others, kind, see
         return
     assert 0 <= fake.mask_HW.min() <= fake.mask_HW.max() <= 1
     assert np.array_equal(fake.image_HW3[fake.mask_HW == 0], fake.target_HW3[fake.mask_HW == 0])
+
+
+def test_a_face_within_a_larger_image_is_blended_behind_its_mask(portrait):
+    points = load_detector(DetectorSpec(scale=1.0)).detect(portrait)[0].landmarks_px
+    for seed in range(8):
+        blended, mask = self_blend(portrait, points, rng(seed))
+        assert mask.shape == portrait.shape[:2]
+        assert mask.max() == 1
+        assert 0.003 < (mask > 0.5).mean() < 0.3
+        assert (blended[mask == 0] == portrait[mask == 0]).all()
+        assert (blended != portrait).any()
+        assert np.array_equal(self_blend(portrait, points, rng(seed))[0], blended)
+    with pytest.raises(ValueError, match="outside the image"):
+        self_blend(portrait, points + 5000, rng())

@@ -12,14 +12,14 @@ as it lies beneath the source: so neither colour nor sharpness of a whole pictur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from unmask.augment.changes import Change, Offset, align, coarsen, grain, move, paste, recolour
-from unmask.augment.hulls import WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
+from unmask.augment.hulls import HULLS, RATIOS, WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
 from unmask.types import ImageHW3
 
 STRIDE_PX = 8
@@ -53,6 +53,8 @@ class Scene:
     """Another person."""
     strength: float = 1.0
     """How much source and target differ, 0 subtle to 1 plain to see."""
+    keep_target: bool = False
+    """Change the source always and the target never, so that the fake is the target's image outside the mask."""
 
     def __post_init__(self) -> None:
         for image in (self.target_HW3, *([self.donor.image_HW3] if self.donor else [])):
@@ -118,11 +120,8 @@ def register_kind(name: str, weight: float) -> Callable[[Kind], Kind]:
 
 @register_kind("self", 0.45)
 def self_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
-    """Paste a changed and misplaced copy of the face over itself (systems.md 5.2)."""
-    target, source, matrix = _unlike(scene, rng)
-    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng))[None], matrix)[0]
-    mask = blend_mask(polygon, scene.size_hw, rng)
-    return target, paste(source, target, mask), mask
+    """Paste a changed and misplaced copy of the face over itself, as the paper does."""
+    return _self_blended(scene, rng, tuple(HULLS), RATIOS)
 
 
 @register_kind("cross", 0.2)
@@ -136,7 +135,7 @@ def cross_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
     """
     if scene.donor is None:
         raise ValueError("a blend across people needs a donor")
-    target, donor = _one_changed(scene.target_HW3, scene.donor.image_HW3, Change.draw(rng, scene.amount), rng)
+    target, donor = _one_changed(scene, scene.donor.image_HW3, rng)
     onto, shear = scene.landmarks_K2, bool(rng.random() < 0.5)
     source, allowed = align(donor, scene.donor.landmarks_K2, onto, scene.size_hw, shear=shear)
     region = fill(hull(onto, "inner"), scene.size_hw) * allowed
@@ -279,6 +278,52 @@ def blend_pair(
     return real, image, fake.mask_HW
 
 
+def self_blend(
+    image_HW3: ImageHW3, landmarks_K2: Floats, rng: np.random.Generator, *, strength: float = 1.0
+) -> tuple[ImageHW3, Floats]:
+    """Paste a changed copy of a whole face over itself, as a face swap does, in an image of any size.
+
+    Outside the mask the image stays as it is.
+
+    Args:
+        image_HW3: RGB image, (H, W, 3) uint8; the face may be small in it.
+        landmarks_K2: (5, 2) x, y of the face in pixels of the image.
+        rng: The same state gives the same blend: a clip is blended alike when each frame gets a generator of one seed.
+        strength: How much the copy differs, 0 subtle to 1 plain to see.
+
+    Returns:
+        The blended image, and the mask (H, W) that it was blended through, 0..1.
+
+    Raises:
+        ValueError: The landmarks are degenerate or outside the image.
+    """
+    points = np.asarray(landmarks_K2, np.float32)
+    rows, columns = _view_around(points, image_HW3.shape[:2])
+    target_HW3 = np.ascontiguousarray(image_HW3[rows, columns])
+    points = points - np.array([columns.start, rows.start], np.float32)
+    scene = Scene(target_HW3, points, strength=strength, keep_target=True)
+    _, fake_HW3, fake_mask_HW = _self_blended(scene, rng, WHOLE, (1.0,))
+    blended_HW3, mask_HW = image_HW3.copy(), np.zeros(image_HW3.shape[:2], np.float32)
+    blended_HW3[rows, columns], mask_HW[rows, columns] = fake_HW3, fake_mask_HW
+    return blended_HW3, mask_HW
+
+
+def _view_around(landmarks_K2: Floats, shape_HW: tuple[int, int]) -> tuple[slice, slice]:
+    """Return rows and columns of the square about twice as wide as a face, cut at the border of its image.
+
+    Raises:
+        ValueError: The landmarks are degenerate, or the face lies outside the image.
+    """
+    frame = FaceFrame.of(landmarks_K2)
+    centre = frame.to_pixels(np.array([[0, 0.6]]))[0]
+    half = max(frame.size_px)
+    left, top = (max(0, int(edge)) for edge in centre - half)
+    right, bottom = (min(side, int(edge) + 1) for side, edge in zip(shape_HW[::-1], centre + half, strict=True))
+    if right <= left or bottom <= top:
+        raise ValueError("the face lies outside the image; nothing can be pasted there")
+    return slice(top, bottom), slice(left, right)
+
+
 def mask_targets(mask_HW: Floats, size_px: int) -> tuple[Floats, Floats]:
     """Return what a network with a mask head should see, on a grid of one cell to 8 px.
 
@@ -295,17 +340,24 @@ def mask_targets(mask_HW: Floats, size_px: int) -> tuple[Floats, Floats]:
     return region, 4 * region * (1 - region)
 
 
+def _self_blended(scene: Scene, rng: np.random.Generator, hulls: Sequence[str], ratios: Sequence[float]) -> Pasted:
+    """Blend through one of some hulls (`HULLS`), with one of some greatest weights of the source."""
+    target, source, matrix = _unlike(scene, rng)
+    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng, hulls))[None], matrix)[0]
+    mask = blend_mask(polygon, scene.size_hw, rng, ratios=ratios)
+    return target, paste(source, target, mask), mask
+
+
 def _unlike(scene: Scene, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3, Floats]:
     """Return the target and a copy, one of them changed, the copy misplaced by the affine map that comes third."""
-    target, source = _one_changed(scene.target_HW3, scene.target_HW3, Change.draw(rng, scene.amount), rng)
+    target, source = _one_changed(scene, scene.target_HW3, rng)
     matrix = Offset.draw(rng, scene.amount).matrix(scene.frame)
     return target, move(source, matrix), matrix
 
 
-def _one_changed(
-    target_HW3: ImageHW3, source_HW3: ImageHW3, change: Change, rng: np.random.Generator
-) -> tuple[ImageHW3, ImageHW3]:
-    """Change the source or the target, each half of the time."""
-    if rng.random() < 0.5:
-        return target_HW3, change(source_HW3)
-    return change(target_HW3), source_HW3
+def _one_changed(scene: Scene, source_HW3: ImageHW3, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3]:
+    """Return target and source, one of them changed, each half of the time."""
+    change = Change.draw(rng, scene.amount)
+    if rng.random() < 0.5 or scene.keep_target:
+        return scene.target_HW3, change(source_HW3)
+    return change(scene.target_HW3), source_HW3
