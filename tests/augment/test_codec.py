@@ -74,7 +74,7 @@ def test_settings_out_of_range_are_refused(face, wrong):
 
 def test_clips_of_nothing_or_of_two_sizes_are_refused(face):
     for images in ([], [face, face[1:]]):
-        with pytest.raises(UsageError, match="one clip"):
+        with pytest.raises(UsageError, match="a clip needs"):
             compress_h264(images, 20)
 
 
