@@ -49,13 +49,14 @@ def test_options_are_frozen():
         "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
         "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
+    assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan", "train"]
+    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "sample", "scan", "train"]
 
 
 def test_one_line_a_video(folder):
@@ -297,7 +298,7 @@ def test_the_progress_bar_leaves_stdout_alone(clips):
 
 def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
     from unmask.errors import UsageError
-    from unmask.report import Journal
+    from unmask.scan.journal import Journal
 
     with Journal(tmp_path / "o.jsonl.partial", "hash"):
         done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)

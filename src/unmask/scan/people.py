@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unmask.faces import Tracker
-from unmask.faces.identity import join_people
+from unmask.faces.identity import merge_tracks
 from unmask.scan.crops import SeenFrame
 
 
@@ -33,7 +33,7 @@ def number_people(frames: Sequence[SeenFrame]) -> list[list[int]]:
     if embedded:
         tracks = [numbers[place][position] for place, position, _ in embedded]
         indices = [frames[place].frame.index for place, _, _ in embedded]
-        people = join_people(tracks, indices, np.stack([embedding_C for _, _, embedding_C in embedded]))
+        people = merge_tracks(tracks, indices, np.stack([embedding_C for _, _, embedding_C in embedded]))
         for (place, position, _), person in zip(embedded, people, strict=True):
             numbers[place][position] = person
     return numbers
