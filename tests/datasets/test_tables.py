@@ -66,7 +66,7 @@ def test_json_by_file_name_and_values_that_are_no_text(tmp_path):
         (b"PAR1....", "suffix .parquet"), (b"\x1f\x8b", "gzip; unpack"), (b"\0\0\0\x18ftypisom", "it is a video"),
         (b"\xff\xd8\xff\xe0", "it is an image"), (b"abc\0" + b"d" * 99, "zero bytes"),
         (b'path,label\n"a.mp4,1\n', "is no CSV: line"), (b"path,path,label\n", "two columns named 'path'"),
-        (b"[1, 2]", "is no object"), (b"[{", "no JSON"), (b'{"a": 1', "no JSON"), 
+        (b"[1, 2]", "is no object"), (b"[{", "no JSON"), (b'{"a": 1', "no JSON"),
         (codecs.BOM_UTF16_LE + b"a", "UTF-16-LE"),
         (b"[" * 100_000, "nested too deep"),
     ],
