@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from unmask.report.csv import write_table
+from unmask.report.csv import Target, write_table
 from unmask.storage.outputs import FileForm, table_form
 
 COLUMNS = (
@@ -17,18 +16,18 @@ COLUMNS = (
 """``verdict`` is the word for the video, or its status where it has none; ``label`` and ``fake_probability`` are the
 person's. The cells of a person are empty in the one row of a video in which nobody was judged."""
 
-PEOPLE = FileForm("the table of people", table_form(COLUMNS, ("start_seconds", "end_seconds")), "people.csv")
+PEOPLE = FileForm("the table of people", table_form(COLUMNS), "people.csv")
 """The form of the table."""
 
 
-def write_people(rows: Iterable[tuple[str, Mapping[str, Any]]], path: Path | None) -> None:
+def write_people(rows: Iterable[tuple[str, Mapping[str, Any]]], target: Target) -> None:
     """Write one row for each person, and one for each video without people.
 
     Args:
         rows: Name and verdict (`Verdict.to_dict`) of each video.
-        path: The table; None for stdout.
+        target: The table.
     """
-    write_table(COLUMNS, (cells for name, row in rows for cells in _rows(name, row)), path)
+    write_table(COLUMNS, (cells for name, row in rows for cells in _rows(name, row)), target)
 
 
 def reason_for(row: Mapping[str, Any], person: int) -> str:
