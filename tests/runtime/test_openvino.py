@@ -25,7 +25,5 @@ def test_a_network_is_read_and_compiled(doubling):
 
 
 def test_what_is_no_network_is_named(tmp_path):
-    with pytest.raises(
-        ModelError, match=r"some/model\.onnx is no network that OpenVINO reads"
-    ):
+    with pytest.raises(ModelError, match=r"some/model\.onnx is no network that OpenVINO reads"):
         read_network(b"no network", "some/model.onnx")

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from unmask.errors import UsageError
 from unmask.models.card import Card
+from unmask.models.published import enter_published_systems
 
 Entry = TypeVar("Entry")
 DETECTOR = "retinaface"
@@ -76,6 +77,8 @@ def look_up(what: str, entries: dict[str, Entry], name: str) -> Entry:
     Raises:
         UsageError: There is none of this name.
     """
+    if name not in entries:
+        enter_published_systems()
     if name not in entries:
         raise UsageError(f"unknown {what} {name!r}; use one of {', '.join(entries)}")
     return entries[name]

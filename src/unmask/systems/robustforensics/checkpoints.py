@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.checkpoints.kinds import DETECTOR, CheckpointKind, register_checkpoint_kind
+from unmask.models.fusion import Fusion, register_fusion
 from unmask.systems.robustforensics.members import MEMBERS, member_card, member_network, retinaface_card
 
 for _member in MEMBERS:
@@ -25,4 +26,5 @@ for _member in MEMBERS:
         ),
     )
 
+register_fusion("robust", Fusion("groups", "clearest", "majority", min_frames=5))
 register_checkpoint_kind(MODEL, CheckpointKind(DETECTOR, {}, retinaface_card(), only=True))
