@@ -1,4 +1,4 @@
-"""Verdicts as the challenge's CSV."""
+"""Write verdicts as the challenge's CSV."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from unmask.storage.atomic import atomic_file
 from unmask.types import Verdict
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-"""What a spreadsheet may take for a formula, and the apostrophe that tells it not to."""
+"""Beginnings that a spreadsheet takes for a formula, and the apostrophe that stops it from doing so."""
 
 KAGGLE_UNKNOWN = 0.5
-"""What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
+"""Fake probability in the challenge's CSV of a video without a verdict. It appears nowhere else in unmask."""
 
 
 def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
@@ -40,7 +40,7 @@ def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
         for name, probability in rows:
             unknown += probability is None
             name = spreadsheet_safe(name)
-            writer = quoted if "\r" in name else plain  # the module does not see that a lone CR needs quotes
+            writer = quoted if "\r" in name else plain  # the csv module does not quote a lone CR
             writer.writerow((name, KAGGLE_UNKNOWN if probability is None else probability))
         text.detach()
     return unknown

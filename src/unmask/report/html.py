@@ -1,4 +1,4 @@
-"""Verdicts as self-contained HTML: no script, no request, nothing born from a file's name but text."""
+"""Write verdicts as self-contained HTML: no script, no request, and a file's name is text alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
 
 
 def _plot(row: Mapping[str, Any], person: int) -> list[dict[str, float]]:
-    """Dots of one person's frame scores, in plot units: x by time, y 0 at the top for fake."""
+    """Return one person's frame scores as dots in plot units: x by time, y 0 at the top for fake."""
     duration = max(row["media"]["duration_seconds"], 1e-6)
     return [
         {
