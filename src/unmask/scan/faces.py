@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.faces import Tracker, crop_face
-from unmask.faces.identity import join_people
+from unmask.faces.identity import merge_tracks
 from unmask.faces.track import sketch
 from unmask.models import BATCH_CROPS, Embedder, QueuedNetwork
 from unmask.types import THUMBNAIL_PX, CropScore, CropSpec, Face, Frame, ImageHW3, ScoredFace
@@ -102,7 +102,7 @@ class Seen:
                     embeddings.append(look.embedding_C)
         if not embeddings:
             return sightings
-        people = join_people([s.person for s in sightings], [s.index for s in sightings], np.stack(embeddings))
+        people = merge_tracks([s.person for s in sightings], [s.index for s in sightings], np.stack(embeddings))
         return [replace(sighting, person=person) for sighting, person in zip(sightings, people, strict=True)]
 
     def _look(self, frame: Frame, face: Face) -> _Look:
