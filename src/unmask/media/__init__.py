@@ -14,6 +14,8 @@ from unmask.media.decoder import guards_in_force
 from unmask.media.limits import Limits
 from unmask.media.regular import sha256_of
 from unmask.media.sampling import SAMPLINGS
+from unmask.media.shots import Shots, find_shots
+from unmask.media.signature import SignatureLog
 from unmask.media.video import (
     Video,
     open_video,
@@ -28,7 +30,10 @@ from unmask.media.video import (
 __all__ = [
     "SAMPLINGS",
     "Limits",
+    "Shots",
+    "SignatureLog",
     "Video",
+    "find_shots",
     "guards_in_force",
     "open_video",
     "open_video_file",
