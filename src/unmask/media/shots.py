@@ -26,9 +26,11 @@ MAX_DISSOLVE_SECONDS = 1.6
 """Longest dissolve that is found."""
 MIN_DISSOLVE = 16.0
 """Smallest distance between the two ends of a dissolve."""
-MIN_CHANGED_SHARE, CHANGED_LEVELS = 0.25, 4.0
-"""A cut changes at least this share of the blocks by this many levels: a changing screen in the image is no cut."""
-LONG_GAP_SECONDS = 1.0
+MIN_CHANGED_SHARE, CHANGED_LEVELS = 0.1, 8.0
+"""A cut changes at least this share of the blocks by this many levels: what changes in one spot only is no cut."""
+SPARSE_SECONDS = (0.09, 0.4)
+"""Where frames are further apart than this, one, or two, of the steps around are passed over: they may be cuts too."""
+LONG_GAP_SECONDS = 1.5
 """Frames further apart than this are compared with all frames around, not with steps."""
 MIN_GAP_STEP = 9.0
 """Smallest distance across a long gap that can be a cut: people move meanwhile."""
@@ -37,6 +39,7 @@ _RETURN_SHARE = 0.4
 _MAX_MIX_RESIDUAL = 0.3
 _MAX_DISSOLVE_STEP = 0.7
 _MAX_LIKENESS = 0.75
+_MAX_REST = 0.25
 
 Floats = NDArray[np.float64]
 
@@ -106,10 +109,14 @@ def distance(a_NYX: NDArray[np.float32], b_NYX: NDArray[np.float32]) -> Floats:
 
 
 def _stands_out(step: int, steps: Floats, gaps_seconds: Floats) -> bool:
-    """Whether a step is much larger than those around it. Steps over long gaps say nothing about short ones."""
+    """Whether a step is much larger than those around it. Steps over long gaps say nothing about short ones.
+
+    Where frames are far apart, other cuts may be among the steps around, see `SPARSE_SECONDS`; a pan has more steps.
+    """
     around = np.r_[max(0, step - NEIGHBOURS) : step, step + 1 : min(len(steps), step + 1 + NEIGHBOURS)]
     around = around[gaps_seconds[around] <= LONG_GAP_SECONDS]
-    level = float(steps[around].max(initial=0.0))
+    passed_over = int(np.searchsorted(SPARSE_SECONDS, np.median(gaps_seconds[around]))) if len(around) else 0
+    level = float(np.sort(steps[around])[::-1][passed_over:].max(initial=0.0))
     ratio = LARGE_RATIO if steps[step] > LARGE_STEP else MIN_RATIO
     return bool(steps[step] > ratio * (level + _NOISE))
 
@@ -152,12 +159,20 @@ def _dissolves(times_seconds: Floats, x_NYX: NDArray[np.float32], steps: Floats,
         if start < resume_at:
             continue
         end = int(ends[start])
-        middle = _middle_of_dissolve(x_NYX[start : end + 1], steps[start:end])
+        is_calm = _is_calm(x_NYX, start, end)
+        middle = _middle_of_dissolve(x_NYX[start : end + 1], steps[start:end]) if is_calm else None
         resume_at = start + max(1, (end - start) // 8)
         if middle is not None:
             found.append(start + middle)
             resume_at = end
     return found
+
+
+def _is_calm(x_NYX: NDArray[np.float32], start: int, end: int) -> bool:
+    """Whether little happens right before the start and right after the end, as around a dissolve."""
+    most = _MAX_REST * float(distance(x_NYX[start], x_NYX[end]))
+    before, after = x_NYX[max(0, start - 2)], x_NYX[min(len(x_NYX) - 1, end + 2)]
+    return bool(max(distance(before, x_NYX[start]), distance(x_NYX[end], after)) < most)
 
 
 def _middle_of_dissolve(x_NYX: NDArray[np.float32], steps: Floats) -> int | None:
