@@ -54,9 +54,9 @@ def write_csv(rows: Iterable[tuple[str, float | None]], target: Target) -> int:
 
 
 def write_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], target: Target) -> None:
-    """Write a CSV in UTF-8.
+    """Write a CSV in UTF-8; file names that are not UTF-8 keep their bytes.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names that are not UTF-8 keep their bytes.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`.
     """
     with atomic_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="", write_through=True)
