@@ -31,7 +31,7 @@ def schema() -> dict[str, Any]:
         part["additionalProperties"] = False
     version = {
         "const": SCHEMA_VERSION,
-        "description": "Version of this schema; raised when a field changes its meaning.",
+        "description": "Version of this schema; raised when a field changes.",
     }
     made["properties"]["schema_version"] = version
     made["required"] = sorted([*made["required"], "schema_version"])
