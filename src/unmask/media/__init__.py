@@ -10,6 +10,7 @@ handed over as a descriptor, never as a name or an address, to a process that ca
 `unmask.media.decoder`.
 """
 
+from unmask.media.container import FrameIndex
 from unmask.media.decoder import guards_in_force
 from unmask.media.limits import Limits
 from unmask.media.regular import sha256_of
@@ -29,6 +30,7 @@ from unmask.media.video import (
 
 __all__ = [
     "SAMPLINGS",
+    "FrameIndex",
     "Limits",
     "Shots",
     "SignatureLog",

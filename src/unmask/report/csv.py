@@ -14,15 +14,15 @@ from unmask.storage.outputs import FileForm, table_form
 from unmask.types import Verdict
 
 COLUMNS = ("filename", "label")
-"""Of the challenge's table."""
+"""Header of the challenge's table."""
 TABLE = FileForm("the table", table_form(COLUMNS, ("label",)), "verdicts.csv")
 """The form of the challenge's table."""
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-"""What a spreadsheet may take for a formula, and the apostrophe that tells it not to."""
+"""Beginnings that a spreadsheet takes for a formula, and the apostrophe that stops it from doing so."""
 
 KAGGLE_UNKNOWN = 0.5
-"""What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
+"""Fake probability in the challenge's CSV of a video without a verdict. It appears nowhere else in unmask."""
 
 
 Target = Path | BinaryIO
@@ -56,7 +56,8 @@ def write_csv(rows: Iterable[tuple[str, float | None]], target: Target) -> int:
 def write_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], target: Target) -> None:
     """Write a CSV in UTF-8.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names that are not UTF-8 keep their bytes.
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names
+    that are not UTF-8 keep their bytes.
     """
     with atomic_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="", write_through=True)

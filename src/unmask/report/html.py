@@ -1,4 +1,4 @@
-"""Verdicts as self-contained HTML: no script, no request, nothing born from a file's name but text."""
+"""Write verdicts as self-contained HTML: no script, no request, and a file's name is text alone."""
 
 from __future__ import annotations
 

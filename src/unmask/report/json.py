@@ -1,4 +1,4 @@
-"""Verdicts as JSON, one file each or one line each."""
+"""Write verdicts as JSON, one file each or one line each."""
 
 from __future__ import annotations
 
