@@ -20,7 +20,7 @@ from unmask.errors import UsageError
 from unmask.runtime.jsonable import jsonable, portable
 
 ImageHW3 = NDArray[np.uint8]
-"""Upright RGB picture, (H, W, 3) uint8 in [0, 255]."""
+"""Upright RGB image, (H, W, 3) uint8 in [0, 255]."""
 
 Status = Literal[
     "ok", "ok_partial", "no_face", "no_video", "unreadable", "unsupported",
@@ -31,7 +31,7 @@ Label = Literal["fake", "real", "inconclusive"]
 SCHEMA_VERSION = 2
 
 THUMBNAIL_PX = 96
-"""Side of the picture of a person in a verdict, in pixels."""
+"""Side of the portrait of a person in a verdict, in pixels."""
 
 
 def _check(condition: bool, message: str) -> None:
@@ -65,7 +65,7 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """What a video file is: container, picture and sound, measured where possible."""
+    """What a video file is: container, images and sound, measured where possible."""
 
     size_bytes: int
     """Length of the file."""
@@ -74,7 +74,7 @@ class MediaFacts:
     container: str
     """Long name of the container format, e.g. ``QuickTime / MOV``."""
     codec: str
-    """Codec of the picture, e.g. ``h264``."""
+    """Codec of the images, e.g. ``h264``."""
     pixel_format: str
     """Pixel format as FFmpeg names it, e.g. ``yuv420p``."""
     width: int
@@ -100,7 +100,7 @@ class MediaFacts:
     start_seconds: float | None
     """Time stamp of the first frame."""
     bit_rate: int | None
-    """Bits a second of the picture track; measured where the header does not say."""
+    """Bits a second of the video track; measured where the header does not say."""
     encoder: str | None
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None
@@ -114,10 +114,10 @@ class MediaFacts:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture."""
+    """One decoded image of a video."""
 
     image_HW3: ImageHW3
-    """Upright RGB picture, (H, W, 3) uint8."""
+    """Upright RGB image, (H, W, 3) uint8."""
     time_seconds: float
     """Time since the first frame of the video."""
     index: int
@@ -143,7 +143,7 @@ class Face:
     confidence: float
     """How sure the detector is, 0 to 1."""
     landmarks_px: NDArray[np.float32] | None = None
-    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture).
+    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the image).
 
     None where the detector gives boxes only: the face is judged all the same, but no region of it is named.
     """
@@ -328,7 +328,7 @@ class Verdict:
     models: tuple[dict[str, str], ...] = ()
     """Name, version and sha256 of each model."""
     sha256: str | None = None
-    """Of the file, None when it could not be opened."""
+    """Hash of the file's bytes, 64 hex digits; None when it could not be opened."""
     media: MediaFacts | None = None
     """What the file is, None when it could not be read."""
     settings: dict[str, Any] = field(default_factory=dict)

@@ -282,9 +282,7 @@ def _write_outputs(
         rows = zip(items, journal.rows(paths), strict=True)
         unknown = write_csv(((portable(item.name), row["fake_probability"]) for item, row in rows), csv)
         if unknown:
-            say(
-                f"unmask: {unknown} videos have no verdict; {csv} says 0.5 for them, since its form has no word for that"
-            )
+            say(f"unmask: {unknown} videos have no number; {csv} says 0.5 for them, since its form needs one")
     if html is not None:
         sweep(html)
         write_index(journal.rows(paths), html)
