@@ -15,6 +15,8 @@ from unmask.media.decoder import guards_in_force
 from unmask.media.limits import Limits
 from unmask.media.regular import sha256_of
 from unmask.media.sampling import SAMPLINGS
+from unmask.media.shots import Shots, find_shots
+from unmask.media.signature import SignatureLog
 from unmask.media.video import (
     Video,
     open_video,
@@ -30,7 +32,10 @@ __all__ = [
     "SAMPLINGS",
     "FrameIndex",
     "Limits",
+    "Shots",
+    "SignatureLog",
     "Video",
+    "find_shots",
     "guards_in_force",
     "open_video",
     "open_video_file",
