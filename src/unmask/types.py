@@ -6,11 +6,8 @@ prints shapes, never pixels. Array axes: H height, W width, 3 RGB, K landmarks; 
 
 from __future__ import annotations
 
-import base64
 import math
-import os
-import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 
 from unmask._version import __version__
 from unmask.errors import UsageError
+from unmask.runtime.jsonable import jsonable, portable
 
 ImageHW3 = NDArray[np.uint8]
 """Upright RGB picture, (H, W, 3) uint8 in [0, 255]."""
@@ -311,7 +309,7 @@ class Verdict:
     fake_probability: float | None
     """0 real to 1 fake, by default of the most suspicious person; None unless the status is ok or ok_partial.
 
-    Under a preset that repeats the faults of a released code it may be 0.5 with any status; a warning says so.
+    An inconclusive verdict may be without one, too: the reasons say why.
     """
     reasons: tuple[str, ...] = ()
     """Why, in sentences, most important first."""
@@ -343,11 +341,11 @@ class Verdict:
     def __post_init__(self) -> None:
         _check(self.status in get_args(Status), f"status {self.status!r} is not one of {get_args(Status)}")
         judged = self.status in ("ok", "ok_partial")
-        unjudged = None, 0.5
+        numbered = self.fake_probability is not None
         _check(
-            self.label is not None and self.fake_probability is not None
+            (self.label == "inconclusive" or (self.label is not None and numbered))
             if judged
-            else self.label is None and self.fake_probability in unjudged,
+            else (self.label is None and not numbered),
             f"status {self.status} with label {self.label} and fake_probability {self.fake_probability}",
         )
         _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
@@ -357,7 +355,7 @@ class Verdict:
 
         Scanning the same file with the same settings gives the same values, so the elapsed time is left out.
         """
-        data = {"schema_version": SCHEMA_VERSION, **_jsonable(self), "path": portable(self.path)}
+        data = {"schema_version": SCHEMA_VERSION, **jsonable(self), "path": portable(self.path)}
         del data["elapsed_seconds"]
         return data
 
@@ -377,25 +375,3 @@ class Verdict:
 
 _WRITERS = {".json": "unmask.report.json", ".csv": "unmask.report.csv", ".html": "unmask.report.html"}
 """Suffix -> module whose ``save_verdict`` writes one verdict; imported when it is used."""
-
-
-def portable(path: str) -> str:
-    """Return a path as text that is the same in every locale: UTF-8, with other bytes as surrogate escapes."""
-    if sys.getfilesystemencoding() == "utf-8":
-        return path
-    return os.fsencode(path).decode("utf-8", "surrogateescape")
-
-
-def _jsonable(value: Any) -> Any:
-    """Plain dicts, lists and numbers; slotted dataclasses by field, JPEG bytes as base64."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {item.name: _jsonable(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, float):
-        return round(value, 6)
-    return value

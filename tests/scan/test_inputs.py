@@ -5,7 +5,7 @@ import os
 import pytest
 
 from unmask.errors import InputError, UnreadableError
-from unmask.media.container import open_regular
+from unmask.media.regular import open_regular
 from unmask.scan.inputs import Input, hash_input, list_inputs, open_input
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")

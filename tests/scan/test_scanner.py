@@ -260,6 +260,11 @@ def test_a_verdict_checks_itself():
         Verdict("x", "ok", None, 0.5)
     with pytest.raises(ValueError, match="label"):
         Verdict("x", "no_face", "real", 0.1)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "no_face", None, 0.5)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "ok", "real", None)
+    assert Verdict("x", "ok", "inconclusive", None).fake_probability is None
 
 
 def half_of(path, target):

@@ -124,27 +124,27 @@ def test_frames_that_the_header_promises(film):
         assert stalled_frames(lying, 32).tolist() == [i for i in np.linspace(0, 79, 32).astype(int) if i < 40]
 
 
-def test_a_single_face(winner, exact, film):
-    """One face in the video: judged, or, as released, 0.5."""
+def test_a_single_face(winner, exact, film, tmp_path):
+    """One face in the video: judged, or, as released, left without a number, which the CSV writes as 0.5."""
     clip = film(40, blank_from=1)
     verdict = winner.scan(clip)
     assert verdict.frames_with_faces == 1
     assert verdict.fake_probability == pytest.approx(verdict.frames[0].fake_probability)
     assert not verdict.warnings or "released" not in verdict.warnings[-1]
     verdict = exact.scan(clip)
-    assert (verdict.status, verdict.label, verdict.fake_probability) == ("ok", "inconclusive", 0.5)
-    assert "released code" in verdict.warnings[-1]
+    assert (verdict.status, verdict.label, verdict.fake_probability) == ("ok", "inconclusive", None)
+    assert "released code" in verdict.reasons[0]
+    assert verdict.save(tmp_path / "one.csv").read_text().splitlines()[1].endswith(",0.5")
 
 
 def test_no_answer(winner, exact, tmp_path):
-    """No face or no video: a status without a number, or, as released, 0.5 beside it; never a label."""
+    """No face or no video: a status without a label or a number; the CSV alone says 0.5."""
     nobody = write_video(tmp_path / "nobody.mp4", map(pattern, range(40)))
     for path, status in ((nobody, "no_face"), (tmp_path / "missing.mp4", "unreadable")):
-        verdict = winner.scan(path)
-        assert (verdict.status, verdict.label, verdict.fake_probability) == (status, None, None)
-        verdict = exact.scan(path)
-        assert (verdict.status, verdict.label, verdict.fake_probability) == (status, None, 0.5)
-        assert "released code" in verdict.warnings[-1]
+        for scanner in (winner, exact):
+            verdict = scanner.scan(path)
+            assert (verdict.status, verdict.label, verdict.fake_probability) == (status, None, None)
+            assert verdict.save(tmp_path / "none.csv").read_text().splitlines()[1].endswith(",0.5")
 
 
 def test_more_faces_than_the_buffer_takes(winner, exact, film, monkeypatch):

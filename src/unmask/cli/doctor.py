@@ -73,9 +73,9 @@ def _media() -> str:
 
 def _decoding() -> str:
     from unmask.isolation.confine import GUARDS
-    from unmask.media import isolation
+    from unmask.media import guards_in_force
 
-    in_force = isolation()
+    in_force = guards_in_force()
     if not in_force:
         return "within this process, since none can be forked here: scan files of strangers in a virtual machine"
     missing = [guard for guard in GUARDS if guard not in in_force]

@@ -18,14 +18,14 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 @app.command("list")
 def list_models() -> None:
-    """List the models by name, with their purpose and terms."""
+    """List the models by name: what each does (a judge scores faces, a detector finds them), purpose and terms."""
     with wrong_use():
         from unmask.models import load_card, model_folder, model_names
 
         for name in model_names():
             folder = model_folder(name)
             card = load_card(folder)
-            print(f"{name}  ({card.name} {card.version})")
+            print(f"{name}  ({card.kind}: {card.name} {card.version})")
             print(f"    {card.purpose}")
             print(f"    licence: {card.licence}")
             print(f"    folder:  {folder}")
@@ -56,6 +56,7 @@ def import_(
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as report:
+        import unmask.systems  # noqa: F401 - enters the kinds of checkpoints
         from unmask.models.checkpoints import import_checkpoint
 
         _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
@@ -73,6 +74,7 @@ def pull(
     from unmask.errors import DownloadError, ModelError
 
     with wrong_use():
+        import unmask.systems  # noqa: F401 - enters the releases
         from unmask.models.checkpoints import RELEASES, look_up
         from unmask.models.checkpoints import pull as pull_model
 

@@ -267,8 +267,8 @@ def _write_outputs(
     journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
 ) -> None:
     from unmask.report import write_csv, write_index, write_json_lines
+    from unmask.runtime.jsonable import portable
     from unmask.storage.atomic import sweep
-    from unmask.types import portable
 
     paths = [item.path for item in items]
     if csv is not None:

@@ -120,6 +120,8 @@ class Card:
     """Numbers on held-out data, with the script, data and seed that gave them."""
     limitations: tuple[str, ...] = ()
     """Where it fails, in sentences."""
+    kind: Literal["judge", "detector"] = "judge"
+    """What it does: a judge scores crops, a detector finds faces in frames and scores nothing."""
 
 
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)

@@ -28,7 +28,7 @@ from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UnmaskError, UsageError
-from unmask.media.container import open_regular, sha256_of
+from unmask.media.regular import open_regular, sha256_of
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings

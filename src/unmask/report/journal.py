@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from unmask.errors import UsageError
+from unmask.runtime.jsonable import portable
 from unmask.storage.rowlog import Row, RowLog
-from unmask.types import portable
 
 
 class Journal:

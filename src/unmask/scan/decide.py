@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
 from unmask.models import Card, fuse
-from unmask.models.fusion import fuse_person, fuse_video
+from unmask.models.fusion import deciding_faces, fuse_clip, fuse_person
 from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, PersonVerdict, ScoredFace
 
 
@@ -45,16 +45,19 @@ def judge(sightings: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
         (_judge_person(group, cards) for group in people.values()),
         key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
     )
-    steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
-    if steady and not lead.fusion.pooled:
-        scores_PMn = [_scores(people[face.person]) for face in steady]
-        probability = fuse_video(scores_PMn, lead.fusion, _weights(cards))
-        label = lead.thresholds.label(probability)
-        reasons = _reasons(label, probability, steady, lead)
+    deciding = deciding_faces(
+        [sighting.person for sighting in sightings],
+        [sighting.index for sighting in sightings],
+        [sighting.face.side_px for sighting in sightings],
+        lead.fusion,
+    )
+    probability = fuse_clip(_scores(sightings), deciding, lead.fusion, _weights(cards))
+    label = deciding.limit(lead.thresholds.label(probability))
+    if deciding.pooled:
+        reasons = _pool_reasons(probability, len(deciding.people[0]), lead)
     else:
-        pool = _largest(sightings) if lead.fusion.people == "largest" else sightings
-        probability = fuse_person(_scores(pool), lead.fusion, _weights(cards))
-        label, reasons = _judge_pool(probability, len(pool), lead)
+        steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
+        reasons = _reasons(label, probability, steady, lead)
     return Judgement(
         label=label,
         fake_probability=probability,
@@ -75,15 +78,6 @@ def _scores(sightings: Sequence[ScoredFace]) -> NDArray[np.float64]:
 
 def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
-
-
-def _largest(sightings: Sequence[ScoredFace]) -> list[ScoredFace]:
-    """Keep the largest face of each frame, the first of equals."""
-    best: dict[int, ScoredFace] = {}
-    for sighting in sightings:
-        if sighting.index not in best or sighting.face.side_px > best[sighting.index].face.side_px:
-            best[sighting.index] = sighting
-    return list(best.values())
 
 
 def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card]) -> PersonVerdict:
@@ -162,20 +156,16 @@ def _reasons(label: Label, probability: float, faces: Sequence[PersonVerdict], c
     return accused
 
 
-def _judge_pool(probability: float, count: int, card: Card) -> tuple[Label, tuple[str, ...]]:
-    """Judge all faces of a video together: by choice of the card, or because nobody stays for long.
-
-    In a video of short shots one manipulated shot would drown among the others: it may be called fake, not real.
-    """
+def _pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
+    """Say why all faces of a video were judged together: by choice of the card, or because nobody stays for long."""
     low, high = card.thresholds.real_below, card.thresholds.fake_above
-    label = card.thresholds.label(probability)
     together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
     if card.fusion.pooled:
-        return (label if count >= card.fusion.min_frames else "inconclusive"), (together,)
+        return (together,)
     fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."
     if count < 2 * card.fusion.min_frames:
-        return "inconclusive", (f"{fleeting} That is too few to judge.",)
-    return ("fake" if label == "fake" else "inconclusive"), (f"{fleeting} {together}",)
+        return (f"{fleeting} That is too few to judge.",)
+    return (f"{fleeting} {together}",)
 
 
 def _accusation(face: PersonVerdict, threshold: float) -> str:

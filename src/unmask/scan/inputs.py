@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, InputError, UnreadableError
-from unmask.media.container import open_regular, sha256_of
 from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.media.regular import open_regular, sha256_of
 from unmask.net.download import fetch_public, is_address, is_public
 
 

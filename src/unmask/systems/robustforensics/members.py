@@ -117,11 +117,12 @@ def retinaface_card() -> Card:
     return Card(
         name=MODEL,
         version="1",
-        purpose="Finds faces, for the detector 'retinaface'; it does not judge them.",
+        purpose="Finds faces in frames, for the detector 'retinaface'; it does not score them.",
         architecture="RetinaFace with MobileNet-0.25",
         licence=f"MIT ({source}); trained on WIDER FACE, which has terms of its own",
         crop=CropSpec(size_px=400, detection=DetectorSpec(detector="retinaface")),
         files={},
         precision="fp32",
         training={"data": "WIDER FACE", "source": source},
+        kind="detector",
     )

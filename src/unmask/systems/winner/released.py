@@ -3,7 +3,7 @@
     frames      a clip of fewer frames than asked for gives its first frame only; the header's count is believed
     detection   boxes found at half size are doubled, whatever the frame's odd side says
     faces       those beyond the 127th are ignored
-    answer      0.5 where there is no face, exactly one face, or no video
+    answer      none where there is exactly one face; the challenge's CSV says 0.5 then, as of a video without a face
 
 Source: selimsef/dfdc_deepfake_challenge. Each is one function or constant here, and nothing else knows of it.
 A verdict that one of them changed says so in its warnings.
@@ -70,9 +70,7 @@ def restate(verdict: Verdict, frames: int, dropped: int) -> Verdict:
     if dropped:
         warnings.append(f"As in the released code, the last {dropped} faces were ignored: it takes {MOST_FACES}.")
     verdict = replace(verdict, warnings=(*verdict.warnings, *warnings))
-    if verdict.fake_probability is not None and len(verdict.frames) > 1:
+    if len(verdict.frames) != 1:
         return verdict
-    what = "the one face that was found" if verdict.frames else "a video without a face, or none at all"
-    warning = f"The probability is 0.5 because the released code says so of {what}; it means nothing."
-    verdict = replace(verdict, fake_probability=0.5, warnings=(*verdict.warnings, warning))
-    return replace(verdict, label="inconclusive", reasons=(warning,)) if verdict.frames else verdict
+    reason = "Exactly one face was found, of which the released code says nothing but 0.5."
+    return replace(verdict, label="inconclusive", fake_probability=None, reasons=(reason,))

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -10,21 +9,13 @@ import numpy as np
 import pytest
 
 from tests.media_factory import pattern, write_video
-from unmask.errors import CrashedError, LimitError, TimedOutError, UsageError
+from unmask.errors import CrashedError, LimitError, TimedOutError
 from unmask.isolation.confine import GUARDS
-from unmask.media import (
-    Limits,
-    guard,
-    isolation,
-    open_video,
-    pick_frames,
-    read_frames,
-    read_sound,
-    sample_frames,
-    sound,
-)
+from unmask.media import Limits, guards_in_force, open_video, read_frames, read_sound, sample_frames
+from unmask.media.decoder import Decoder
+from unmask.media.server import CAN_ISOLATE, SERVER
 
-pytestmark = pytest.mark.skipif(not guard._CAN_ISOLATE, reason="this platform cannot fork")
+pytestmark = pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
 
 
@@ -36,23 +27,8 @@ def decoders_of(server: int) -> list[int]:
 
 @pytest.fixture
 def server() -> int:
-    isolation()
-    return guard._SERVER._process.pid
-
-
-def test_the_same_frames_as_without(clips):
-    with open_video(clips["blended"]) as video, open_video(clips["blended"], Limits(isolate=False)) as here:
-        assert video.facts == here.facts
-        wanted = pick_frames(video, 8)
-        for a, b in zip(read_frames(video, wanted), read_frames(here, wanted), strict=True):
-            assert (a.index, a.time_seconds) == (b.index, b.time_seconds)
-            assert (a.image_HW3 == b.image_HW3).all()
-
-
-def test_frames_stay_when_others_follow(clips):
-    frames = list(sample_frames(clips["blended"], 8))
-    again = [frame.image_HW3.copy() for frame in sample_frames(clips["blended"], 8)]
-    assert all((a.image_HW3 == b).all() for a, b in zip(frames, again, strict=True))
+    guards_in_force()
+    return SERVER.pid
 
 
 def test_a_reading_can_be_left_and_begun_anew(clips, server):
@@ -65,7 +41,7 @@ def test_a_reading_can_be_left_and_begun_anew(clips, server):
     assert not decoders_of(server)
 
 
-def test_nobody_stays_behind(clips, server):
+def test_no_decoder_stays_behind(clips, server):
     with pytest.raises(ZeroDivisionError), open_video(clips["blended"]) as video:  # noqa: PT012
         next(iter(read_frames(video, np.arange(40))))
         assert decoders_of(server)
@@ -76,7 +52,7 @@ def test_nobody_stays_behind(clips, server):
 @linux
 @pytest.mark.parametrize(("how", "error"), [("SIGSEGV", CrashedError), ("SIGXCPU", TimedOutError)])
 def test_a_death_costs_one_file(clips, server, how, error):
-    with pytest.raises(error, match=r"SIGSEGV|processor time"), open_video(clips["blended"]) as video:  # noqa: PT012
+    with pytest.raises(error, match=r"SIGSEGV|CPU time"), open_video(clips["blended"]) as video:  # noqa: PT012
         for number, _ in enumerate(read_frames(video, np.arange(40))):
             if number == 2:
                 (pid,) = decoders_of(server)
@@ -102,13 +78,6 @@ def test_the_time_of_others_does_not_count(clips):
             time.sleep(0.3)
 
 
-def test_the_server_comes_back(clips, server):
-    os.kill(server, signal.SIGKILL)
-    time.sleep(0.2)
-    assert len(list(sample_frames(clips["blended"], 4))) == 4
-    assert guard._SERVER._process.pid != server
-
-
 @linux
 def test_memory_has_an_end(clips):
     with pytest.raises((LimitError, CrashedError)), open_video(clips["blended"], Limits(memory_bytes=200 << 20)):
@@ -130,46 +99,13 @@ def test_pixels_have_an_end(clips):
 
 @linux
 def test_everything_is_in_force():
-    in_force = isolation()
+    in_force = guards_in_force()
     assert set(in_force) >= set(GUARDS) - {"empty network"}  # which needs a privilege
-    assert isolation() == in_force
-
-
-FORBIDDEN = {
-    "reads a file": "open('/etc/hostname')",
-    "writes a file": "os.write(os.open('x', os.O_CREAT | os.O_WRONLY), b'x')",
-    "writes to an open file": "os.write(spare, b'x' * 100)",
-    "makes a socket": "socket.socket()",
-    "forks": "os.fork()",
-    "runs a program": "os.execv('/bin/true', ['true'])",
-    "signals its parent": "os.kill(os.getppid(), 0)",
-    "raises its limits": "resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99))",
-    "opens many": "[os.dup(spare) for _ in range(64)]",
-    "takes memory": "bytearray(3 << 30)",
-}
-
-
-@linux
-@pytest.mark.parametrize("what", FORBIDDEN)
-def test_a_confined_process_cannot(what, tmp_path):
-    code = f"""
-import os, resource, socket, sys
-from unmask.isolation.confine import confine
-spare = os.open("spare", os.O_CREAT | os.O_WRONLY)
-in_force = confine({{"AS": 2 << 30, "CPU": 60, "CORE": 0, "FSIZE": 0, "NOFILE": 16}})
-sys.stdout.write(str(len(in_force))); sys.stdout.flush()
-try:
-    {FORBIDDEN[what]}
-except (OSError, ValueError, MemoryError):
-    os._exit(0)
-os._exit(77)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) in {(0, "5"), (0, "6")}, done.stderr
+    assert guards_in_force() == in_force
 
 
 class Answers:
-    """A decoder that somebody else has taken over."""
+    """The answers of a decoder that a file has taken over."""
 
     def __init__(self, *messages: bytes) -> None:
         self.messages = list(messages)
@@ -201,45 +137,22 @@ def test_nothing_it_says_is_believed(clips, message):
         decoder = video.decode.__self__
         real, decoder._answers = decoder._answers, Answers(message)
         try:
-            with pytest.raises(CrashedError, match=r"makes no sense|cannot be"):
+            with pytest.raises(CrashedError, match="makes no sense"):
                 list(read_frames(video, np.arange(40)))
         finally:
             decoder._answers = real
 
 
-@pytest.fixture
-def with_sound(tmp_path):
-    return write_video(tmp_path / "v.mp4", map(pattern, range(10)), tone=True)
-
-
-def test_sound_is_copied_elsewhere(with_sound, monkeypatch):
-    here = read_sound(with_sound, Limits(isolate=False))
-    assert here.suffix == "m4a"
-    monkeypatch.setattr(sound, "open_container", None)  # the server that decodes has its own
-    assert read_sound(with_sound) == here
-
-
-def test_sound_has_an_end(with_sound, monkeypatch):
-    monkeypatch.setattr(sound, "MOST_BYTES", 1000)
-    with pytest.raises(LimitError, match="sound has more than"):
-        read_sound(with_sound, Limits(isolate=False))
-
-
 @pytest.mark.parametrize("message", [b"[]", b'{"suffix": "exe"}', b'{"suffix": ["m4a"]}', b'{"suffix": "../m4a"}'])
-def test_no_sound_is_believed(with_sound, monkeypatch, message):
-    original = guard._Decoder._fork
+def test_no_sound_is_believed(tmp_path, monkeypatch, message):
+    with_sound = write_video(tmp_path / "v.mp4", map(pattern, range(10)), tone=True)
+    original = Decoder._fork
 
     def fork(self, task):
         original(self, task)
         self._answers.close()
         self._answers = Answers(message, b"data")
 
-    monkeypatch.setattr(guard._Decoder, "_fork", fork)
+    monkeypatch.setattr(Decoder, "_fork", fork)
     with pytest.raises(CrashedError, match="makes no sense"):
         read_sound(with_sound)
-
-
-def test_limits_make_sense():
-    for wrong in ({"seconds": 0.0}, {"memory_bytes": -1}, {"frame_pixels": 0}):
-        with pytest.raises(UsageError, match="above zero"):
-            Limits(**wrong)
