@@ -22,7 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from unmask.models.fusion import Floats, logit, probability
+_MIN_PROBABILITY = 1e-6
+"""Verdicts round to six digits; a probability is kept this far from 0 and 1 where a logit is taken of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Run:
     @property
     def fake_probability(self) -> float:
         """Its evidence as a probability, 0 to 1."""
-        return float(probability(np.float64(self.evidence)))
+        return _probability(self.evidence)
 
 
 def strongest_run(scores_n: ArrayLike, rule: PassageRule) -> Run:
@@ -73,7 +74,7 @@ def strongest_run(scores_n: ArrayLike, rule: PassageRule) -> Run:
     for width in range(total, min(rule.min_frames, total) - 1, -1):
         means = np.clip((sums[width:] - sums[:-width]) / width, 0.0, 1.0)
         start = int(means.argmax())
-        evidence = float(logit(means[start])) - rule.tail * math.log(total / width)
+        evidence = _logit(float(means[start])) - rule.tail * math.log(total / width)
         if best is None or evidence > best.evidence:
             best = Run(start, start + width, float(means[start]), evidence)
     assert best is not None
@@ -89,9 +90,13 @@ def discounted(fake_probability: float, searched: int, rule: PassageRule) -> flo
         rule: Whose tail holds.
     """
     discount = rule.tail * math.log(searched)
-    return float(probability(logit(np.float64(fake_probability)) - discount)) if discount else fake_probability
+    return _probability(_logit(fake_probability) - discount) if discount else fake_probability
 
 
-def highest_of_runs(scores_n: Floats, rule: PassageRule) -> float:
-    """Return the fake probability of the strongest run, as a fusion rule over frames would."""
-    return strongest_run(scores_n, rule).fake_probability
+def _logit(fake_probability: float) -> float:
+    inside = min(max(fake_probability, _MIN_PROBABILITY), 1 - _MIN_PROBABILITY)
+    return math.log(inside / (1 - inside))
+
+
+def _probability(logit: float) -> float:
+    return 0.5 + 0.5 * math.tanh(logit / 2)  # the sigmoid, without overflow
