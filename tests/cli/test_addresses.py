@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests.server import serve
 from unmask import Scanner
 from unmask.cli import app
-from unmask.net import download
+from unmask.net import address, download, public
 from unmask.scan import inputs
 
 
@@ -86,7 +86,7 @@ def test_rows_of_addresses_and_resuming(serve_tls, files, clips, tmp_path, monke
 
 
 def test_nothing_is_fetched_from_this_machine(scanner, serve_tls, files, monkeypatch):
-    monkeypatch.setattr(inputs, "is_public", download.is_public)
+    monkeypatch.setattr(inputs, "is_public", address.is_public)
     with serve_tls(files) as server:
         status, reason = row_of(scanner, f"{server.url}/blended.mp4")
     assert status == "unreadable"
@@ -109,13 +109,13 @@ def test_a_redirect_into_a_private_network_is_refused(scanner, serve_tls, files,
 
 def look_up(monkeypatch):
     """Let all names lead to this machine; return the list that their first words will be in."""
-    asked, honest = [], download.socket.getaddrinfo
+    asked, honest = [], public.socket.getaddrinfo
 
     def getaddrinfo(host, port, **options):
         asked.append(host.partition(".")[0])
         return honest("127.0.0.1", port, **options)
 
-    monkeypatch.setattr(download.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(public.socket, "getaddrinfo", getaddrinfo)
     return asked
 
 
@@ -166,7 +166,7 @@ def test_a_large_one_is_refused(serve_tls, files, tmp_path, length):
 
 
 def test_a_slow_server_is_given_up(scanner, serve_tls, files, monkeypatch):
-    monkeypatch.setattr(download, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(public, "PATIENCE_SECONDS", 1.0)
     with serve_tls(files) as server:
         server.pause_seconds = 30.0
         started = time.monotonic()

@@ -297,7 +297,7 @@ def test_the_progress_bar_leaves_stdout_alone(clips):
 
 def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
     from unmask.errors import UsageError
-    from unmask.report import Journal
+    from unmask.scan.journal import Journal
 
     with Journal(tmp_path / "o.jsonl.partial", "hash"):
         done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)

@@ -133,7 +133,7 @@ def _calibrated(report: Report, given: list[Prediction], truth: Labels, model: s
 def _tell(report: Report, as_json: bool, quiet: bool) -> None:
     """Print the numbers, and say what they are not about."""
     from unmask.evaluation.page import MEASURES, show
-    from unmask.report import json_line
+    from unmask.storage.rowlog import json_line
 
     if as_json:
         print(json_line(report.to_dict()))

@@ -59,7 +59,7 @@ def import_(
         import unmask.systems  # noqa: F401 - enters the kinds of checkpoints
         from unmask.models.checkpoints import import_checkpoint
 
-        _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
+        _tell(import_checkpoint(source, kind, name=name, on_progress=report, say=_talk(quiet)))
 
 
 @app.command()
@@ -82,7 +82,7 @@ def pull(
         for model in models:
             try:
                 with byte_progress(model, quiet) as report:
-                    _tell(pull_model(release, model, base_url=base_url, report=report, say=_talk(quiet)))
+                    _tell(pull_model(release, model, base_url=base_url, on_progress=report, say=_talk(quiet)))
             except ModelError as error:
                 say(f"unmask: {error}")
             except DownloadError as error:

@@ -19,8 +19,8 @@ from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 if TYPE_CHECKING:
     from unmask.media import Limits
-    from unmask.report import Journal
     from unmask.scan.inputs import Input
+    from unmask.scan.journal import Journal
     from unmask.systems.presets import Scans
 
 Row = dict[str, Any]
@@ -197,7 +197,7 @@ def _open_journal(
     stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
 ) -> Journal:
     """Hold the outputs, and open the journal beside the first; in a temporary folder when that is a device."""
-    from unmask.report import Journal
+    from unmask.scan.journal import Journal
     from unmask.storage.atomic import is_device
     from unmask.storage.lock import sole_writer
 
@@ -244,7 +244,7 @@ def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]
 
 
 def _tell(row: Row, verbose: bool, as_json: bool) -> None:
-    from unmask.report import json_line
+    from unmask.storage.rowlog import json_line
 
     if as_json:
         print(json_line(row), flush=True)

@@ -1,1 +1,1 @@
-"""What our own code runs on: workers of this process, and the one loader of ONNX files."""
+"""What our own code runs on: threads of this process, OpenCV's threads, and the one loader of ONNX files."""

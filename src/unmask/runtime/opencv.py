@@ -1,4 +1,4 @@
-"""OpenCV's threads, where many videos are under way."""
+"""Bound OpenCV's threads, where many videos are processed side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The local engine: threads. Decoders and networks leave the interpreter lock, so threads keep all cores busy."""
+"""Run work in threads of this process: decoders and networks release the interpreter lock, so all cores are busy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Result = TypeVar("Result")
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return how many CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Stopped(Exception):  # noqa: N818 - no error, a farewell
-    """The caller of `map_items` has gone; raised by a long function that watches ``stopping``."""
+class Stopped(Exception):  # noqa: N818 - nothing failed
+    """Ends the work on an item whose result is no longer wanted; raised by a function that watches ``stopping``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,6 @@ def map_items(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Raised:
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-
-_DONE = object()
-
-
 def prefetch(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     """Produce ``items`` in a thread of its own, at most ``depth`` ahead of their consumer.
 
@@ -85,27 +77,7 @@ def prefetch(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     """
     ahead: queue.Queue[object] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
-
-    def put(value: object) -> bool:
-        while not stopped.is_set():
-            try:
-                ahead.put(value, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def produce() -> None:
-        try:
-            for item in items:
-                if not put(item):
-                    return
-        except BaseException as error:  # noqa: BLE001 - handed over, whatever it is
-            put(_Raised(error))
-        else:
-            put(_DONE)
-
-    thread = threading.Thread(target=produce, name="unmask-prefetch", daemon=True)
+    thread = threading.Thread(target=_produce, args=(items, ahead, stopped), name="unmask-prefetch", daemon=True)
     thread.start()
     try:
         while (value := ahead.get()) is not _DONE:
@@ -115,3 +87,37 @@ def prefetch(items: Iterable[Item], depth: int = 1) -> Iterator[Item]:
     finally:
         stopped.set()
         thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """Stands for the end of items whose producer raised."""
+
+    error: BaseException
+    """What it raised."""
+
+
+_DONE = object()
+"""Stands for the end of the items."""
+
+
+def _produce(items: Iterable[Item], ahead: queue.Queue[object], stopped: threading.Event) -> None:
+    try:
+        for item in items:
+            if not _put(item, ahead, stopped):
+                return
+    except BaseException as error:  # noqa: BLE001 - handed over, whatever it is
+        _put(_Raised(error), ahead, stopped)
+    else:
+        _put(_DONE, ahead, stopped)
+
+
+def _put(value: object, ahead: queue.Queue[object], stopped: threading.Event) -> bool:
+    """Add a value once there is room for it; return False when the consumer has stopped."""
+    while not stopped.is_set():
+        try:
+            ahead.put(value, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False

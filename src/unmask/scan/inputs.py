@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from unmask.errors import DownloadError, InputError, UnreadableError
 from unmask.media.formats import VIDEO_SUFFIXES
 from unmask.media.regular import open_regular, sha256_of
-from unmask.net.download import fetch_public, is_address, is_public
+from unmask.net.address import is_address, is_public
+from unmask.net.public import fetch_public
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from unmask.models.card import Card, load_card, verify_folder
 from unmask.models.checkpoints.checkpoint import MAX_FILE_BYTES
 from unmask.models.checkpoints.convert import FOLDER, Job, run_converter
 from unmask.models.checkpoints.kinds import KINDS, RELEASES, look_up
-from unmask.net.download import Report, check_address, download, is_address
+from unmask.net.address import check_address, is_address
+from unmask.net.download import OnProgress, download
 from unmask.storage.atomic import atomic_file, scratch_folder
 from unmask.storage.home import models_home
 
@@ -32,7 +33,7 @@ def import_checkpoint(
     kind: str,
     *,
     name: str | None = None,
-    report: Report = lambda *_: None,
+    on_progress: OnProgress = lambda *_: None,
     say: Say = lambda _: None,
 ) -> Card:
     """Turn a published checkpoint into a model of this user's.
@@ -42,7 +43,7 @@ def import_checkpoint(
         kind: Name in `KINDS`.
         name: Of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
             alone where there is one file of it.
-        report: Is told how far a download is.
+        on_progress: Called while a download runs.
         say: Is told what is being done.
 
     Returns:
@@ -61,7 +62,7 @@ def import_checkpoint(
     if name is not None:
         _check_name(name)
     if is_address(text):
-        return _fetch_and_convert(text, text, kind, name, report, say)
+        return _fetch_and_convert(text, text, kind, name, on_progress, say)
     return _convert(Path(source), _sha256(Path(source)), kind, name, file_name, say)
 
 
@@ -70,7 +71,7 @@ def pull(
     model: str,
     *,
     base_url: str | None = None,
-    report: Report = lambda *_: None,
+    on_progress: OnProgress = lambda *_: None,
     say: Say = lambda _: None,
 ) -> Card:
     """Fetch one file of a release and make its model; one that is there and whole is left as it is.
@@ -79,7 +80,7 @@ def pull(
         release: Name in `RELEASES`.
         model: One of its names.
         base_url: A mirror; None for the place of the release.
-        report: Is told how far the download is.
+        on_progress: Called while the download runs.
         say: Is told what is being done.
 
     Returns:
@@ -100,7 +101,7 @@ def pull(
     _check_name(model)
     url = f"{base_url.rstrip('/')}/{file_name}" if base_url else origin
     try:
-        return _fetch_and_convert(url, origin, found.kind, model, report, say)
+        return _fetch_and_convert(url, origin, found.kind, model, on_progress, say)
     except DownloadError as error:
         raise DownloadError(
             f"{error}\nTo go on without this machine's network, fetch {origin} (see {found.page_url}) elsewhere, "
@@ -119,14 +120,14 @@ def _is_there(model: str, origin: str) -> bool:
         return False
 
 
-def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, report: Report, say: Say) -> Card:
+def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, on_progress: OnProgress, say: Say) -> Card:
     """Download and convert; the file goes when it was converted or refused, its hash stays where it was converted."""
     folder = models_home().parent / "downloads"
     file, ledger = folder / f"{hashlib.sha256(origin.encode()).hexdigest()[:16]}.pth", folder / "sha256.json"
     known = _read_ledger(ledger)
     check_address(url)
     if not file.exists():
-        download(url, file, report, MAX_FILE_BYTES)
+        download(url, file, on_progress, MAX_FILE_BYTES)
     digest = _sha256(file)
     say(f"sha256 {digest}  {url}")
     try:
