@@ -122,6 +122,8 @@ class Frame:
     """Time since the first frame of the video."""
     index: int
     """Position among the frames that exist, in order of display, from 0."""
+    quantiser: float | None = None
+    """Mean quantiser as a share of the codec's range, 0 finest to 1; None where the decoder does not tell."""
 
     def __post_init__(self) -> None:
         _check(
@@ -178,7 +180,7 @@ class FaceQuality:
     motion: float | None = None
     """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
     quantiser: float | None = None
-    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder does not tell."""
+    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
     bits_per_pixel: float | None = None
     """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
 

@@ -36,9 +36,9 @@ def measure_quality(
 def sharpness(image_HW3: ImageHW3, face: Face) -> float:
     """Return how much fine detail a face has beside its contrast, from 0; about 0.1 in a sharp photograph.
 
-    The measure is the standard deviation of the finest octave of the luma of the box (what a Gaussian of one pixel takes
-    away, after the box was resized to `MEASURED_SIDE_PX`) over that of all of the luma. Blur, enlargement and coarse
-    quantisation take the finest octave away. Contrast and brightness cancel.
+    The measure is the standard deviation of the finest octave of the luma of the box (what a Gaussian of one pixel
+    takes away, after the box was resized to `MEASURED_SIDE_PX`) over that of all of the luma. Blur, enlargement and
+    coarse quantisation take the finest octave away. Contrast and brightness cancel.
 
     Args:
         image_HW3: The upright frame, (H, W, 3) uint8 RGB.

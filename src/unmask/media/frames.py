@@ -24,10 +24,23 @@ from unmask.media.container import FrameIndex, decode_packet, index_packets, ope
 from unmask.media.facts import read_facts
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.quantiser import mean_quantiser
 from unmask.types import Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One decoded frame as it is stored, not yet upright."""
+
+    index: int
+    """Position among the frames that exist, in order of display, from 0."""
+    image_HW3: ImageHW3
+    """RGB image, (H, W, 3) uint8."""
+    quantiser: float | None
+    """How coarsely it is quantised, 0 finest to 1; None where the decoder does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +96,25 @@ def _packets_and_first_frame(
             first_frames += [frame for frame in frames if not frame.is_corrupt][:1]
 
 
-def upright_frames(
-    stored: Iterator[tuple[int, ImageHW3]], index: FrameIndex, orientation: Orientation
-) -> Iterator[Frame]:
-    """Turn stored images upright and give each its time.
+def upright_frames(stored: Iterator[StoredFrame], index: FrameIndex, orientation: Orientation) -> Iterator[Frame]:
+    """Turn stored frames upright and give each its time.
 
     Args:
-        stored: Index in ``index``, and RGB image as it is stored.
+        stored: Frames of ``index`` as they are stored.
         index: The frames of the video.
         orientation: How they become upright.
     """
     times_seconds = index.times_seconds
-    for position, image_HW3 in stored:
-        yield Frame(orientation.apply(image_HW3), float(times_seconds[position]), position)
+    for frame in stored:
+        upright_HW3 = orientation.apply(frame.image_HW3)
+        yield Frame(upright_HW3, float(times_seconds[frame.index]), frame.index, frame.quantiser)
 
 
-def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[tuple[int, ImageHW3]]:
+def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[StoredFrame]:
     """Decode the frames with the given indices, in rising order, one at a time, in this process.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
     a damaged video yields fewer frames, never the same one twice.
-
-    Yields:
-        Index, and the image as it is stored: RGB, not yet upright.
 
     Raises:
         LimitError: More pixels than the limits allow.
@@ -115,7 +124,7 @@ def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[tupl
     for pts, frame in _decode(opened, index.pts[indices]):
         position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
         rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        yield position, rgb.to_ndarray().astype(np.uint8, copy=False)
+        yield StoredFrame(position, rgb.to_ndarray().astype(np.uint8, copy=False), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:

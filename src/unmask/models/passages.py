@@ -1,10 +1,10 @@
 """Find the stretch of a person's frames that speaks loudest for manipulation, and discount it for having searched.
 
-A manipulation may fill a part of a shot only; the mean over all frames then hides it. So runs of neighbouring frames are
-looked at too. Among many runs the highest scores high by chance, and more so the shorter the runs are, because there
-are more of them. The highest logit of ``k`` independent authentic runs lies about ``tail * ln(k)`` above that of one,
-where the logits of authentic runs have a tail that falls by a factor of e every ``tail`` logits. A run of w out of n
-frames is one of ``n / w`` that do not overlap, so its evidence is
+A manipulation may fill a part of a shot only; the mean over all frames then hides it. So runs of neighbouring frames
+are looked at too. Among many runs the highest scores high by chance, and more so the shorter the runs are, because
+there are more of them. The highest logit of ``k`` independent authentic runs lies about ``tail * ln(k)`` above that of
+one, where the logits of authentic runs have a tail that falls by a factor of e every ``tail`` logits. A run of w out of
+n frames is one of ``n / w`` that do not overlap, so its evidence is
 
     logit(mean fake probability of the run) - tail * ln(n / w)
 

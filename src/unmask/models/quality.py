@@ -1,7 +1,8 @@
 """Calibration that depends on how well a face can be seen.
 
-A model meets a blurred, small or coarsely quantised face with other scores than a face in plain sight, authentic or not,
-and tells the two apart less well. Both are measured and undone: with ``logit`` calibrated for faces in plain sight,
+A model meets a blurred, small or coarsely quantised face with other scores than a face in plain sight, authentic or
+not, and tells the two apart less well. Both are measured and undone; with ``logit`` calibrated for faces in plain
+sight:
 
     logit at quality q = (logit - sum of offset_k * lack_k(q)) / (1 + sum of stretch_k * lack_k(q))
 
