@@ -11,7 +11,7 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from unmask.datasets.synthetic import read_picture
+from unmask.datasets.synthetic import read_portrait
 from unmask.models import Card, NetworkSpec
 from unmask.models.card import CARD_FILE, WEIGHTS_FILE, Fusion, load_card
 from unmask.models.networks import build_network
@@ -71,7 +71,7 @@ def _settle(network: torch.nn.Module, x_N3SS: torch.Tensor) -> None:
 
 def _portraits(size_px: int, rng: np.random.Generator) -> torch.Tensor:
     """Return the portrait in many crops and lights, (N, 3, S, S), normalised."""
-    portrait_HW3 = read_picture(PORTRAIT)
+    portrait_HW3 = read_portrait(PORTRAIT)
     side = min(portrait_HW3.shape[:2])
     crops = []
     for share, x, y, light in rng.uniform((0.6, 0, 0, 0.6), (1, 1, 1, 1.3), (PORTRAITS, 4)):

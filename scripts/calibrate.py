@@ -89,7 +89,7 @@ def score_clips(scanner: Scanner, paths: Sequence[Path], label: int, crfs: Seque
     """Scan each clip as it is and re-encoded; scores of an earlier call are read from ``work``."""
     card, clips = scanner.cards[0], []
     key = hashlib.sha256(
-        f"{scanner.models}{scanner.frames}{scanner.networks[0].precision}{card.crop}".encode()
+        f"{scanner.models}{scanner.options.frames}{scanner.networks[0].precision}{card.crop}".encode()
     ).hexdigest()[:12]
     for path in paths:
         for crf in (None, *crfs):

@@ -4,23 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples.make_clips import PORTRAIT
+from examples.make_clips import PORTRAIT, blend_portrait
 
 from tests.media_factory import write_film
 from tests.prepared import prepare
 from unmask import Scanner
+from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
-from unmask.datasets.synthetic import find_face, read_picture, self_blend, write_sample
+from unmask.datasets.synthetic import read_portrait, write_sample
 
 
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
-    return read_picture(PORTRAIT)
+    return read_portrait(PORTRAIT)
 
 
 @pytest.fixture(scope="session")
 def blended(portrait) -> np.ndarray:
-    return self_blend(portrait, find_face(portrait))[0]
+    return blend_portrait(portrait)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,7 @@ def scanner() -> Scanner:
 def sample(tmp_path_factory) -> Path:
     """Two parts: four originals, six fakes of which one is broken, and a clip without faces."""
     folder = tmp_path_factory.mktemp("sample") / "dfdc"
-    write_sample(folder, [PORTRAIT], parts=2, seconds=1.0)
+    write_sample(folder, [PORTRAIT], self_blend, parts=2, seconds=1.0)
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Video compression as an augmentation: sizes, parameters, pairs, and how near a single picture is to a clip."""
+"""Video compression as an augmentation: sizes, parameters, pairs, and how near a single image is to a clip."""
 
 import cv2
 import numpy as np
@@ -53,14 +53,14 @@ def test_higher_crf_and_smaller_scale_lose_more(face):
 
 
 def test_pictures_come_back_in_order(portrait):
-    images = [picture[::2, ::2] for picture, _ in film(portrait, 12)]
+    images = [image[::2, ::2] for image, _ in film(portrait, 12)]
     images = [np.roll(image, 20 * i, 1) for i, image in enumerate(images)]
     decoded = compress_h264(images, 20)
     assert [int(np.argmin([distance(found, image) for image in images])) for found in decoded] == list(range(12))
 
 
 def test_single_picture_is_about_as_good_as_one_in_a_clip(portrait):
-    images = [picture[112:368, 192:448] for picture, _ in film(portrait, 16)]
+    images = [image[112:368, 192:448] for image, _ in film(portrait, 16)]
     in_clip = np.mean([luma_psnr(*pair) for pair in zip(compress_h264(images, 23), images, strict=True)])
     alone = luma_psnr(compress_h264(images[8:9], 23)[0], images[8])
     assert abs(alone - in_clip) < 1.5
@@ -74,7 +74,7 @@ def test_settings_out_of_range_are_refused(face, wrong):
 
 def test_clips_of_nothing_or_of_two_sizes_are_refused(face):
     for images in ([], [face, face[1:]]):
-        with pytest.raises(UsageError, match="one clip"):
+        with pytest.raises(UsageError, match="a clip needs"):
             compress_h264(images, 20)
 
 

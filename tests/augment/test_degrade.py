@@ -37,7 +37,7 @@ def test_quality_is_lost_and_nothing_else_changes(example, change):
 def test_cut_off_takes_picture_and_mask_from_the_sides(example):
     most_gone = 0.0
     for seed in range(20):
-        cut = cut_off(example, rng_for(0, 0, seed), most=0.5)
+        cut = cut_off(example, rng_for(0, 0, seed), max_share=0.5)
         gone = (cut.image_HW3 == 0).all(-1) & (example.image_HW3 != 0).any(-1)
         assert not cut.mask_HW[gone].any()
         assert (cut.image_HW3[~gone] == example.image_HW3[~gone]).all()

@@ -1,4 +1,4 @@
-"""Made fakes: hulls, masks, the draws of systems.md 5.2, and every kind of fake."""
+"""Made fakes: hulls, masks, the ranges that arXiv 2204.08376 draws from, and every kind of blend."""
 
 import cv2
 import numpy as np
@@ -21,8 +21,19 @@ from unmask.augment.hulls import (
     hull,
     soften,
 )
-from unmask.augment.selfblend import KINDS, NEEDS_DONOR, WEIGHTS, Donor, Scene, blend, blend_pair, mask_targets
-from unmask.datasets.synthetic import find_face
+from unmask.augment.selfblend import (
+    BLEND_KINDS,
+    NEEDS_DONOR,
+    WEIGHTS,
+    Donor,
+    Scene,
+    blend,
+    blend_pair,
+    mask_targets,
+    self_blend,
+)
+from unmask.faces import load_detector
+from unmask.types import DetectorSpec
 
 FRONT = np.array([[96, 110], [160, 110], [128, 145], [102, 180], [154, 180]], np.float32)
 TURNED = np.array([[110, 110], [162, 110], [158, 145], [114, 180], [154, 180]], np.float32)  # to the right
@@ -36,7 +47,7 @@ def rng(seed=0):
 @pytest.fixture(scope="module")
 def face(portrait):
     """The portrait's face with what is around it, 256 px, and its landmarks."""
-    found = find_face(portrait)
+    found = load_detector(DetectorSpec(scale=1.0)).detect(portrait)[0]
     x1, y1, x2, y2 = (int(value) for value in found.xyxy_px)
     half = (x2 - x1) // 2
     left, top = max(0, x1 - half), max(0, y1 - half)
@@ -258,7 +269,7 @@ def test_a_donor_that_is_a_point_is_refused(face):
         align(face[0], np.ones((5, 2), np.float32), face[1], (256, 256), shear=False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLEND_KINDS)
 def test_a_kind_changes_the_face_and_nothing_else(kind, face, donor):
     image, landmarks = face
     for seed in range(8):
@@ -279,12 +290,12 @@ def test_cloning_puts_the_face_back_where_it_was(face):
     """The donor is the face itself, and half of the time it is the donor that is cloned."""
     apart = []
     for seed in range(10):
-        target, image, mask = KINDS["clone"](Scene(*face, Donor(*face), strength=0), rng(seed))
+        target, image, mask = BLEND_KINDS["clone"](Scene(*face, Donor(*face), strength=0), rng(seed))
         apart.append(np.abs(image.astype(int) - target)[mask > 0.5].mean())
     assert np.sort(apart)[2] <= 1  # OpenCV cuts its solution off
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLEND_KINDS)
 def test_the_same_seed_gives_the_same_fake(kind, face, donor):
     one, two = (blend(*face, rng(5), donor, weights={kind: 1}) for _ in range(2))
     np.testing.assert_array_equal(one.image_HW3, two.image_HW3)
@@ -293,7 +304,7 @@ def test_the_same_seed_gives_the_same_fake(kind, face, donor):
     assert (one.mask_HW != other.mask_HW).any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLEND_KINDS)
 def test_strength_makes_differences_larger(kind, face, donor):
     def difference(strength):
         fakes = [blend(*face, rng(seed), donor, strength=strength, weights={kind: 1}) for seed in range(16)]
@@ -305,7 +316,7 @@ def test_strength_makes_differences_larger(kind, face, donor):
 
 def test_half_of_the_time_the_target_is_the_changed_one(face):
     image, landmarks = face
-    fakes = [KINDS["self"](Scene(image, landmarks), rng(seed)) for seed in range(200)]
+    fakes = [BLEND_KINDS["self"](Scene(image, landmarks), rng(seed)) for seed in range(200)]
     changed = [not np.array_equal(target, image) for target, _, _ in fakes]
     assert np.mean(changed) == pytest.approx(0.5, abs=0.1)
 
@@ -317,13 +328,13 @@ def test_kinds_are_drawn_by_their_weights(face, donor):
     for kind, weight in WEIGHTS.items():
         assert drawn.count(kind) / 500 == pytest.approx(weight, abs=0.07)
     alone = {blend(image, landmarks, rng(seed)).source_kind for seed in range(200)}
-    assert alone == set(KINDS) - NEEDS_DONOR
+    assert alone == set(BLEND_KINDS) - NEEDS_DONOR
     assert sum(WEIGHTS.values()) == pytest.approx(1)
 
 
 def test_a_kind_that_needs_a_donor_says_so(face):
     with pytest.raises(ValueError, match="needs a donor"):
-        KINDS["cross"](Scene(*face), rng())
+        BLEND_KINDS["cross"](Scene(*face), rng())
     with pytest.raises(ValueError, match="no kind"):
         blend(*face, rng(), weights={"cross": 1.0})
 
@@ -332,7 +343,7 @@ def test_a_kind_that_needs_a_donor_says_so(face):
 def test_wrong_arguments_are_refused(bad, face):
     with pytest.raises(ValueError, match=r"strength|no kind"):
         blend(*face, rng(), **bad)
-    with pytest.raises(ValueError, match="a picture is"):
+    with pytest.raises(ValueError, match="an image is"):
         blend(face[0][..., 0], face[1], rng())
 
 
@@ -348,7 +359,7 @@ def test_both_of_a_pair_are_finished_alike(face):
     np.testing.assert_array_equal(real[mask == 0], fake[mask == 0])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLEND_KINDS)
 @pytest.mark.parametrize("side", [40, 24])
 def test_small_faces(kind, side, face, donor):
     image, landmarks = cv2.resize(face[0], (side, side)), face[1] * side / 256
@@ -358,7 +369,7 @@ def test_small_faces(kind, side, face, donor):
         assert (fake.image_HW3 != fake.target_HW3).any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLEND_KINDS)
 def test_faces_at_the_border(kind, face, donor):
     image, landmarks = face
     (left, top), (right, bottom) = landmarks.min(0).astype(int), landmarks.max(0).astype(int) + 1
@@ -387,7 +398,7 @@ points = arrays(np.float32, (5, 2), elements=st.floats(-50, 150, width=32))
 
 
 @settings(max_examples=150, deadline=None)
-@given(points, points, st.sampled_from(sorted(KINDS)), st.integers(0, 99))
+@given(points, points, st.sampled_from(sorted(BLEND_KINDS)), st.integers(0, 99))
 def test_any_landmarks_give_a_fake_or_a_value_error(landmarks, others, kind, seed):
     image = rng(seed).integers(0, 256, (96, 80, 3), dtype=np.uint8)
     other = Donor(image[::-1, :60].copy(), others)
@@ -397,3 +408,17 @@ def test_any_landmarks_give_a_fake_or_a_value_error(landmarks, others, kind, see
         return
     assert 0 <= fake.mask_HW.min() <= fake.mask_HW.max() <= 1
     assert np.array_equal(fake.image_HW3[fake.mask_HW == 0], fake.target_HW3[fake.mask_HW == 0])
+
+
+def test_a_face_within_a_larger_image_is_blended_behind_its_mask(portrait):
+    points = load_detector(DetectorSpec(scale=1.0)).detect(portrait)[0].landmarks_px
+    for seed in range(8):
+        blended, mask = self_blend(portrait, points, rng(seed))
+        assert mask.shape == portrait.shape[:2]
+        assert mask.max() == 1
+        assert 0.003 < (mask > 0.5).mean() < 0.3
+        assert (blended[mask == 0] == portrait[mask == 0]).all()
+        assert (blended != portrait).any()
+        assert np.array_equal(self_blend(portrait, points, rng(seed))[0], blended)
+    with pytest.raises(ValueError, match="outside the image"):
+        self_blend(portrait, points + 5000, rng())

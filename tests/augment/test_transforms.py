@@ -230,11 +230,11 @@ def test_val_lists_are_exact():
     assert run(load_augmentation("robustforensics_val", size_px=17), given).image_HW3.shape == (17, 17, 3)
 
 
-# --- picture, mask and landmarks stay together
+# --- image, mask and landmarks stay together
 
 
 def spot(x: float, y: float) -> Example:
-    """A disc of 7 pixels' radius in picture and mask, with all landmarks in its centre."""
+    """A disc of 7 pixels' radius in image and mask, with all landmarks in its centre."""
     mask = cv2.circle(np.zeros((100, 90), np.uint8), (int(x), int(y)), 7, 255, -1)
     return Example(np.dstack([mask] * 3), mask, 1.0, np.full((5, 2), (x, y), np.float32))
 
@@ -250,7 +250,7 @@ def test_marker_moves_with_picture_mask_and_landmarks(name, x, y, index):
     found = run(GEOMETRY[name], spot(x, y), index)
     landmark = found.landmarks_px.mean(0)
     zoom = found.image_HW3.shape[0] / 100
-    assert centre(found.image_HW3[..., 0]) == pytest.approx(landmark, abs=0.35)
+    assert centre(found.image_HW3[..., 0]) == pytest.approx(landmark, abs=0.5)
     assert centre(found.mask_HW) == pytest.approx(landmark, abs=0.35 + 0.5 * max(1, zoom))
     assert found.image_HW3[..., 0].max() == 255
 

@@ -49,13 +49,14 @@ def test_options_are_frozen():
         "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
         "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
+    assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan", "train"]
+    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "sample", "scan", "train"]
 
 
 def test_one_line_a_video(folder):

@@ -6,7 +6,8 @@ import pytest
 from examples.make_clips import PORTRAIT
 
 from tests.media_factory import write_film, write_video
-from unmask.datasets.synthetic import Look, find_face, main, self_blend, write_sample
+from unmask.augment.selfblend import self_blend
+from unmask.datasets.synthetic import write_sample
 from unmask.errors import UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.media import probe, sample_frames
@@ -71,7 +72,7 @@ def test_fakes_differ_from_their_originals_only_behind_the_mask(sample):
 
 def test_the_same_seed_gives_the_same_dataset(tmp_path):
     for name in ("a", "b"):
-        write_sample(tmp_path / name, [PORTRAIT], parts=1, seconds=0.2, seed=5)
+        write_sample(tmp_path / name, [PORTRAIT], self_blend, parts=1, seconds=0.2, seed=5)
     a, b = (
         {path.relative_to(tmp_path / name): path for path in (tmp_path / name).rglob("*") if path.is_file()}
         for name in ("a", "b")
@@ -83,7 +84,7 @@ def test_the_same_seed_gives_the_same_dataset(tmp_path):
 
 def test_an_authentic_clip_as_source(tmp_path, portrait):
     clip = write_film(portrait, tmp_path / "clip.mp4", frames=8)
-    write_sample(tmp_path / "out", [clip], parts=1, seconds=0.2)
+    write_sample(tmp_path / "out", [clip], self_blend, parts=1, seconds=0.2)
     entries = metadata(tmp_path / "out")
     names = [path for path, entry in entries.values() if entry["label"] == "REAL"]
     first, source = next(sample_frames(names[0], 1)).image_HW3, next(sample_frames(clip, 1)).image_HW3
@@ -94,28 +95,11 @@ def test_wrong_use(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UsageError, match="not empty"):
-        write_sample(tmp_path / "full", [PORTRAIT])
+        write_sample(tmp_path / "full", [PORTRAIT], self_blend)
     with pytest.raises(UsageError, match="at least one portrait"):
-        write_sample(tmp_path / "new", [])
-    with pytest.raises(UsageError, match="no picture"):
-        write_sample(tmp_path / "new2", [tmp_path / "missing.png"])
+        write_sample(tmp_path / "new", [], self_blend)
+    with pytest.raises(UsageError, match="no image"):
+        write_sample(tmp_path / "new2", [tmp_path / "missing.png"], self_blend)
     grey = write_video(tmp_path / "grey.mp4", [np.full((96, 160, 3), 90, np.uint8)] * 3)
     with pytest.raises(UsageError, match="no face"):
-        write_sample(tmp_path / "new3", [grey], parts=1, seconds=0.1)
-
-
-def test_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("sys.argv", ["sample", str(tmp_path / "s"), str(PORTRAIT), "--parts", "1", "--seconds", "0.1"])
-    main()
-    assert (tmp_path / "s" / "dfdc_train_part_0" / "metadata.json").exists()
-    with pytest.raises(SystemExit):
-        main()
-    assert "not empty" in capsys.readouterr().err
-
-
-def test_the_blend_stays_behind_its_mask(portrait):
-    blended, mask = self_blend(portrait, find_face(portrait), Look.random(np.random.default_rng(0)))
-    assert mask.shape == portrait.shape[:2]
-    assert 0 <= mask.min() < mask.max() <= 1
-    assert 0.01 < (mask > 0.5).mean() < 0.3
-    assert (blended[mask == 0] == portrait[mask == 0]).all()
+        write_sample(tmp_path / "new3", [grey], self_blend, parts=1, seconds=0.1)

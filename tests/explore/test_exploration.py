@@ -237,11 +237,11 @@ class TestSummary:
         assert distribution("x", "", []).highest == 1
 
     def test_suspicions(self, tmp_path):
-        pictures = [pattern(i) for i in range(30)]
+        images = [pattern(i) for i in range(30)]
         for i in range(8):
-            write_video(tmp_path / f"sound{i}.mp4", [*pictures[i:], *pictures[:i]], tone=True)
-        write_video(tmp_path / "silent.mp4", pictures)
-        write_video(tmp_path / "short.mp4", pictures[:3], tone=True)
+            write_video(tmp_path / f"sound{i}.mp4", [*images[i:], *images[:i]], tone=True)
+        write_video(tmp_path / "silent.mp4", images)
+        write_video(tmp_path / "short.mp4", images[:3], tone=True)
         write_video(tmp_path / "small.mp4", [pattern(i, (64, 64)) for i in range(30)], tone=True)
         (tmp_path / "copy.mp4").write_bytes((tmp_path / "sound0.mp4").read_bytes())
         clips = [Clip(f"sound{i}", f"sound{i}.mp4", "real") for i in range(8)]
@@ -304,9 +304,9 @@ class TestPage:
     def test_pictures(self, index, explored):
         _, rows = explored
         examples = example_frames(index, rows, 4, seed=0, doubtful=False)
-        assert [picture.label for picture in examples] == ["real", "fake", "real", "fake"]
-        assert len({picture.id for picture in examples}) == 4
-        assert all(picture.doubts for picture in example_frames(index, rows, 4, seed=0, doubtful=True))
+        assert [image.label for image in examples] == ["real", "fake", "real", "fake"]
+        assert len({image.id for image in examples}) == 4
+        assert all(image.doubts for image in example_frames(index, rows, 4, seed=0, doubtful=True))
         clips = pair_clips(index, rows, 3, seed=0)
         assert len(clips) == 3
 

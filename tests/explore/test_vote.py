@@ -31,15 +31,15 @@ def doubts_of(*faces: Face) -> list[tuple[str, ...]]:
 def film(portrait: np.ndarray, frames: int = 5, *, moving: bool = True, flicker: bool = False) -> list[Frame]:
     """A large portrait that moves sideways, above a small one that hangs still, with sensor noise."""
     rng = np.random.default_rng(0)
-    pictures = []
+    images = []
     for i in range(frames):
         canvas = np.full((640, 720, 3), 110, np.uint8)
         x = 40 * i * moving
         canvas[:400, x : x + 400] = cv2.resize(portrait, (400, 400), interpolation=cv2.INTER_AREA)
         poster = cv2.resize(portrait, (220, 220), interpolation=cv2.INTER_AREA)
         canvas[410:630, 480:700] = cv2.convertScaleAbs(poster, alpha=1 - 0.15 * (i % 2) * flicker)
-        pictures.append(np.clip(canvas + rng.normal(0, 1.5, canvas.shape), 0, 255).astype(np.uint8))
-    return [Frame(picture, i / 5, 6 * i) for i, picture in enumerate(pictures)]
+        images.append(np.clip(canvas + rng.normal(0, 1.5, canvas.shape), 0, 255).astype(np.uint8))
+    return [Frame(image, i / 5, 6 * i) for i, image in enumerate(images)]
 
 
 def watch(frames: list[Frame], names: tuple[str, ...] = ("mtcnn", "haar")) -> list[Vote]:

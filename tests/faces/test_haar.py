@@ -56,12 +56,12 @@ def test_tiny_pictures_have_no_face(shape):
 def test_threads_share_one_instance():
     detector = load_detector(DetectorSpec(detector="haar", scale=1.0))
     scenes = [scene(number) for number in range(12)]
-    expected = [[face.xyxy_px for face in detector.detect(picture)] for picture in scenes]
+    expected = [[face.xyxy_px for face in detector.detect(image)] for image in scenes]
     together = threading.Barrier(4)
 
     def run(_: int) -> list[list[tuple[float, ...]]]:
         together.wait()
-        return [[face.xyxy_px for face in detector.detect(picture)] for picture in scenes]
+        return [[face.xyxy_px for face in detector.detect(image)] for image in scenes]
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(run, range(4))) == [expected] * 4

@@ -22,7 +22,7 @@ def test_the_size_at_which_is_searched(height, width, searched):
 
 
 def test_priors():
-    """A picture of 33 x 17 pixels: 3 x 5, 2 x 3 and 1 x 2 places, two squares each."""
+    """An image of 33 x 17 pixels: 3 x 5, 2 x 3 and 1 x 2 places, two squares each."""
     found = priors(17, 33)
     assert found.shape == (2 * (15 + 6 + 2), 4)
     assert found[:3].tolist() == [[4, 4, 16, 16], [4, 4, 32, 32], [12, 4, 16, 16]]
@@ -33,7 +33,7 @@ def test_priors():
 
 class TestDecoding:
     def answers(self, faces):
-        """Of a picture of 64 x 64: (number of a prior, score, shift) of some, the rest sees nothing."""
+        """Of an image of 64 x 64: (number of a prior, score, shift) of some, the rest sees nothing."""
         count = len(priors(64, 64))
         shift, score, points = np.zeros((count, 4), np.float32), np.zeros(count, np.float32), np.zeros((count, 10))
         for number, value, move in faces:
@@ -113,8 +113,8 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     export_retinaface(network, folder, retinaface_card())
     assert verify_folder(folder).name == MODEL
 
-    picture = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
-    faces = load_detector(DetectorSpec(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(picture)
+    image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
+    faces = load_detector(DetectorSpec(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(image)
     areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (face.xyxy_px for face in faces)]
     assert areas == sorted(areas, reverse=True)
     assert faces[0].landmarks_px.shape == (5, 2)

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from unmask.datasets.index import Clip, Index, read_index
+from unmask.datasets.index import Clip, Index
+from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
 from unmask.evaluation.labels import read_truth
 from unmask.evaluation.predictions import read_predictions

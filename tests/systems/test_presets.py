@@ -15,8 +15,9 @@ from unmask.faces import load_detector
 from unmask.media import open_video
 from unmask.models import FUSIONS
 from unmask.models.card import bundled_folder
-from unmask.systems.presets import PRESETS, WINNER
-from unmask.systems.winner.released import HalfSize, stalled_frames
+from unmask.systems.presets import PRESETS
+from unmask.systems.winner.presets import WINNER
+from unmask.systems.winner.released import HalfSizeDetector, StalledSampler
 from unmask.types import CropSpec, DetectorSpec
 
 
@@ -69,7 +70,7 @@ def test_the_winners_settings(winner):
     assert WINNER.crop == CropSpec(
         380, 1 / 3, "box", "cubic", 0, DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
     )
-    assert (winner.frames, winner.sampling, winner.exact) == (32, "reference", False)
+    assert (winner.options.frames, winner.options.sampling) == (32, "reference")
     assert winner.cards[0].fusion == FUSIONS["winner"]
     assert len(PRESETS["b5x15"].models) == 15
 
@@ -99,7 +100,7 @@ def test_models_must_see_what_the_preset_makes():
 
 def test_options_have_precedence(weights):
     scanner = open_preset("winner", weights, frames=8, fuse="max")
-    assert (scanner.frames, scanner.cards[0].fusion) == (8, FUSIONS["max"])
+    assert (scanner.options.frames, scanner.cards[0].fusion) == (8, FUSIONS["max"])
     with pytest.raises(UsageError, match="deepware"):
         Scanner(weights, fuse="guess")
     with pytest.raises(UsageError, match="exact"):
@@ -111,7 +112,7 @@ def test_a_short_clip(winner, exact, film):
     clip = film(20)
     assert [frame.index for frame in winner.scan(clip).frames] == list(range(20))
     with open_video(clip) as video:
-        assert stalled_frames(video, 32).tolist() == [0]
+        assert StalledSampler(32).pick(video).tolist() == [0]
     verdict = exact.scan(clip)
     assert (verdict.frames_asked, [frame.index for frame in verdict.frames]) == (1, [0])
     assert any("judged by its first one" in warning for warning in verdict.warnings)
@@ -120,8 +121,8 @@ def test_a_short_clip(winner, exact, film):
 def test_frames_that_the_header_promises(film):
     with open_video(film(40)) as video:
         lying = replace(video, facts=replace(video.facts, frames_claimed=80))
-        assert stalled_frames(video, 32).tolist() == np.linspace(0, 39, 32).astype(int).tolist()
-        assert stalled_frames(lying, 32).tolist() == [i for i in np.linspace(0, 79, 32).astype(int) if i < 40]
+        assert StalledSampler(32).pick(video).tolist() == np.linspace(0, 39, 32).astype(int).tolist()
+        assert StalledSampler(32).pick(lying).tolist() == [i for i in np.linspace(0, 79, 32).astype(int) if i < 40]
 
 
 def test_a_single_face(winner, exact, film, tmp_path):
@@ -169,7 +170,7 @@ def test_of_an_ordinary_clip_the_same_is_seen(winner, exact, film):
 def test_boxes_are_doubled(portrait):
     detection = DetectorSpec(scale=0.5, shrink="bicubic")
     odd = np.ascontiguousarray(on_canvas(portrait, (321, 321), (20, 20), 280))
-    (face,), (ours,) = HalfSize(detection).detect(odd), load_detector(detection).detect(odd)
+    (face,), (ours,) = HalfSizeDetector(detection).detect(odd), load_detector(detection).detect(odd)
     half = np.asarray(Image.fromarray(odd).resize((160, 160)))  # as the released code does
     (small,) = load_detector(replace(detection, scale=1.0)).detect(half)
     assert face.xyxy_px == tuple(2 * edge for edge in small.xyxy_px)

@@ -1,1 +1,1 @@
-"""Change pictures: blends, codecs, cut-outs, and the published lists of augmentations."""
+"""Change images: make fakes by blending, compress, cut out, and apply the augmentation lists of published systems."""

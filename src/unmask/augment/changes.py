@@ -1,4 +1,4 @@
-"""How the pasted face of a made fake differs from what is around it: colour, sharpness, place, person, texture."""
+"""Change, move, align and recolour faces, so that a pasted face differs from the image around it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unmask.types import ImageHW3
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of colour and sharpness (systems.md 5.2, step 6)."""
+    """A change of colour and sharpness (arXiv 2204.08376)."""
 
     rgb: tuple[float, float, float] = (0, 0, 0)
     """Added to red, green and blue: -20..20 levels in three of ten, else 0."""
@@ -27,7 +27,7 @@ class Change:
     shrink: float | None = None
     """Shrunk this many times without averaging, and enlarged again: 2 or 4, in half of the changes."""
     sharpen: tuple[float, float] | None = None
-    """Weight 0.2..0.5 and lightness 0.5..1 of a sharpened picture, in the other half."""
+    """Weight 0.2..0.5 and lightness 0.5..1 of a sharpened image, in the other half."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator, amount: float = 1.0) -> Change:
@@ -41,7 +41,7 @@ class Change:
         return cls(tuple(rgb), tuple(hsv), brightness, contrast, sharpen=(amount * alpha, lightness))
 
     def __call__(self, image_HW3: ImageHW3) -> ImageHW3:
-        """Return a changed copy of an RGB picture."""
+        """Return a changed copy of an RGB image."""
         levels = np.arange(256)[:, None]
         hue, saturation, value = (levels + np.array(self.hsv)).T
         hsv_table = np.stack([hue % 180, saturation.clip(0, 255), value.clip(0, 255)], 1).astype(np.uint8)
@@ -61,10 +61,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """How source and mask are misplaced (systems.md 5.2, step 7)."""
+    """How far source and mask are moved from their place (arXiv 2204.08376)."""
 
     shift: tuple[float, float] = (0, 0)
-    """Right by -0.03..0.03 of two face widths, down by -0.015..0.015 of 2.4 face heights: the picture of 5.2."""
+    """Right by -0.03..0.03 of two face widths, down by -0.015..0.015 of 2.4 face heights."""
     zoom: tuple[float, float] = (1, 1)
     """Widened and heightened around the middle of the face, 0.95..1 / 0.95 each."""
 
@@ -87,18 +87,18 @@ class Offset:
 def paste(source_HW3: ImageHW3, target_HW3: ImageHW3, mask_HW: Floats) -> ImageHW3:
     """Return mask * source + (1 - mask) * target, rounded.
 
-    Cutting off, as 5.2 does, would darken each pixel below a soft edge by half a level and so give the mask away.
+    Truncating would darken each pixel below a soft edge by half a level on average, and a network could see the mask.
     """
     return cv2.blendLinear(source_HW3, target_HW3, mask_HW, 1 - mask_HW)
 
 
 def move(image_HW3: ImageHW3, matrix_23: Floats) -> ImageHW3:
-    """Return a picture moved by an affine map, mirrored beyond its border."""
+    """Return an image moved by an affine map, mirrored beyond its border."""
     return cv2.warpAffine(image_HW3, matrix_23, image_HW3.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
 
 
 def coarsen(image_HW3: ImageHW3, factor: float, shrinking: int = cv2.INTER_AREA) -> ImageHW3:
-    """Return a picture shrunk by a factor of at least 1 and enlarged again, bilinearly."""
+    """Return an image shrunk by a factor of at least 1 and enlarged again, bilinearly."""
     height, width = image_HW3.shape[:2]
     small = max(1, round(width / factor)), max(1, round(height / factor))
     return cv2.resize(cv2.resize(image_HW3, small, interpolation=shrinking), (width, height))
@@ -107,17 +107,17 @@ def coarsen(image_HW3: ImageHW3, factor: float, shrinking: int = cv2.INTER_AREA)
 def align(
     image_HW3: ImageHW3, landmarks_K2: Floats, onto_K2: Floats, shape_HW: tuple[int, int], *, shear: bool
 ) -> tuple[ImageHW3, Floats]:
-    """Lay a face over another one, landmark to landmark as near as may be (least squares).
+    """Lay a face over another one, so that their landmarks coincide as well as possible (least squares).
 
     Args:
         image_HW3: The face, RGB of any size.
         landmarks_K2: (5, 2) x, y in its pixels.
-        onto_K2: (5, 2) x, y where they shall come to lie.
-        shape_HW: Height and width of the picture that comes out.
-        shear: Allow any affine map, not only turning, growing and shifting.
+        onto_K2: (5, 2) x, y where they are to lie in the result.
+        shape_HW: Height and width of the result.
+        shear: Allow any affine map, not only rotation, scaling and translation.
 
     Returns:
-        The picture, mirrored beyond its border, and a mask (H, W) that is 1 where it is no mirror image.
+        The image, mirrored beyond its border, and a mask (H, W) that is 1 inside of the border.
 
     Raises:
         ValueError: The landmarks lie on a line or a point, or the faces differ in size by more than 50 times.
@@ -139,10 +139,10 @@ def align(
 
 
 def misfit(landmarks_K2: Floats, onto_K2: Floats) -> float:
-    """Return how badly one face covers another once it is laid over it by turning, growing and shifting.
+    """Return how badly one face covers another after rotation, scaling and translation.
 
-    That is the mean distance of the five landmarks over the distance from eyes to mouth: near 0.05 for faces turned
-    alike, above 0.12 for others. A blend looks best with the donor, of a few, that has the least.
+    That is the mean distance of the five landmarks over the distance from eyes to mouth: near 0.05 for faces with the
+    same pose, above 0.12 for others. Among several donors, the one with the lowest value gives the best blend.
 
     Raises:
         ValueError: The landmarks of the face beneath are degenerate.
@@ -171,7 +171,7 @@ def recolour(source_HW3: ImageHW3, target_HW3: ImageHW3, region_HW: Floats, shar
         source_HW3: RGB.
         target_HW3: RGB, of the same size.
         region_HW: Not 0 where both are measured.
-        share: How far to go, 0 none to 1 all the way.
+        share: How much of the difference is removed, 0 none to 1 all.
     """
     region = (region_HW > 0).astype(np.uint8)
     source, target = cv2.cvtColor(source_HW3, cv2.COLOR_RGB2LAB), cv2.cvtColor(target_HW3, cv2.COLOR_RGB2LAB)
@@ -182,9 +182,9 @@ def recolour(source_HW3: ImageHW3, target_HW3: ImageHW3, region_HW: Floats, shar
 
 
 def grain(shape_HW: tuple[int, int], rng: np.random.Generator) -> Floats:
-    """Return what a generator's last layers leave behind, (H, W) with a deviation of about 1.
+    """Return noise like that of a generator's last layers, (H, W) with a deviation of about 1.
 
-    Half of the time it is fresh noise, which has lost its high frequencies or not; half of the time the checkerboard of
+    Half of the time it is white noise, blurred or not; half of the time the checkerboard of
     transposed convolutions (Odena et al. 2016): one tile of 2 or 4 px, repeated.
     """
     if rng.random() < 0.5:

@@ -1,7 +1,7 @@
-"""Real video compression as an augmentation: pictures go through x264 and come back.
+"""Compress images with x264 and decode them again, as an augmentation.
 
-A network that meets compression in fakes only takes it for forgery, so `compress_pair` treats both alike. The ranges
-are NTechLab's (third place in the Deepfake Detection Challenge), who compressed whole clips so.
+A network that sees compression in fakes only takes it for manipulation, so `compress_pair` treats both alike. The
+ranges are NTechLab's (third place in the Deepfake Detection Challenge), who compressed whole clips with them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from unmask.types import ImageHW3
 Tune = Literal["film", "animation", "grain", "stillimage", "fastdecode", "zerolatency"]
 TUNES: tuple[Tune, ...] = get_args(Tune)
 RATE = Fraction(25)
-"""Pictures a second; x264 gives shorter ones fewer bits."""
-_LEAST_PX = 16
+"""Frames a second; x264 gives frames that are shown for a shorter time fewer bits."""
+_MIN_SIDE_PX = 16
 _ALONE = {"x264-params": "mbtree=0:ipratio=1"}
-"""Gives a single picture the quality of one within a clip. By itself x264 takes it for a frame that no other refers to,
-and codes it coarser; with key frames' bonus but without that tree it would code it finer."""
+"""Gives a single image the quality of a frame within a clip. By default x264 treats it as a frame that no other refers
+to, and codes it coarser; with the bonus of key frames but without that tree it would code it finer."""
 
 
 class Encoding(NamedTuple):
-    """How pictures are compressed."""
+    """How images are compressed."""
 
     crf: int
     """Constant rate factor, 0 (best) to 51."""
@@ -45,10 +45,10 @@ class Encoding(NamedTuple):
 def compress_h264(
     images: Sequence[ImageHW3], crf: int, scale: float = 1.0, tune: Tune = "film", preset: str = "veryfast"
 ) -> list[ImageHW3]:
-    """Encode pictures as one clip with libx264, in memory, and decode it again.
+    """Encode images as one clip with libx264, in memory, and decode it again.
 
     Areas are averaged to shrink, cubic filtering enlarges again. What x264 needs beyond (even sides, 16 pixels) is
-    padded with the border's pixels and cut off afterwards. One thread, so the result depends on the pictures alone.
+    padded with the border's pixels and cut off afterwards. One thread, so the result depends on the images alone.
 
     Args:
         images: RGB uint8, one or more, all of one size.
@@ -58,7 +58,7 @@ def compress_h264(
         preset: x264's preset.
 
     Returns:
-        As many pictures of the same size.
+        As many images of the same size.
 
     Raises:
         UsageError: There is no picture, they differ in size, or a setting is out of its range.
@@ -66,7 +66,7 @@ def compress_h264(
     if not 0 <= crf <= 51 or not 0 < scale <= 1 or tune not in TUNES:
         raise UsageError(f"crf {crf}, scale {scale}, tune {tune}; use 0..51, (0, 1], one of {', '.join(TUNES)}")
     if len({image.shape for image in images}) != 1:
-        raise UsageError("one clip needs one or more pictures, all of one size")
+        raise UsageError("a clip needs one or more images, all of one size")
     height, width = images[0].shape[:2]
     inner = max(1, round(height * scale)), max(1, round(width * scale))
     small = [_padded(_fitted(image, *inner, cv2.INTER_AREA)) for image in images]
@@ -74,7 +74,7 @@ def compress_h264(
         small, {"crf": str(crf), "tune": tune, "preset": preset} | (_ALONE if len(small) == 1 else {})
     )
     if len(decoded) != len(images):
-        raise RuntimeError(f"{len(images)} pictures went into x264, {len(decoded)} came out")
+        raise RuntimeError(f"{len(images)} images went into x264, {len(decoded)} came out")
     return [_fitted(image[: inner[0], : inner[1]], height, width, cv2.INTER_CUBIC) for image in decoded]
 
 
@@ -85,7 +85,7 @@ def _fitted(image_HW3: ImageHW3, height: int, width: int, interpolation: int) ->
 
 
 def _padded(image_HW3: ImageHW3) -> ImageHW3:
-    below, right = (max(_LEAST_PX, side + side % 2) - side for side in image_HW3.shape[:2])
+    below, right = (max(_MIN_SIDE_PX, side + side % 2) - side for side in image_HW3.shape[:2])
     return cv2.copyMakeBorder(image_HW3, 0, below, 0, right, cv2.BORDER_REPLICATE)
 
 
@@ -109,21 +109,21 @@ def _through_x264(images: Sequence[ImageHW3], options: dict[str, str]) -> list[I
 @register_augmentation("h264")
 @dataclass(frozen=True, slots=True)
 class H264:
-    """Compress the picture with probability ``p``, as the only one of its clip."""
+    """Compresses an image with probability ``p``, as a clip of one frame."""
 
     crf: tuple[int, int] = (17, 40)
-    """Least and greatest constant rate factor."""
+    """Min and max constant rate factor."""
     scale: tuple[float, float] = (0.25, 1.0)
-    """Least and greatest scale."""
+    """Min and max scale."""
     p: float = 0.5
-    """How often pictures are compressed, 0 to 1."""
+    """How often images are compressed, 0 to 1."""
     p_scale: float = 0.5
     """How often those are scaled too, 0 to 1."""
     preset: str = "veryfast"
     """x264's preset."""
 
     def draw(self, rng: Rng) -> Encoding | None:
-        """Draw an encoding, or None for a picture that stays as it is."""
+        """Draw an encoding, or None for an image that stays as it is."""
         if rng.random() >= self.p:
             return None
         crf = int(rng.integers(self.crf[0], self.crf[1], endpoint=True))
@@ -136,7 +136,7 @@ class H264:
 
 
 def compress_pair(real: Example, fake: Example, rng: Rng, h264: H264 = H264()) -> tuple[Example, Example]:
-    """Compress both members of an aligned pair in the same way, each by itself."""
+    """Compress both images of an aligned pair with the same settings, each as a clip of its own."""
     encoding = h264.draw(rng)
     return _compressed(real, encoding), _compressed(fake, encoding)
 

@@ -1,6 +1,6 @@
-"""What happens to a face between camera and detector: distance, focus, noise, and the codecs on the way.
+"""Degrade images as camera and codecs do: distance, focus, noise, compression.
 
-Meant for pairs: with the same generator both members get the same, so that quality says nothing about authenticity.
+Meant for pairs: with the same generator both images get the same, so that quality says nothing about authenticity.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from unmask.augment.transforms import (
     to_gray,
 )
 
-LEAST_FACE_PX = 60
+MIN_FACE_PX = 60
 _video = H264(crf=(17, 40), p=1.0, p_scale=0.3)
 
 
@@ -36,10 +36,10 @@ def square_view(example: Example, rng: Rng, *, share: tuple[float, float], shift
     """Cut a square out of the middle and resize it.
 
     Args:
-        example: A square picture with context around the face.
+        example: A square image with context around the face.
         rng: Draws size and place.
-        share: Least and greatest side of the cut, in sides of the picture.
-        shift: Greatest shift of its centre, in its own sides.
+        share: Min and max side of the cut, in sides of the image.
+        shift: Max shift of its centre, in its own sides.
         size_px: Side of the result.
     """
     height, width = example.image_HW3.shape[:2]
@@ -53,10 +53,10 @@ def square_view(example: Example, rng: Rng, *, share: tuple[float, float], shift
     return resize(cut, rng, size_px=size_px)
 
 
-def far_away(example: Example, rng: Rng, *, least_px: int = LEAST_FACE_PX) -> Example:
-    """Shrink a picture, as if it had been filmed smaller, and enlarge it again; the filters are drawn."""
+def far_away(example: Example, rng: Rng, *, min_px: int = MIN_FACE_PX) -> Example:
+    """Shrink an image, as if it had been filmed smaller, and enlarge it again; the filters are drawn."""
     height, width = example.image_HW3.shape[:2]
-    scale = float(rng.uniform(min(1.0, least_px / min(height, width)), 1.0))
+    scale = float(rng.uniform(min(1.0, min_px / min(height, width)), 1.0))
     size = max(8, round(width * scale)), max(8, round(height * scale))
     down = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(3))]
     up = (cv2.INTER_LINEAR, cv2.INTER_CUBIC)[int(rng.integers(2))]
@@ -65,18 +65,18 @@ def far_away(example: Example, rng: Rng, *, least_px: int = LEAST_FACE_PX) -> Ex
     return Example(image_HW3, example.mask_HW, example.label, example.landmarks_px)
 
 
-def soft_focus(example: Example, rng: Rng, *, most_px: float = 1.5) -> Example:
-    """Blur by a Gaussian of a drawn width in pixels."""
-    image_HW3 = cv2.GaussianBlur(example.image_HW3, (0, 0), float(rng.uniform(0.3, most_px)))
+def soft_focus(example: Example, rng: Rng, *, max_sigma_px: float = 1.5) -> Example:
+    """Blur with a Gaussian whose sigma is drawn from 0.3 to ``max_sigma_px`` pixels."""
+    image_HW3 = cv2.GaussianBlur(example.image_HW3, (0, 0), float(rng.uniform(0.3, max_sigma_px)))
     return Example(image_HW3, example.mask_HW, example.label, example.landmarks_px)
 
 
-def cut_off(example: Example, rng: Rng, *, most: float = 0.2) -> Example:
-    """Blacken up to a share ``most`` of the picture at one or two of its sides, as where a face leaves its frame."""
+def cut_off(example: Example, rng: Rng, *, max_share: float = 0.2) -> Example:
+    """Blacken up to ``max_share`` of the image at one or two of its sides, as where a face leaves its frame."""
     height, width = example.image_HW3.shape[:2]
     image_HW3, mask_HW = example.image_HW3.copy(), example.mask_HW.copy()
     for _ in range(int(rng.integers(1, 3))):
-        side, share = int(rng.integers(4)), float(rng.uniform(0, most))
+        side, share = int(rng.integers(4)), float(rng.uniform(0, max_share))
         rows = (slice(0, round(share * height)), slice(height - round(share * height), None))
         columns = (slice(0, round(share * width)), slice(width - round(share * width), None))
         gone = (rows[side], slice(None)) if side < 2 else (slice(None), columns[side - 2])
@@ -87,16 +87,16 @@ def cut_off(example: Example, rng: Rng, *, most: float = 0.2) -> Example:
 @register_augmentation("degrade")
 def degrade_train(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
     """Return the list for training on blends: view, light, then distance, focus, noise and compression."""
-    return Compose((*_filmed(size_px, share), OneOf((_video, partial(jpeg, low=40), _as_it_is))))
+    return Compose((*_filmed(size_px, share), OneOf((_video, partial(jpeg, low=40), _unchanged))))
 
 
 @register_augmentation("degrade_hard")
 def degrade_hard(size_px: int = 192, share: tuple[float, float] = (0.66, 0.9)) -> Transform:
-    """Return a harder list: half of the pictures are video, and some leave their frame."""
+    """Return a harder list: half of the images are video, and some leave their frame."""
     return Compose(
         (
             *_filmed(size_px, share),
-            OneOf((_video, _video, partial(jpeg, low=40), _as_it_is)),
+            OneOf((_video, _video, partial(jpeg, low=40), _unchanged)),
             Sometimes(cut_off, 0.15),
         )
     )
@@ -120,5 +120,5 @@ def degrade_val(size_px: int = 192, share: float = 0.78) -> Transform:
     return partial(square_view, share=(share, share), shift=0.0, size_px=size_px)
 
 
-def _as_it_is(example: Example, _: Rng) -> Example:
+def _unchanged(example: Example, _: Rng) -> Example:
     return example

@@ -1,8 +1,8 @@
-"""What needs to know about faces and fakes: dropouts of the winner and others, his valid flag, mixup of aligned pairs.
+"""Cut out parts of faces (the challenge winner's dropouts and others), and mix aligned pairs.
 
-The winner blackens parts of the raw crop, before `unmask.augment.transforms.winner_train`, so that a network looks at
-more than the mouth. Blacking out landmarks and half a face leaves the mask as it is; where the mask guards a dropout
-it is blackened too, and a fake is never left with 20 manipulated pixels or less.
+The challenge's winner blackens parts of the raw crop before `unmask.augment.transforms.winner_train`, so that a network
+looks at more than the mouth. Cutting out landmarks and half a face leaves the mask as it is. The other cut-outs blacken
+the mask too, and never leave a fake with 20 manipulated pixels or less.
 
 Source: selimsef/dfdc_deepfake_challenge, where not said otherwise.
 """
@@ -48,7 +48,7 @@ def is_valid(example: Example) -> bool:
 
 
 def mixup(real: Example, fake: Example, rng: Rng) -> Example:
-    """Blend an aligned pair: (1 - l) real + l fake with l ~ Beta(0.5, 0.5), and label l (NTechLab).
+    """Mix an aligned pair: (1 - l) real + l fake with l ~ Beta(0.5, 0.5), and label l (NTechLab).
 
     The mask is the fake's times l; the landmarks are the fake's.
 
@@ -199,7 +199,7 @@ def _half_image_blackout(example: Example, rng: Rng, *, exact: bool) -> Example:
 
 @dataclass(frozen=True, slots=True)
 class WinnerDropouts:
-    """One of his three dropouts at most.
+    """Applies at most one of the challenge winner's three dropouts.
 
     With landmarks A 70 %, B 6 %, C 2.4 %, none 21.6 %; without B 20 %, C 8 %, none 72 %.
     """
@@ -224,7 +224,7 @@ class WinnerDropouts:
 
 @register_augmentation("winner_dropouts")
 def winner_dropouts(predictor: str | None = None, exact: bool = True) -> Transform:
-    """Return his dropouts; the options are those of `half_face_blackout` and `half_image_blackout`."""
+    """Return the winner's dropouts, with the options of `half_face_blackout` and `half_image_blackout`."""
     return WinnerDropouts(landmark_blackout(), half_face_blackout(predictor), half_image_blackout(exact))
 
 
@@ -234,8 +234,8 @@ def gridmask(p: float = 0.5, period: tuple[float, float] = (0.15, 0.4), drop: fl
 
     Args:
         p: How often, 0 to 1.
-        period: Least and greatest distance of two squares, in shares of the picture's shorter side.
-        drop: Side of a square in shares of that distance; 0.5 blackens a quarter of the picture.
+        period: Min and max distance of two squares, in shares of the image's shorter side.
+        drop: Side of a square in shares of that distance; 0.5 blackens a quarter of the image.
     """
     return Sometimes(partial(_gridmask, period=period, drop=drop), p)
 
@@ -252,9 +252,10 @@ def _gridmask(example: Example, rng: Rng, *, period: tuple[float, float], drop: 
 
 @register_augmentation("pivot")
 def pivot_blackout(p_fake: float = 0.8, p_real: float = 0.6) -> Transform:
-    """Blacken all on one side of a random row or column in the middle two fifths (in the winner's code, never run).
+    """Blacken all on one side of a random row or column in the middle two fifths.
 
-    Of 49 draws the first counts that leaves more than 40 mask pixels above 102, or in a real picture more than a fifth
+    The winner's code contains it, but never calls it.
+    Of 49 draws the first counts that leaves more than 40 mask pixels above 102, or in a real image more than a fifth
     of the pixels that are not black.
 
     Args:

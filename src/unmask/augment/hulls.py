@@ -1,4 +1,4 @@
-"""Where a face is pasted: hulls estimated from five landmarks, and the soft masks made of them.
+"""Estimate the outline of a face from five landmarks, and make the soft masks through which faces are pasted.
 
 A landmark model of 68 points would draw the outline of a face; five points place a mean one. They span face
 coordinates (a, b) that turn, grow and mirror with the face:
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-LEAST_LENGTH_PX = 2.0
-"""Faces whose eyes and mouth are closer than this are degenerate."""
+MIN_LENGTH_PX = 2.0
+"""Distance from eyes to mouth below which landmarks are degenerate."""
 
 RATIOS = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
-"""How much of the source shows in the middle of the mask; each as likely (systems.md 5.2, step 8)."""
+"""Weights of the source in the middle of the mask, each as likely (arXiv 2204.08376)."""
 
 ELASTIC_ALPHA_PX, ELASTIC_SIGMA_PX, ELASTIC_SIDE_PX = 50.0, 7.0, 256
-"""Strength and smoothness of the mask's deformation, at a picture of this side (step 7)."""
+"""Strength and smoothness of the mask's deformation, for an image of this side (arXiv 2204.08376)."""
 
 _FIELD_STEP_PX = 4
 _FURTHEST_PX = 1e5
@@ -77,7 +77,7 @@ HULL_WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class FaceFrame:
-    """The face coordinates (a, b) of one face; see the module."""
+    """The face coordinates (a, b) of one face; see the docstring of the module."""
 
     eyes_px: NDArray[np.float64]
     """(2,) x, y of the middle between the eyes."""
@@ -105,12 +105,12 @@ class FaceFrame:
         """
         points = np.asarray(landmarks_K2, np.float64)
         if points.shape != (5, 2) or not (np.abs(points) < _FURTHEST_PX).all():
-            raise ValueError(f"landmarks are (5, 2) pixels of a picture, not {points.tolist()}")
+            raise ValueError(f"landmarks are (5, 2) pixels of an image, not {points.tolist()}")
         eyes = points[:2].mean(0)
         down = points[3:].mean(0) - eyes
         length = float(np.hypot(*down))
-        if length < LEAST_LENGTH_PX:
-            raise ValueError(f"eyes and mouth are {length:.1f} px apart; at least {LEAST_LENGTH_PX} are needed")
+        if length < MIN_LENGTH_PX:
+            raise ValueError(f"eyes and mouth are {length:.1f} px apart; at least {MIN_LENGTH_PX} are needed")
         across = np.array([down[1], -down[0]]) / length
         x, y = (points - eyes) @ across, (points - eyes) @ down / length**2
         eye_distance = max(float(np.hypot(*(points[1] - points[0]))), 0.8 * length)  # as if seen from the front
@@ -131,7 +131,7 @@ class FaceFrame:
         return sum(self.cheeks_px), 2.03 * self.length_px
 
     def to_pixels(self, points_P2: NDArray[np.floating]) -> Floats:
-        """Return where points (a, b) of the face are in the picture, (P, 2) x, y."""
+        """Return where points (a, b) of the face are in the image, (P, 2) x, y."""
         a, b = np.asarray(points_P2, np.float64).T
         middle = self.nose_px * np.interp(b, [0, self.nose_height, 1], [0, 1, 0])
         x = a * np.where(a < 0, *self.cheeks_px) + middle * (1 - np.abs(a))
@@ -146,7 +146,7 @@ def hull(landmarks_K2: NDArray[np.floating], name: str = "full") -> Floats:
         name: One of `HULLS`; those in `WHOLE` hold all five landmarks.
 
     Returns:
-        (P, 2) corners in pixels; may reach past the border of the picture.
+        (P, 2) corners in pixels; may reach past the border of the image.
 
     Raises:
         ValueError: The landmarks are degenerate, see `FaceFrame.of`.
@@ -165,20 +165,20 @@ def draw_hull(rng: np.random.Generator, names: Sequence[str] = tuple(HULLS)) -> 
 
 @dataclass(frozen=True, slots=True)
 class Softness:
-    """How the edge of a mask is blurred (systems.md 5.2, step 8)."""
+    """How the edge of a mask is blurred (arXiv 2204.08376)."""
 
     size_HW: tuple[int, int]
     """Height and width at which the mask is made, 192..256 px each."""
     kernels_px: tuple[int, int]
-    """Sides of the two Gaussian kernels, odd, 5..25 px: the first eats into the mask, the second blurs it."""
+    """Sides of the two Gaussian kernels, odd, 5..25 px: the first shrinks the mask, the second blurs it."""
     sigma_px: int
     """Sigma of the second kernel, 5..45 px."""
     ratio: float
-    """Greatest weight of the source, one of `RATIOS`."""
+    """Max weight of the source, one of `RATIOS`."""
 
     @classmethod
     def draw(cls, rng: np.random.Generator, ratios: Sequence[float] = RATIOS) -> Softness:
-        """Draw each value by itself, uniformly."""
+        """Draw each value independently and uniformly."""
         height, width = (int(side) for side in rng.integers(192, 257, 2))
         first, second = (int(side) for side in rng.choice(np.arange(5, 26, 2), 2))
         return cls((height, width), (first, second), int(rng.integers(5, 46)), float(rng.choice(ratios)))
@@ -193,8 +193,8 @@ def fill(polygon_P2: Floats, shape_HW: tuple[int, int]) -> Floats:
 def elastic_field(shape_HW: tuple[int, int], rng: np.random.Generator) -> Floats:
     """Return a random smooth displacement (H, W, 2), x and y in pixels (Simard et al. 2003).
 
-    It is noise in -1..1 at each pixel, blurred with a sigma of 7 px and multiplied by 50 px, for a picture of 256 px,
-    and grows with the picture. As it is smooth it is drawn on every fourth pixel, with noise of the same density.
+    It is noise in -1..1 at each pixel, blurred with a sigma of 7 px and multiplied by 50 px, for an image of 256 px,
+    and grows with the image. As it is smooth it is drawn on every fourth pixel, with noise of the same density.
     """
     side = ELASTIC_SIDE_PX // _FIELD_STEP_PX
     noise = 2 * rng.random((side, side, 2), np.float32) - 1
@@ -205,7 +205,7 @@ def elastic_field(shape_HW: tuple[int, int], rng: np.random.Generator) -> Floats
 
 
 def displace(image: NDArray[Any], field_HW2: Floats) -> NDArray[Any]:
-    """Return a picture or mask each of whose pixels is taken from where ``field_HW2`` (x, y in pixels) points."""
+    """Return an image or mask whose pixels are taken from where ``field_HW2`` points (x, y offsets in pixels)."""
     height, width = field_HW2.shape[:2]
     x = field_HW2[..., 0] + np.arange(width, dtype=np.float32)
     y = field_HW2[..., 1] + np.arange(height, dtype=np.float32)[:, None]
@@ -213,21 +213,21 @@ def displace(image: NDArray[Any], field_HW2: Floats) -> NDArray[Any]:
 
 
 def soften(mask_HW: Floats, softness: Softness) -> Floats:
-    """Blur a mask, keep only what is still as white as ever, blur again, and bring the brightest to 1.
+    """Shrink a mask by blurring it and keeping its fully covered pixels, blur it again, and scale its max to 1.
 
-    The first step eats into the mask by half the first kernel. Where that would leave less than a fifth of it, as of a
-    nose, which 5.2 has not by itself, the kernel is halved.
+    The first step shrinks the mask by half the first kernel. Where less than a fifth of it would be left, as with the
+    small hull of a nose, the kernel is halved.
     """
     first, second = softness.kernels_px
-    core = _eaten(mask_HW, first)
+    core = _shrunk(mask_HW, first)
     while first > 3 and core.sum() < 0.2 * mask_HW.sum():
         first = first // 2 | 1
-        core = _eaten(mask_HW, first)
+        core = _shrunk(mask_HW, first)
     soft = cv2.GaussianBlur(core, (second, second), softness.sigma_px)
     return np.minimum(soft / soft.max(), 1)
 
 
-def _eaten(mask_HW: Floats, kernel_px: int) -> Floats:
+def _shrunk(mask_HW: Floats, kernel_px: int) -> Floats:
     blurred = cv2.GaussianBlur(mask_HW, (kernel_px, kernel_px), 0)
     return (blurred > 0.99999 * blurred.max()).astype(np.float32)
 
@@ -240,20 +240,20 @@ def blend_mask(
     ratios: Sequence[float] = RATIOS,
     allowed_HW: Floats | None = None,
 ) -> Floats:
-    """Return the weight of the source at each pixel: a hull, deformed and softened (systems.md 5.2, steps 7 and 8).
+    """Return the weight of the source at each pixel: a hull, deformed and softened (arXiv 2204.08376).
 
     Args:
-        polygon_P2: Convex hull in pixels of the picture.
-        shape_HW: Height and width of the picture; meant to be about twice as wide as the face.
-        rng: Where the randomness comes from.
-        ratios: Greatest weights to draw from, each in 0..1.
-        allowed_HW: 0 where there is nothing to paste.
+        polygon_P2: Convex hull in pixels of the image.
+        shape_HW: Height and width of the image; meant to be about twice as wide as the face.
+        rng: Generator of all draws.
+        ratios: Max weights to draw from, each in 0..1.
+        allowed_HW: Not 0 where the source may be pasted.
 
     Returns:
         (H, W) in 0..1; exactly 0 away from the hull.
 
     Raises:
-        ValueError: The hull lies outside the picture, or nothing may be pasted there.
+        ValueError: The hull lies outside the image, or nothing may be pasted there.
     """
     softness = Softness.draw(rng, ratios)
     height, width = softness.size_HW
@@ -263,7 +263,7 @@ def blend_mask(
         mask *= cv2.resize(allowed_HW, (width, height), interpolation=cv2.INTER_NEAREST)
     mask = displace(mask, elastic_field(softness.size_HW, rng))
     if not mask.any():
-        raise ValueError("the face lies outside the picture; nothing can be pasted there")
+        raise ValueError("the face lies outside the image; nothing can be pasted there")
     shrinks = height > shape_HW[0] or width > shape_HW[1]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     soft = cv2.resize(soften(mask, softness), shape_HW[::-1], interpolation=interpolation)

@@ -1,34 +1,34 @@
-"""Fakes for training, made of authentic faces alone.
+"""Make fakes for training out of authentic faces alone.
 
 A fake is a target, a source that differs from it, and a mask that says how much of the source shows at each pixel. The
-kinds of fake differ in where the source comes from; `KINDS` holds them. ``self`` is the self-blended image of Shiohara
-and Yamasaki (2022, arXiv 2204.08376), with the draws of systems.md 5.2 at strength 1.
+kinds of blend differ in where the source comes from; `BLEND_KINDS` holds them. ``self`` is the self-blended image of
+Shiohara and Yamasaki (2022, arXiv 2204.08376), which at strength 1 draws from the same ranges.
 
     real_HW3, fake_HW3, mask_HW = blend_pair(image_HW3, landmarks_K2, np.random.default_rng(seed))
 
-Half of the time it is the target that was changed in colour and sharpness, and the real picture of a pair is the target
-as it lies beneath the source: so neither colour nor sharpness of a whole picture tells real from fake.
+Half of the time the target is changed in colour and sharpness instead of the source. The real image of a pair is the
+target with that change, so neither colour nor sharpness of a whole image tells real from fake.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from unmask.augment.changes import Change, Offset, align, coarsen, grain, move, paste, recolour
-from unmask.augment.hulls import WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
+from unmask.augment.hulls import HULLS, RATIOS, WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
 from unmask.types import ImageHW3
 
 STRIDE_PX = 8
-"""Pixels of the crop to a cell of the maps that a network learns."""
+"""Pixels of the crop for each cell of the maps that a network learns."""
 
 SOLID_RATIOS = (0.75, 1.0, 1.0, 1.0)
-"""Weights of sources that cannot be half seen through, see `hulls.RATIOS`."""
+"""Max weights of sources that are opaque or nearly so; see `hulls.RATIOS`."""
 
-_LEAST_AMOUNT = 0.25
+_MIN_AMOUNT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,35 +36,37 @@ class Donor:
     """Another person, whose face may be pasted."""
 
     image_HW3: ImageHW3
-    """RGB picture of any size."""
+    """RGB image of any size."""
     landmarks_K2: Floats
     """(5, 2) x, y in its pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a fake is made of."""
+    """The images and settings that a fake is made from."""
 
     target_HW3: ImageHW3
-    """RGB picture of a face with what is around it, best about twice as wide as the face."""
+    """RGB image of a face with what is around it, best about twice as wide as the face."""
     landmarks_K2: Floats
-    """(5, 2) x, y in its pixels: left eye, right eye, nose, left and right mouth corner (left in the picture)."""
+    """(5, 2) x, y in its pixels: left eye, right eye, nose, left and right mouth corner (left in the image)."""
     donor: Donor | None = None
     """Another person."""
     strength: float = 1.0
-    """How much source and target differ, 0 subtle to 1 plain to see."""
+    """How much source and target differ, 0 (hardly visible) to 1 (clearly visible)."""
+    keep_target: bool = False
+    """Change the source always and the target never, so that the fake is the target's image outside the mask."""
 
     def __post_init__(self) -> None:
         for image in (self.target_HW3, *([self.donor.image_HW3] if self.donor else [])):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise ValueError(f"a picture is (H, W, 3) uint8, not {image.shape} {image.dtype}")
+                raise ValueError(f"an image is (H, W, 3) uint8, not {image.shape} {image.dtype}")
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength {self.strength} is not in 0..1")
 
     @property
     def amount(self) -> float:
-        """What differences are multiplied with: 0.25 at strength 0 to 1 at strength 1."""
-        return _LEAST_AMOUNT + (1 - _LEAST_AMOUNT) * self.strength
+        """The factor of all differences: 0.25 at strength 0 to 1 at strength 1."""
+        return _MIN_AMOUNT + (1 - _MIN_AMOUNT) * self.strength
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -82,61 +84,58 @@ class Blend:
     """A fake."""
 
     image_HW3: ImageHW3
-    """RGB picture; its label is 1."""
+    """RGB image; its label is 1."""
     mask_HW: Floats
-    """Weight that the source was pasted with, 0..1. Where it is 0 the picture is the target's, to the level."""
+    """Weight that the source was pasted with, 0..1. Where it is 0 the image is the target's, to the level."""
     source_kind: str
-    """How it was made, one of `KINDS`."""
+    """Name of the kind of blend, one of `BLEND_KINDS`."""
     target_HW3: ImageHW3
-    """What it was pasted on: the real picture of the pair; its label is 0."""
+    """RGB image that the source was pasted onto: the real image of the pair; its label is 0."""
 
 
 Pasted = tuple[ImageHW3, ImageHW3, Floats]
 """Target (H, W, 3), fake (H, W, 3), and the mask (H, W) between them."""
 
-Kind = Callable[[Scene, np.random.Generator], Pasted]
+BlendKind = Callable[[Scene, np.random.Generator], Pasted]
 
-KINDS: dict[str, Kind] = {}
-"""Name -> function that makes a fake of a scene."""
+BLEND_KINDS: dict[str, BlendKind] = {}
+"""Name -> function that makes a fake from a scene."""
 
 WEIGHTS: dict[str, float] = {}
 """Name -> how often the kind is drawn."""
 
 NEEDS_DONOR = frozenset({"cross"})
-"""Kinds that raise ValueError for a scene without donor, and are not drawn for it."""
+"""Kinds of blend that need a donor: they are not drawn for a scene without one."""
 
 
-def register_kind(name: str, weight: float) -> Callable[[Kind], Kind]:
-    """Add a kind of fake under a name."""
+def register_blend_kind(name: str, weight: float) -> Callable[[BlendKind], BlendKind]:
+    """Enter a kind of blend into `BLEND_KINDS` and `WEIGHTS`."""
 
-    def add(kind: Kind) -> Kind:
-        KINDS[name], WEIGHTS[name] = kind, weight
+    def add(kind: BlendKind) -> BlendKind:
+        BLEND_KINDS[name], WEIGHTS[name] = kind, weight
         return kind
 
     return add
 
 
-@register_kind("self", 0.45)
+@register_blend_kind("self", 0.45)
 def self_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
-    """Paste a changed and misplaced copy of the face over itself (systems.md 5.2)."""
-    target, source, matrix = _unlike(scene, rng)
-    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng))[None], matrix)[0]
-    mask = blend_mask(polygon, scene.size_hw, rng)
-    return target, paste(source, target, mask), mask
+    """Paste a changed and misplaced copy of the face over itself, as the paper does."""
+    return _self_blended(scene, rng, tuple(HULLS), RATIOS)
 
 
-@register_kind("cross", 0.2)
+@register_blend_kind("cross", 0.2)
 def cross_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
     """Paste the donor's face, laid over the target's and recoloured like it.
 
-    What is left of the colour difference grows with the strength, from at most a tenth to at most four.
+    At most a tenth of the colour difference is left at strength 0, at most four tenths at strength 1.
 
     Raises:
         ValueError: The scene has no donor, or its face cannot be laid over the target's.
     """
     if scene.donor is None:
         raise ValueError("a blend across people needs a donor")
-    target, donor = _one_changed(scene.target_HW3, scene.donor.image_HW3, Change.draw(rng, scene.amount), rng)
+    target, donor = _one_changed(scene, scene.donor.image_HW3, rng)
     onto, shear = scene.landmarks_K2, bool(rng.random() < 0.5)
     source, allowed = align(donor, scene.donor.landmarks_K2, onto, scene.size_hw, shear=shear)
     region = fill(hull(onto, "inner"), scene.size_hw) * allowed
@@ -145,11 +144,11 @@ def cross_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
     return target, paste(source, target, mask), mask
 
 
-@register_kind("fwa", 0.1)
+@register_blend_kind("fwa", 0.1)
 def face_warped(scene: Scene, rng: np.random.Generator) -> Pasted:
-    """Paste the face as seen through a small aligned picture of it (face-warping artefacts, Li and Lyu 2018).
+    """Paste the face after shrinking and enlarging it in an aligned view (face-warping artefacts, Li and Lyu 2018).
 
-    The picture is 1.5 to 4 times coarser than the target at strength 1, and blurred with a kernel of 3 or 5 px.
+    The view is 1.5 to 4 times coarser than the target at strength 1, and blurred with a kernel of 3 or 5 px.
     """
     frame, amount = scene.frame, scene.amount
     factor = 1 + amount * rng.uniform(0.5, 3)
@@ -166,7 +165,7 @@ def face_warped(scene: Scene, rng: np.random.Generator) -> Pasted:
     return scene.target_HW3, paste(source, scene.target_HW3, mask), mask
 
 
-@register_kind("clone", 0.05)
+@register_blend_kind("clone", 0.05)
 def cloned(scene: Scene, rng: np.random.Generator) -> Pasted:
     """Clone the donor's face, or the changed face itself, seamlessly: by its gradients (Pérez et al. 2003)."""
     face, donor, allowed = scene.landmarks_K2, scene.donor, None
@@ -185,12 +184,12 @@ def cloned(scene: Scene, rng: np.random.Generator) -> Pasted:
     return target, paste(source, target, mask), mask
 
 
-@register_kind("reenact", 0.1)
+@register_blend_kind("reenact", 0.1)
 def reenacted(scene: Scene, rng: np.random.Generator) -> Pasted:
-    """Move the mouth or the eyes a little and draw them anew, a touch softer, as talking heads do.
+    """Move the mouth or the eyes a little and blur them slightly, as reenactment networks do.
 
-    Each of two or three points moves by 0.03 to 0.12 of the distance from eyes to mouth at strength 1, and takes what
-    is around it along, less and less (a Gaussian with a sigma of 0.3 of that distance).
+    Each of two or three points moves by 0.03 to 0.12 of the distance from eyes to mouth at strength 1; the pixels
+    around it move less with growing distance (a Gaussian with a sigma of 0.3 of the distance from eyes to mouth).
     """
     frame, (height, width) = scene.frame, scene.size_hw
     chin = frame.to_pixels(np.array([[0, 1.3]]))
@@ -209,7 +208,7 @@ def reenacted(scene: Scene, rng: np.random.Generator) -> Pasted:
     return scene.target_HW3, paste(source, scene.target_HW3, mask), mask
 
 
-@register_kind("generated", 0.1)
+@register_blend_kind("generated", 0.1)
 def generated(scene: Scene, rng: np.random.Generator) -> Pasted:
     """Smooth the face and give it the grain of a generator's last layers, see `changes.grain`."""
     amount = scene.amount
@@ -230,27 +229,27 @@ def blend(
     strength: float = 1.0,
     weights: Mapping[str, float] = WEIGHTS,
 ) -> Blend:
-    """Make a fake of an authentic face.
+    """Make a fake from an authentic face.
 
     Args:
-        target_HW3: RGB picture, (H, W, 3) uint8, of a face and what is around it, best about twice as wide as the face.
+        target_HW3: RGB image, (H, W, 3) uint8, of a face and what is around it, best about twice as wide as the face.
         landmarks_K2: (5, 2) x, y in pixels: left eye, right eye, nose, left and right mouth corner.
         rng: The same state gives the same fake.
         donor: Another person; without one no face of another person is pasted.
-        strength: 0 subtle to 1 plain to see.
-        weights: How often each of `KINDS` is drawn, in any unit.
+        strength: How much source and target differ, 0 (hardly visible) to 1 (clearly visible).
+        weights: How often each of `BLEND_KINDS` is drawn, in any unit.
 
     Raises:
-        ValueError: The landmarks are degenerate or outside the picture, see `FaceFrame.of` and `blend_mask`; the
-            picture or the strength is not as above; no kind is left to draw from.
+        ValueError: The landmarks are degenerate or outside the image, see `FaceFrame.of` and `blend_mask`; the
+            image or the strength is not as above; no kind is left to draw from.
     """
     scene = Scene(target_HW3, np.asarray(landmarks_K2, np.float32), donor, strength)
     usable = {name: weights[name] for name in weights if donor is not None or name not in NEEDS_DONOR}
     total = sum(usable.values())
     if not total > 0:
-        raise ValueError(f"no kind of fake can be drawn from {dict(weights)}; use some of {', '.join(KINDS)}")
+        raise ValueError(f"no kind of blend can be drawn from {dict(weights)}; use some of {', '.join(BLEND_KINDS)}")
     name = str(rng.choice(list(usable), p=[weight / total for weight in usable.values()]))
-    target, image, mask = KINDS[name](scene, rng)
+    target, image, mask = BLEND_KINDS[name](scene, rng)
     return Blend(image, mask, name, target)
 
 
@@ -264,9 +263,9 @@ def blend_pair(
     weights: Mapping[str, float] = WEIGHTS,
     finish: Callable[[ImageHW3, np.random.Generator], ImageHW3] | None = None,
 ) -> tuple[ImageHW3, ImageHW3, Floats]:
-    """Make a pair of a real and a fake picture, with the arguments of `blend`.
+    """Make a pair of a real and a fake image, with the arguments of `blend`.
 
-    ``finish`` degrades a picture; its generator is in the same state for both pictures (5.2, step 9).
+    ``finish`` degrades an image; its generator is in the same state for both images, so both are degraded alike.
 
     Returns:
         Real (H, W, 3), fake (H, W, 3), and the mask (H, W) between them.
@@ -275,12 +274,58 @@ def blend_pair(
     if finish is None:
         return fake.target_HW3, fake.image_HW3, fake.mask_HW
     seed = int(rng.integers(2**63))
-    real, image = (finish(picture, np.random.default_rng(seed)) for picture in (fake.target_HW3, fake.image_HW3))
+    real, image = (finish(each, np.random.default_rng(seed)) for each in (fake.target_HW3, fake.image_HW3))
     return real, image, fake.mask_HW
 
 
+def self_blend(
+    image_HW3: ImageHW3, landmarks_K2: Floats, rng: np.random.Generator, *, strength: float = 1.0
+) -> tuple[ImageHW3, Floats]:
+    """Paste a changed copy of a whole face over itself, as a face swap does, in an image of any size.
+
+    Outside the mask the image stays as it is.
+
+    Args:
+        image_HW3: RGB image, (H, W, 3) uint8; the face may be small in it.
+        landmarks_K2: (5, 2) x, y of the face in pixels of the image.
+        rng: The same state gives the same blend: a clip is blended alike when each frame gets a generator of one seed.
+        strength: How much the copy differs, 0 (hardly visible) to 1 (clearly visible).
+
+    Returns:
+        The blended image, and the mask (H, W) that it was blended through, 0..1.
+
+    Raises:
+        ValueError: The landmarks are degenerate or outside the image.
+    """
+    points = np.asarray(landmarks_K2, np.float32)
+    rows, columns = _view_around(points, image_HW3.shape[:2])
+    target_HW3 = np.ascontiguousarray(image_HW3[rows, columns])
+    points = points - np.array([columns.start, rows.start], np.float32)
+    scene = Scene(target_HW3, points, strength=strength, keep_target=True)
+    _, fake_HW3, fake_mask_HW = _self_blended(scene, rng, WHOLE, (1.0,))
+    blended_HW3, mask_HW = image_HW3.copy(), np.zeros(image_HW3.shape[:2], np.float32)
+    blended_HW3[rows, columns], mask_HW[rows, columns] = fake_HW3, fake_mask_HW
+    return blended_HW3, mask_HW
+
+
+def _view_around(landmarks_K2: Floats, shape_HW: tuple[int, int]) -> tuple[slice, slice]:
+    """Return rows and columns of the square about twice as wide as a face, cut at the border of its image.
+
+    Raises:
+        ValueError: The landmarks are degenerate, or the face lies outside the image.
+    """
+    frame = FaceFrame.of(landmarks_K2)
+    centre = frame.to_pixels(np.array([[0, 0.6]]))[0]
+    half = max(frame.size_px)
+    left, top = (max(0, int(edge)) for edge in centre - half)
+    right, bottom = (min(side, int(edge) + 1) for side, edge in zip(shape_HW[::-1], centre + half, strict=True))
+    if right <= left or bottom <= top:
+        raise ValueError("the face lies outside the image; nothing can be pasted there")
+    return slice(top, bottom), slice(left, right)
+
+
 def mask_targets(mask_HW: Floats, size_px: int) -> tuple[Floats, Floats]:
-    """Return what a network with a mask head should see, on a grid of one cell to 8 px.
+    """Return the maps that a network with a mask head learns, on a grid of one cell for each 8 px.
 
     Args:
         mask_HW: Weight of the source, 0..1, over the whole crop.
@@ -295,17 +340,24 @@ def mask_targets(mask_HW: Floats, size_px: int) -> tuple[Floats, Floats]:
     return region, 4 * region * (1 - region)
 
 
+def _self_blended(scene: Scene, rng: np.random.Generator, hulls: Sequence[str], ratios: Sequence[float]) -> Pasted:
+    """Blend a changed copy of the face over itself; hull and max weight of the source are drawn from those given."""
+    target, source, matrix = _unlike(scene, rng)
+    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng, hulls))[None], matrix)[0]
+    mask = blend_mask(polygon, scene.size_hw, rng, ratios=ratios)
+    return target, paste(source, target, mask), mask
+
+
 def _unlike(scene: Scene, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3, Floats]:
-    """Return the target and a copy, one of them changed, the copy misplaced by the affine map that comes third."""
-    target, source = _one_changed(scene.target_HW3, scene.target_HW3, Change.draw(rng, scene.amount), rng)
+    """Return target, source and affine map: one of the two is changed, and the source is moved by the map."""
+    target, source = _one_changed(scene, scene.target_HW3, rng)
     matrix = Offset.draw(rng, scene.amount).matrix(scene.frame)
     return target, move(source, matrix), matrix
 
 
-def _one_changed(
-    target_HW3: ImageHW3, source_HW3: ImageHW3, change: Change, rng: np.random.Generator
-) -> tuple[ImageHW3, ImageHW3]:
-    """Change the source or the target, each half of the time."""
-    if rng.random() < 0.5:
-        return target_HW3, change(source_HW3)
-    return change(target_HW3), source_HW3
+def _one_changed(scene: Scene, source_HW3: ImageHW3, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3]:
+    """Return target and source, one of them changed, each half of the time."""
+    change = Change.draw(rng, scene.amount)
+    if rng.random() < 0.5 or scene.keep_target:
+        return scene.target_HW3, change(source_HW3)
+    return change(scene.target_HW3), source_HW3

@@ -1,8 +1,8 @@
-"""Random changes of training pictures: light, geometry, and the lists of published systems.
+"""Change training images at random: light, geometry, and the augmentation lists of published systems.
 
-A sample in flight is an `Example`; a transform is a function that takes one with a generator and returns another, its
-settings bound by `functools.partial`. Nothing is written in place; what a transform leaves alone is passed along as it
-is. All draws come from the generator, so an item looks the same in any worker:
+A transform is a function that takes an `Example` and a generator and returns another example, its
+settings bound by `functools.partial`. Nothing is written in place; what a transform leaves alone is passed along
+unchanged. All draws come from the generator, so an item looks the same in any worker:
 
     augment = load_augmentation("winner", size_px=380)
     example = augment(example, rng_for(seed, epoch, index))
@@ -34,12 +34,12 @@ Points = NDArray[np.float32] | NDArray[np.float64] | NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A picture on its way into training."""
+    """An image on its way into training."""
 
     image_HW3: ImageHW3
     """RGB, (H, W, 3) uint8."""
     mask_HW: NDArray[np.uint8]
-    """Where it was manipulated (difference or blend), 0 to 255; zeros in authentic pictures."""
+    """Where it was manipulated (difference or blend), 0 to 255; zeros in authentic images."""
     label: float
     """0 real to 1 fake."""
     landmarks_px: Points | None = None
@@ -47,7 +47,7 @@ class Example:
 
     def __post_init__(self) -> None:
         if self.image_HW3.ndim != 3 or self.image_HW3.shape[2] != 3 or self.image_HW3.dtype != np.uint8:
-            raise ValueError(f"a picture is (H, W, 3) uint8, not {self.image_HW3.shape} {self.image_HW3.dtype}")
+            raise ValueError(f"an image is (H, W, 3) uint8, not {self.image_HW3.shape} {self.image_HW3.dtype}")
         if self.mask_HW.shape != self.image_HW3.shape[:2] or self.mask_HW.dtype != np.uint8:
             raise ValueError(f"the mask of {self!r} is {self.mask_HW.shape} {self.mask_HW.dtype}, not (H, W) uint8")
         if not 0 <= self.label <= 1:
@@ -99,12 +99,12 @@ def rng_for(seed: int, epoch: int, index: int) -> Rng:
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """One after the other."""
+    """Applies several transforms, one after the other."""
 
     transforms: tuple[Transform, ...]
 
     def __call__(self, example: Example, rng: Rng) -> Example:
-        """Apply all."""
+        """Apply all of them."""
         for transform in self.transforms:
             example = transform(example, rng)
         return example
@@ -112,18 +112,18 @@ class Compose:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of them, each as likely as the others."""
+    """Applies one of several transforms, each as likely as the others."""
 
     transforms: tuple[Transform, ...]
 
     def __call__(self, example: Example, rng: Rng) -> Example:
-        """Apply one."""
+        """Apply one of them."""
         return self.transforms[int(rng.integers(len(self.transforms)))](example, rng)
 
 
 @dataclass(frozen=True, slots=True)
 class Sometimes:
-    """With probability ``p``."""
+    """Applies a transform with probability ``p``."""
 
     transform: Transform
     p: float
@@ -133,7 +133,7 @@ class Sometimes:
         return self.transform(example, rng) if rng.random() < self.p else example
 
 
-# --- light and noise: the picture changes, mask and landmarks stay
+# --- light and noise: the image changes, mask and landmarks stay
 
 
 def jpeg(example: Example, rng: Rng, *, low: int, high: int = 100) -> Example:
@@ -159,7 +159,7 @@ def gaussian_blur(example: Example, rng: Rng) -> Example:  # noqa: ARG001
 def motion_blur(example: Example, rng: Rng, *, sides_px: tuple[int, ...] = (3, 5, 7)) -> Example:
     """Average along a thin line between two different places of a small square.
 
-    The kernel of albumentations' MotionBlur, which does not centre the line: the picture may shift by up to half the
+    The kernel of albumentations' MotionBlur, which does not centre the line: the image may shift by up to half the
     side, its mask and landmarks do not.
     """
     side = sides_px[int(rng.integers(len(sides_px)))]
@@ -203,7 +203,7 @@ def to_gray(example: Example, rng: Rng) -> Example:  # noqa: ARG001
     return replace(example, image_HW3=cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
 
 
-# --- geometry: picture, mask and landmarks move together
+# --- geometry: image, mask and landmarks move together
 
 
 def _moved(points_px: Points | None, matrix_23: Floats) -> Points | None:
@@ -273,9 +273,9 @@ def padding_part(example: Example, rng: Rng, *, part: float = 3) -> Example:  # 
 
 
 def resized_square_crop(example: Example, rng: Rng, *, size_px: int, min_scale: float = 0.88) -> Example:
-    """Cut a random square whose area is min_scale² to 1 of the picture's, and resize it linearly.
+    """Cut a random square whose area is min_scale² to 1 of the image's, and resize it linearly.
 
-    Where ten draws do not fit into the picture, the largest square in its middle is taken.
+    Where ten draws do not fit into the image, the largest square in its middle is taken.
     """
     height, width = example.image_HW3.shape[:2]
     for share in rng.uniform(min_scale**2, 1, 10):
@@ -292,11 +292,11 @@ def resized_square_crop(example: Example, rng: Rng, *, size_px: int, min_scale: 
 def jittered_crop(example: Example, rng: Rng, *, size_px: int, sides_px: tuple[int, int] = (224, 340)) -> Example:
     """Make the shorter side a random whole number in ``sides_px``, linearly, and cut a random square out.
 
-    For other sizes than 224 the range is scaled along. Draws do not depend on the picture, so that those of one clip
+    For other sizes than 224 the range is scaled along. Draws do not depend on the image, so that those of one clip
     are cut alike.
     """
-    least, most = (round(side * size_px / sides_px[0]) for side in sides_px)
-    scale = int(rng.integers(least, most, endpoint=True)) / min(example.image_HW3.shape[:2])
+    shortest, longest = (round(side * size_px / sides_px[0]) for side in sides_px)
+    scale = int(rng.integers(shortest, longest, endpoint=True)) / min(example.image_HW3.shape[:2])
     height, width = (max(size_px, int(side * scale)) for side in example.image_HW3.shape[:2])
     top, left = (int(room * (side - size_px)) for room, side in zip(rng.random(2), (height, width), strict=True))
     return _cut(_resized(example, height, width, cv2.INTER_LINEAR), top, left, size_px, size_px)
@@ -338,7 +338,7 @@ def winner_train(size_px: int = 380) -> Transform:
 
 @register_augmentation("winner_val")
 def winner_val(size_px: int = 380) -> Transform:
-    """Return his validation list: resize by the longer side and pad."""
+    """Return the challenge winner's validation list: resize by the longer side and pad."""
     return Compose((partial(isotropic_resize, size_px=size_px), partial(pad, size_px=size_px)))
 
 
@@ -370,7 +370,7 @@ def robustforensics_clip(size_px: int = 224) -> Transform:
 
 @register_augmentation("robustforensics_clip_plain")
 def robustforensics_clip_plain(size_px: int = 224) -> Transform:
-    """Return the list of those that were trained without changes of colour."""
+    """Return the training list of the video models that were trained without changes of colour."""
     return Compose((partial(jittered_crop, size_px=size_px), Sometimes(flip, 0.5)))
 
 
@@ -382,5 +382,5 @@ def robustforensics_clip_val(size_px: int = 224) -> Transform:
 
 @register_augmentation("robustforensics_val")
 def robustforensics_val(size_px: int = 299) -> Transform:
-    """Return their validation list: a plain resize."""
+    """Return the validation list of RobustForensics' image models: a plain resize."""
     return partial(resize, size_px=size_px)

@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
+"""Run the command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, models, prepare, scan, train
+from unmask.cli import doctor, evaluate, explore, models, prepare, sample, scan, train
 
 app = typer.Typer(
     name="unmask",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)
+app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="doctor")(doctor.doctor)

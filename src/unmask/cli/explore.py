@@ -32,7 +32,7 @@ def explore(
         bool, typer.Option("--extract-audio", help="Keep the sample's sound as it is, in audio/.")
     ] = False,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the sample and the pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample and the images.")] = 0,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
     ] = False,

@@ -56,7 +56,6 @@ def import_(
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as report:
-        import unmask.systems  # noqa: F401 - enters the kinds of checkpoints
         from unmask.models.checkpoints import import_checkpoint
 
         _tell(import_checkpoint(source, kind, name=name, on_progress=report, say=_talk(quiet)))
@@ -74,7 +73,6 @@ def pull(
     from unmask.errors import DownloadError, ModelError
 
     with wrong_use():
-        import unmask.systems  # noqa: F401 - enters the releases
         from unmask.models.checkpoints import RELEASES, look_up
         from unmask.models.checkpoints import pull as pull_model
 

@@ -19,9 +19,9 @@ from unmask.cli.limits import LIMITS_OPTION, parse_limits
 
 if TYPE_CHECKING:
     from unmask.media import Limits
+    from unmask.scan.base import BaseScanner
     from unmask.scan.inputs import Input
     from unmask.scan.journal import Journal
-    from unmask.systems.presets import Scans
 
 Row = dict[str, Any]
 
@@ -151,7 +151,7 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> Scans:
+def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> BaseScanner:
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
 
@@ -211,7 +211,7 @@ def _open_journal(
     return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
 
 
-def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
+def _rows(scanner: BaseScanner, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
     """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
     known = _known(items, journal, limits) if journal is not None else set()
     keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None

@@ -1,20 +1,18 @@
 """A small dataset in the form of the Deepfake Detection Challenge, made on the spot from authentic faces.
 
-    python -m unmask.datasets.synthetic sample/ portrait.png [clip.mp4 ...]
+    unmask sample OUT portrait.png [clip.mp4 ...]
 
-Authentic clips are films of the portraits, or the clips themselves; the fakes are self-blended (Shiohara and Yamasaki
-2022, arXiv 2204.08376): the face is changed in colour and sharpness, shifted a little, and pasted back over itself
-through a soft mask. So each fake is aligned with its original, and ``masks/<fake>/<frame>.png`` says where it was
-changed. As in the real world one clip is rotated, one shows no face, one is broken, and some have sound.
+Authentic clips are films of the portraits, or the clips themselves. The fakes are made by a function that blends one
+face, such as `unmask.augment.selfblend.self_blend`: each is aligned with its original, and
+``masks/<fake>/<frame>.png`` says where it was changed. As in the real world one clip is rotated, one shows no face, one
+is broken, and some have sound.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from unmask.errors import UsageError
 from unmask.faces import load_detector
 from unmask.media import open_video, read_frames
 from unmask.media.formats import VIDEO_SUFFIXES
-from unmask.types import DetectorSpec, Face, ImageHW3
+from unmask.types import DetectorSpec, ImageHW3
 
 RATE = 25
 SIZE_PX = (640, 480)
@@ -36,86 +34,39 @@ MASK_EVERY = 10
 SOUND_HZ = 44100
 
 Floats = NDArray[np.float32]
-Shot = Callable[[], Iterator[tuple[ImageHW3, Floats]]]
-"""Gives the pictures of a clip, each with its blend mask (H, W) in 0..1, all zero where it is authentic."""
+View = tuple[ImageHW3, Floats]
+"""An image of a clip, and its blend mask (H, W) in 0..1, all zero where it is authentic."""
+Shot = Callable[[], Iterator[View]]
+"""Films a clip."""
+BlendFace = Callable[[ImageHW3, Floats, np.random.Generator], View]
+"""Makes a fake of an image, the landmarks (5, 2) of a face in it, and where the randomness comes from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How the pasted face differs from the one beneath it."""
-
-    zoom: float = 1.03
-    shift_px: float = 2.0
-    blur_px: float = 1.2
-    gain: tuple[float, float, float] = (1.06, 0.97, 0.92)
-    offset: tuple[float, float, float] = (6, 2, -8)
-
-    @classmethod
-    def random(cls, rng: np.random.Generator) -> Look:
-        """Draw a look that can be seen."""
-        sign = rng.choice([-1, 1], 3)
-        gain, offset = 1 + sign * rng.uniform(0.02, 0.06, 3), sign * rng.uniform(2, 8, 3)
-        return cls(rng.uniform(1.02, 1.05), rng.uniform(1, 3), rng.uniform(0.9, 1.8), tuple(gain), tuple(offset))
-
-
-def read_picture(path: Path) -> ImageHW3:
-    """Return a picture as (H, W, 3) RGB.
+def read_portrait(path: Path) -> ImageHW3:
+    """Return an image file as (H, W, 3) RGB.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: The file cannot be read.
     """
     image_HW3 = cv2.imread(str(path))
     if image_HW3 is None:
-        raise UsageError(f"{path} is no picture that can be read; use PNG or JPEG")
+        raise UsageError(f"{path} is no image that can be read; use PNG or JPEG")
     return cv2.cvtColor(image_HW3, cv2.COLOR_BGR2RGB)
 
 
-def find_face(image_HW3: ImageHW3) -> Face:
-    """Return the largest face.
+def find_landmarks(image_HW3: ImageHW3) -> Floats:
+    """Return the landmarks (5, 2) of the largest face, x, y in pixels.
 
     Raises:
-        UsageError: There is none.
+        UsageError: There is no face.
     """
     faces = load_detector(DetectorSpec(scale=1.0)).detect(image_HW3)
-    if not faces:
-        raise UsageError("no face was found in the picture; use a portrait")
-    return faces[0]
+    if not faces or faces[0].landmarks_px is None:
+        raise UsageError("no face was found in the image; use a portrait")
+    return faces[0].landmarks_px
 
 
-def self_blend(image_HW3: ImageHW3, face: Face, look: Look = Look()) -> tuple[ImageHW3, Floats]:
-    """Paste a changed copy of a face over itself.
-
-    Args:
-        image_HW3: RGB picture, (H, W, 3) uint8.
-        face: The face in it, with landmarks.
-        look: How the copy differs.
-
-    Returns:
-        The blended picture and the mask (H, W) that it was blended through, 0 to 1.
-    """
-    height, width = image_HW3.shape[:2]
-    points = face.landmarks_px
-    assert points is not None
-    eyes, mouth = points[:2], points[3:]
-    centre, half = points.mean(0), 0.5 * face.side_px
-    brows, chin = eyes - [0, 0.35 * half], mouth + [0, 0.45 * half]
-    cheeks = np.stack([centre - [0.75 * half, 0], centre + [0.75 * half, 0]])
-    hull = cv2.convexHull(np.concatenate([brows, chin, cheeks]).astype(np.int32))
-    mask = cv2.fillConvexPoly(np.zeros((height, width), np.float32), hull, 1.0)
-    mask = cv2.GaussianBlur(mask, (0, 0), 0.03 * half)
-
-    rest = 1 - look.zoom
-    shift = np.array([[look.zoom, 0, look.shift_px + rest * centre[0]], [0, look.zoom, rest * centre[1]]], np.float32)
-    changed = cv2.warpAffine(image_HW3, shift, (width, height), borderMode=cv2.BORDER_REFLECT)
-    changed = cv2.GaussianBlur(changed, (0, 0), look.blur_px).astype(np.float32)
-    changed = changed * np.array(look.gain, np.float32) + np.array(look.offset, np.float32)
-    blended = mask[..., None] * changed + (1 - mask[..., None]) * image_HW3
-    return np.clip(blended, 0, 255).astype(np.uint8), mask
-
-
-def film(
-    image_HW3: ImageHW3, frames: int, seed: int = 0, mask_HW: Floats | None = None
-) -> Iterator[tuple[ImageHW3, Floats]]:
+def film(image_HW3: ImageHW3, frames: int, seed: int = 0, mask_HW: Floats | None = None) -> Iterator[View]:
     """Film a still with a slowly moving camera and a little sensor noise; the mask moves along."""
     rng = np.random.default_rng(seed)
     mask_HW = np.zeros(image_HW3.shape[:2], np.float32) if mask_HW is None else mask_HW
@@ -129,14 +80,14 @@ def film(
         yield view, cv2.warpAffine(mask_HW, camera, SIZE_PX)
 
 
-def write_clip(pictures: Iterable[ImageHW3], path: Path, *, sound: bool = False, turned: bool = False) -> Path:
-    """Encode pictures as H.264 in MP4, 25 a second.
+def write_clip(images: Iterable[ImageHW3], path: Path, *, sound: bool = False, turned: bool = False) -> Path:
+    """Encode images as H.264 in MP4, 25 a second.
 
     Args:
-        pictures: RGB, all of one even size.
+        images: RGB, all of one even size.
         path: The file.
         sound: Add a soft sine.
-        turned: Store the frames lying on their side, with a note for players to turn them, as telephones do.
+        turned: Store the frames lying on their side, with a display matrix that turns them, as telephones do.
     """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "20"})
@@ -145,8 +96,8 @@ def write_clip(pictures: Iterable[ImageHW3], path: Path, *, sound: bool = False,
             stream.set_display_rotation(90)
         audio = container.add_stream("aac", rate=SOUND_HZ) if sound else None
         frames = 0
-        for frames, picture in enumerate(pictures, 1):
-            stored = np.ascontiguousarray(np.rot90(picture, -1)) if turned else picture
+        for frames, image_HW3 in enumerate(images, 1):
+            stored = np.ascontiguousarray(np.rot90(image_HW3, -1)) if turned else image_HW3
             if frames == 1:
                 stream.height, stream.width = stored.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")))
@@ -165,7 +116,15 @@ def _hum(container: av.container.OutputContainer, stream: av.AudioStream, second
     container.mux(stream.encode())
 
 
-def write_sample(folder: Path, sources: Sequence[Path], *, parts: int = 3, seconds: float = 2.0, seed: int = 0) -> None:
+def write_sample(
+    folder: Path,
+    sources: Sequence[Path],
+    blend: BlendFace,
+    *,
+    parts: int = 3,
+    seconds: float = 2.0,
+    seed: int = 0,
+) -> int:
     """Write the dataset: ``dfdc_train_part_N/`` with clips and metadata.json, and the masks of the fakes.
 
     Each part has two originals, with two fakes and one. The second original of part 0 and its fake are rotated; part 1
@@ -174,9 +133,13 @@ def write_sample(folder: Path, sources: Sequence[Path], *, parts: int = 3, secon
     Args:
         folder: Where to; must not exist or be empty.
         sources: Portraits and authentic clips; taken in turn, portraits each time in another light.
+        blend: Makes a fake of a face, e.g. `unmask.augment.selfblend.self_blend`.
         parts: Number of parts, at least 1.
         seconds: Length of each clip.
-        seed: The same sources and seed give the same pictures, up to what the encoder makes of them.
+        seed: The same sources and seed give the same images, up to what the encoder makes of them.
+
+    Returns:
+        Number of clips.
 
     Raises:
         UsageError: The folder is not empty, there is no source, or a source shows no face.
@@ -186,17 +149,19 @@ def write_sample(folder: Path, sources: Sequence[Path], *, parts: int = 3, secon
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name another folder")
     rng = np.random.default_rng(seed)
+    clips = 0
     for part in range(parts):
-        writer = _PartWriter(folder, part, rng)
+        writer = _PartWriter(folder, part, blend, rng)
         for number in range(2):
             source = sources[(2 * part + number) % len(sources)]
             material = _Material(source, round(seconds * RATE), light=2 * part + number)
-            writer.family(material, fakes=2 - number, sound=number == 0, turned=part == 0 and number == 1)
+            writer.add_family(material, fakes=2 - number, sound=number == 0, turned=part == 0 and number == 1)
         if part == min(1, parts - 1):
             writer.add_real(_empty_room(round(seconds * RATE), rng))
         if part == parts - 1:
             writer.break_last()
-        writer.finish()
+        clips += writer.finish()
+    return clips
 
 
 class _Material:
@@ -205,26 +170,26 @@ class _Material:
     def __init__(self, source: Path, frames: int, light: int) -> None:
         self._frames, self._light = frames, light
         self._video = source if source.suffix.lower() in VIDEO_SUFFIXES else None
-        self._still = None if self._video else _relit(read_picture(source), light)
+        self._still = None if self._video else _relit(read_portrait(source), light)
 
-    def original(self) -> Iterator[tuple[ImageHW3, Floats]]:
-        """Give the authentic pictures."""
+    def original(self) -> Iterator[View]:
+        """Give the authentic images."""
         if self._still is not None:
             yield from film(self._still, self._frames, self._light)
             return
-        for image_HW3 in self._pictures():
+        for image_HW3 in self._images():
             yield image_HW3, np.zeros(image_HW3.shape[:2], np.float32)
 
-    def fake(self, look: Look) -> Iterator[tuple[ImageHW3, Floats]]:
-        """Give the blended pictures, each with its mask."""
+    def fake(self, blend: BlendFace, seed: int) -> Iterator[View]:
+        """Give the blended images; each is blended with the same draws."""
         if self._still is not None:
-            blended, mask = self_blend(self._still, find_face(self._still), look)
-            yield from film(blended, self._frames, self._light, mask)
+            blended_HW3, mask_HW = _blended(self._still, blend, seed)
+            yield from film(blended_HW3, self._frames, self._light, mask_HW)
             return
-        for image_HW3 in self._pictures():
-            yield self_blend(image_HW3, find_face(image_HW3), look)
+        for image_HW3 in self._images():
+            yield _blended(image_HW3, blend, seed)
 
-    def _pictures(self) -> Iterator[ImageHW3]:
+    def _images(self) -> Iterator[ImageHW3]:
         assert self._video is not None
         with open_video(self._video) as video:
             wanted = np.arange(min(self._frames, len(video.index)))
@@ -233,6 +198,10 @@ class _Material:
                 scale = min(1.0, SIZE_PX[0] / max(height, width))
                 size = int(width * scale) // 2 * 2, int(height * scale) // 2 * 2
                 yield cv2.resize(frame.image_HW3, size, interpolation=cv2.INTER_AREA)
+
+
+def _blended(image_HW3: ImageHW3, blend: BlendFace, seed: int) -> View:
+    return blend(image_HW3, find_landmarks(image_HW3), np.random.default_rng(seed))
 
 
 def _relit(image_HW3: ImageHW3, light: int) -> ImageHW3:
@@ -252,22 +221,28 @@ def _empty_room(frames: int, rng: np.random.Generator) -> Shot:
 
 
 class _PartWriter:
-    def __init__(self, folder: Path, part: int, rng: np.random.Generator) -> None:
-        self._folder, self._rng = folder / f"dfdc_train_part_{part}", rng
+    """Writes the clips of one part, and its metadata.json."""
+
+    def __init__(self, folder: Path, part: int, blend: BlendFace, rng: np.random.Generator) -> None:
+        self._blend, self._rng = blend, rng
+        self._folder = folder / f"dfdc_train_part_{part}"
         self._masks = folder / "masks"
         self._metadata: dict[str, dict[str, Any]] = {}
         self._folder.mkdir(parents=True)
 
-    def family(self, material: _Material, fakes: int, sound: bool, turned: bool) -> None:
+    def add_family(self, material: _Material, fakes: int, sound: bool, turned: bool) -> None:
+        """Write an original and the fakes made of it."""
         original = self.add_real(material.original, sound=sound, turned=turned)
         for _ in range(fakes):
-            name, look = self._name(), Look.random(self._rng)
-            write_clip(self._noting_masks(name, material.fake(look)), self._folder / name, sound=sound, turned=turned)
+            name, seed = self._name(), int(self._rng.integers(2**63))
+            views = self._saving_masks(name, material.fake(self._blend, seed))
+            write_clip(views, self._folder / name, sound=sound, turned=turned)
             self._metadata[name] = {"label": "FAKE", "split": "train", "original": original}
 
     def add_real(self, shot: Shot, sound: bool = False, turned: bool = False) -> str:
+        """Write an authentic clip; return its name."""
         name = self._name()
-        write_clip((picture for picture, _ in shot()), self._folder / name, sound=sound, turned=turned)
+        write_clip((image_HW3 for image_HW3, _ in shot()), self._folder / name, sound=sound, turned=turned)
         self._metadata[name] = {"label": "REAL", "split": "train", "original": None}
         return name
 
@@ -277,35 +252,18 @@ class _PartWriter:
         path = self._folder / name
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
-    def finish(self) -> None:
+    def finish(self) -> int:
+        """Write metadata.json; return the number of clips."""
         (self._folder / "metadata.json").write_text(json.dumps(self._metadata))
+        return len(self._metadata)
 
     def _name(self) -> str:
         return "".join(self._rng.choice(list(string.ascii_lowercase), 10)) + ".mp4"
 
-    def _noting_masks(self, name: str, shots: Iterable[tuple[ImageHW3, Floats]]) -> Iterator[ImageHW3]:
+    def _saving_masks(self, name: str, views: Iterable[View]) -> Iterator[ImageHW3]:
         folder = self._masks / Path(name).stem
         folder.mkdir(parents=True)
-        for i, (picture, mask) in enumerate(shots):
+        for i, (image_HW3, mask_HW) in enumerate(views):
             if i % MASK_EVERY == 0:
-                cv2.imwrite(str(folder / f"{i}.png"), np.round(255 * mask).astype(np.uint8))
-            yield picture
-
-
-def main() -> None:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(description="Write a small dataset in the form of DFDC.")
-    parser.add_argument("folder", type=Path, help="where to write it")
-    parser.add_argument("sources", type=Path, nargs="+", help="portraits, or authentic clips")
-    parser.add_argument("--parts", type=int, default=3, help="number of parts (default 3)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of each clip (default 2)")
-    parser.add_argument("--seed", type=int, default=0, help="(default 0)")
-    given = parser.parse_args()
-    try:
-        write_sample(given.folder, given.sources, parts=given.parts, seconds=given.seconds, seed=given.seed)
-    except UsageError as error:
-        parser.error(str(error))
-
-
-if __name__ == "__main__":
-    main()
+                cv2.imwrite(str(folder / f"{i}.png"), np.round(255 * mask_HW).astype(np.uint8))
+            yield image_HW3

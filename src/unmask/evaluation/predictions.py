@@ -19,7 +19,7 @@ from unmask.report.csv import spreadsheet_name
 from unmask.types import Label
 
 if TYPE_CHECKING:
-    from unmask.scan.scanner import Scanner
+    from unmask.scan.base import BaseScanner
 
 NAME_COLUMNS = ("path", "file", "filename", "video")
 _SCORE_COLUMNS = ("label", "fake_probability")
@@ -81,7 +81,7 @@ def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction
     )
 
 
-def scan_index(scanner: Scanner, index: Index) -> Iterator[Prediction]:
+def scan_index(scanner: BaseScanner, index: Index) -> Iterator[Prediction]:
     """Scan the labelled clips of a dataset: one prediction each, in the order of the index."""
     clips = [clip for clip in index.clips if clip.label is not None]
     verdicts = scanner.scan_many(str(index.path_of(clip)) for clip in clips)

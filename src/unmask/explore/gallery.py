@@ -1,4 +1,4 @@
-"""The pictures of an exploration: frames with boxes drawn, and a fake beside its original as a clip that plays."""
+"""The images of an exploration: frames with boxes drawn, and a fake beside its original as a clip that plays."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ def example_frames(
         candidates.sort(key=lambda item: min(rarity[word] for face in item[1]["faces"] for word in face["doubts"]))
     else:  # real and fake in turn
         candidates = _alternate(candidates)
-    pictures: list[Picture] = []
+    images: list[Picture] = []
     for clip, row, frames in candidates:
-        if len(pictures) == count:
+        if len(images) == count:
             break
-        picture = _draw_frame(index, clip, row, rng.choice(frames), limits)
-        if picture is not None:
-            pictures.append(picture)
-    return pictures
+        image = _draw_frame(index, clip, row, rng.choice(frames), limits)
+        if image is not None:
+            images.append(image)
+    return images
 
 
 def pair_clips(
@@ -142,11 +142,11 @@ def side_by_side(index: Index, left: Clip, right: Clip, limits: Limits = Limits(
     ):
         stream = container.add_stream("libx264", rate=CLIP_RATE, options={"crf": "28", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
-        for number, pictures in enumerate(zip(_preview(a), _preview(b), strict=False)):
-            picture = np.hstack(pictures)
+        for number, images in enumerate(zip(_preview(a), _preview(b), strict=False)):
+            image = np.hstack(images)
             if number == 0:
-                stream.height, stream.width = picture.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                stream.height, stream.width = image.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return data.getvalue()
 

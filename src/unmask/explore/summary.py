@@ -80,7 +80,7 @@ def _number(value: Any) -> str:
 
 
 def summarise(index: Index, rows: Sequence[Row], detectors: Sequence[str]) -> dict[str, Any]:
-    """Return what the page shows, apart from pictures."""
+    """Return what the page shows, apart from images."""
     label_of = {clip.id: clip.label for clip in index.clips}
     read = [row for row in rows if row["media"]]
     looked = [row for row in read if row["frames"]]

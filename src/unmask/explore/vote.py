@@ -75,7 +75,7 @@ class Vote:
 class Agreement:
     """Collects the detections of one video, frame by frame in order of time.
 
-    It keeps boxes and pictures of 32 x 32 pixels, no frames.
+    It keeps boxes and images of 32 x 32 pixels, no frames.
     """
 
     def __init__(self, detectors: Sequence[str]) -> None:

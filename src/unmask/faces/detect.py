@@ -1,4 +1,4 @@
-"""The detector interface, the registry, and the scale at which a frame is searched."""
+"""Define and load face detectors, and scale frames for them."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def scaled_frame(image_HW3: ImageHW3, settings: DetectorSpec) -> tuple[ImageHW3,
     """Resize a frame as ``settings`` say.
 
     Returns:
-        The picture to search, and the factors (x, y) that lead from its pixels back to those of the frame.
+        The image to search, and the factors (x, y) that lead from its pixels back to those of the frame.
     """
     height, width = image_HW3.shape[:2]
     factor = detector_scale(width, height, settings.scale)

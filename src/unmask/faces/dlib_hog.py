@@ -1,6 +1,6 @@
 """dlib's frontal face detector: histograms of oriented gradients (King 2015, arXiv 1502.00046).
 
-dlib is no dependency of unmask, since it is compiled on installation; ``pip install dlib`` adds it.
+dlib is no dependency of unmask, since installing it compiles it; ``pip install dlib`` adds it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from unmask.faces.detect import largest_first, register, scaled_frame
 from unmask.types import DetectorSpec, Face, ImageHW3
 
 _WINDOW_PX = 80
-"""Side of the smallest face that the detector finds in a picture as it is."""
+"""Side of the smallest face that the detector finds in an image as it is."""
 
 
 @register("dlib")

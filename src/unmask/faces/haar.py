@@ -1,6 +1,6 @@
 """OpenCV's frontal face cascade (Viola and Jones 2001), with the settings of the exploration notebook.
 
-An old and quick detector: upright frontal faces only, and many false alarms. It is here to be compared with others.
+An old and quick detector: upright frontal faces only, and many false alarms. `unmask explore` compares others with it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Haar:
 
 
 class _Own(threading.local):
-    """Each thread's own cascade: a cascade keeps notes while it searches."""
+    """Each thread's own cascade: a cascade changes its state while it searches."""
 
     def __init__(self) -> None:
         path = Path(cv2.data.haarcascades) / _CASCADE

@@ -1,4 +1,4 @@
-"""From boxes to aligned faces: a video's faces linked into tubes, each cut at one size in every frame.
+"""Link the boxes of a clip into tubes, and plan crops of one size for each tube.
 
     plan = plan_tubes({frame.index: boxes_of_faces(faces) for frame, faces in ...}, height, width)
     for frame in frames:
@@ -25,10 +25,13 @@ from numpy.typing import NDArray
 
 from unmask.types import Face
 
-MIN_SCORE = 0.8  # of a face that counts
-MIN_IOU = 0.5  # of a face with the latest box of its tube
+MIN_SCORE = 0.8
+"""Min score of a face that joins a tube."""
+MIN_IOU = 0.5
+"""Min overlap of a face with the latest box of its tube."""
 _CROP_SCALE = 1.3
-_MAX_BOXES = 10_000  # in one text file; a crowd has hundreds
+_MAX_BOXES = 10_000
+"""Boxes in one text file; a crowd has hundreds."""
 _SCORE, _SOURCE = attrgetter("score"), attrgetter("source_index")
 _BOX_LINE = re.compile(r"(-?[0-9]{1,9})\s+(-?[0-9]{1,9})\s+(-?[0-9]{1,9})\s+(-?[0-9]{1,9})\s+([^\s_]+)")
 
@@ -44,7 +47,7 @@ class ScoredBox:
     height: int
     """Sides in pixels, at least 1."""
     score: float
-    """How sure the detector is, 0 to 1."""
+    """Confidence of the detector, 0 to 1."""
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
@@ -65,7 +68,7 @@ class ScoredBox:
 
 @dataclass(frozen=True, slots=True)
 class TubeMember:
-    """One detected face on its way through the video."""
+    """One box of a tube."""
 
     position: int
     """Position of its frame among the frames that were kept, from 0."""
@@ -76,7 +79,7 @@ class TubeMember:
 
 
 Tube = tuple[TubeMember, ...]
-"""One person's faces in order of time, at most one a frame."""
+"""Boxes of one face in order of time, at most one a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class AlignedCrop:
         return f"frame{self.frame_index + 1}_face{self.face}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what ``info`` says of a saved face: ``bbox`` is x1, y1, x2, y2, ``crop_bbox`` is x, y, side."""
+        """Return the entry of a saved face in ``info``: ``bbox`` is x1, y1, x2, y2, ``crop_bbox`` is x, y, side."""
         return {
             "score": float(self.member.box.score),
             "bbox": list(self.member.box.corners),
@@ -120,7 +123,7 @@ class AlignedFaces:
     frame_indices: tuple[int, ...]
     """True numbers of the frames that were kept, from 0, ascending."""
     tubes: tuple[Tube, ...]
-    """The people, the one seen in most frames first."""
+    """The tubes, the longest first."""
     crops: tuple[tuple[AlignedCrop, ...], ...]
     """For each tube one crop for each kept frame."""
 
@@ -167,7 +170,7 @@ def faces_of_boxes(boxes: Sequence[ScoredBox]) -> list[Face]:
 
 
 def format_boxes(boxes: Sequence[ScoredBox]) -> str:
-    """Return one frame's boxes as RetinaFace text: their count, then the lines ``x y w h score ``, surest first.
+    """Return one frame's boxes as RetinaFace text: their count, then the lines ``x y w h score ``, highest score first.
 
     The space that ends each box line is part of the form. Source: Siyu-C/RobustForensics.
     """
@@ -247,10 +250,10 @@ def build_tubes(frames: Sequence[Sequence[ScoredBox]]) -> list[Tube]:
 
 
 def plan_tubes(detections: Mapping[int, Sequence[ScoredBox]], height: int, width: int) -> AlignedFaces:
-    """Decide which crops a video gets: in every frame one for each of its people, of one size for each person.
+    """Plan the crops of a clip: one for each tube in every frame, of one size for each tube.
 
-    As many people are kept as most frames show, those seen in most frames. Where a person is missing, the crop
-    comes from the nearest frame that shows them. Source: Siyu-C/RobustForensics.
+    As many tubes are kept as most frames have faces, the longest ones. Where a tube has no box in a frame, the crop
+    comes from the nearest frame in which it has one. Source: Siyu-C/RobustForensics.
 
     Args:
         detections: True frame number, from 0, -> all boxes of that frame in pixels, for every frame that was kept.
@@ -282,7 +285,7 @@ def aligned_crops(plan: AlignedFaces, frame_index: int) -> tuple[AlignedCrop, ..
 
 
 def _align(tube: Tube, face: int, indices: Sequence[int], height: int, width: int) -> tuple[AlignedCrop, ...]:
-    """One crop for each frame; all have the even side that the tube's largest candidate asks for."""
+    """Return one crop for each frame; all have the side of the tube's largest candidate, made even."""
     # Candidates fit into the frame, so their largest does; a box of 1 pixel, or out of the frame, still gets 2 pixels.
     side = max(2, max(_candidate_side(member.box, height, width) for member in tube) // 2 * 2)
     sources = np.array([indices[member.position] for member in tube])
@@ -297,7 +300,7 @@ def _align(tube: Tube, face: int, indices: Sequence[int], height: int, width: in
 
 
 def _candidate_side(box: ScoredBox, height: int, width: int) -> int:
-    """Side of the square around the box, cut at the right and lower border once its corner is inside."""
+    """Return the side of the square around the box, cut at the right and lower border of the frame."""
     side = int(_CROP_SCALE * max(box.width, box.height))
     x, y = (max(centre - side // 2, 0) for centre in box.centre)
     return min(side, width - x, height - y)

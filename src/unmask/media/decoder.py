@@ -204,7 +204,7 @@ def guards_in_force() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _nonsense_is_a_crash() -> Iterator[None]:
-    """Take a message that cannot be for the work of somebody who has taken the decoder over."""
+    """Raise CrashedError for a message that cannot be: a file may have taken the decoder over."""
     try:
         yield
     except NONSENSE as error:

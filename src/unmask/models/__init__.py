@@ -9,7 +9,7 @@ from unmask.models.batching import BATCH_CROPS, QueuedNetwork
 from unmask.models.card import Card, NetworkSpec, load_card, model_folder, model_names, verify_folder
 from unmask.models.cpu import PRECISIONS, Network
 from unmask.models.embedder import Embedder
-from unmask.models.fusion import FUSE_RULES, FUSIONS, Fusion, fuse, register_rule
+from unmask.models.fusion import FUSE_RULES, FUSIONS, Fusion, find_fusion, fuse, register_rule
 from unmask.models.load import load_network
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "QueuedNetwork",
+    "find_fusion",
     "fuse",
     "load_card",
     "load_network",

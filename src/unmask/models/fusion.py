@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unmask.errors import UsageError
+from unmask.models.published import enter_published_systems
 from unmask.types import Label
 
 Floats = NDArray[np.float64]
@@ -346,16 +347,30 @@ def majority(scores: Floats, weights: Floats) -> float:
 
 
 FUSIONS: dict[str, Fusion] = {
-    "winner": Fusion("confident", "pool"),
-    "wm": Fusion("mean", "largest"),
-    "ntech": Fusion("weighted", "pool"),
-    "robust": Fusion("groups", "clearest", "majority", min_frames=5),
-    "deepware": Fusion("clear", "stretched", EACH_FACE, min_frames=5),
     "mean": Fusion("mean", "max"),
     "max": Fusion("max", "max"),
 }
-"""Name, as ``--fuse`` takes it -> rules of a whole system: the challenge's first, second, third and fourth place,
-Deepware's scanner, and two plain ones in which the most suspicious person decides."""
+"""Name, as ``--fuse`` takes it -> rules: two plain ones in which the most suspicious person decides, and those that
+published systems enter by `register_fusion`."""
+
+
+def register_fusion(name: str, fusion: Fusion) -> Fusion:
+    """Enter the rules of a whole system into `FUSIONS`."""
+    FUSIONS[name] = fusion
+    return fusion
+
+
+def find_fusion(name: str) -> Fusion:
+    """Return the rules that have a name in `FUSIONS`.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if name not in FUSIONS:
+        enter_published_systems()
+    if name not in FUSIONS:
+        raise UsageError(f"unknown fusion {name!r}; use one of {', '.join(FUSIONS)}")
+    return FUSIONS[name]
 
 
 def logit(scores: Floats) -> Floats:

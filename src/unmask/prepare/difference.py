@@ -14,7 +14,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.uint8] | None:
-    """Return where two pictures differ: 255 (1 - SSIM), clipped to 0..255, as grey.
+    """Return where two images differ: 255 (1 - SSIM), clipped to 0..255, as grey.
 
     SSIM (Wang et al. 2004) over a uniform window of 7 pixels, each channel by itself, as the challenge winner's
     scikit-image computes it (whose double precision differs by one level in a few pixels of a thousand). His values
@@ -25,7 +25,7 @@ def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.ui
         fake_HW3: RGB, uint8.
 
     Returns:
-        (H, W) uint8; None when the pictures differ in size or are smaller than the window.
+        (H, W) uint8; None when the images differ in size or are smaller than the window.
     """
     if original_HW3.shape != fake_HW3.shape or min(fake_HW3.shape[:2]) < WINDOW_PX:
         return None

@@ -97,7 +97,7 @@ def parse_stem(name: str) -> tuple[int, int] | None:
 
 
 def encode_image(image_HW3: ImageHW3, image_format: str) -> bytes:
-    """Return an RGB or (H, W) grey picture as the bytes of a file.
+    """Return an RGB or (H, W) grey image as the bytes of a file.
 
     Raises:
         UnmaskError: It is too large for the format.
@@ -105,12 +105,12 @@ def encode_image(image_HW3: ImageHW3, image_format: str) -> bytes:
     colour = cv2.cvtColor(image_HW3, cv2.COLOR_RGB2BGR) if image_HW3.ndim == 3 else image_HW3
     done, data = cv2.imencode(f".{image_format}", colour, _ENCODERS[image_format])
     if not done:
-        raise UnmaskError(f"a picture of {image_HW3.shape[1]}x{image_HW3.shape[0]} cannot be written as {image_format}")
+        raise UnmaskError(f"an image of {image_HW3.shape[1]}x{image_HW3.shape[0]} cannot be written as {image_format}")
     return data.tobytes()
 
 
 def read_image(path: Path) -> ImageHW3:
-    """Return a picture as (H, W, 3) RGB.
+    """Return an image as (H, W, 3) RGB.
 
     Raises:
         UnmaskError: It is missing or damaged.

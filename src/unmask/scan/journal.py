@@ -25,7 +25,7 @@ class Journal:
 
         Args:
             path: The file, beside the output it will become.
-            settings_hash: `Scanner.settings_hash` of this run.
+            settings_hash: `BaseScanner.settings_hash` of this run.
             resume: Take over what an interrupted run left here, and the rows of ``finished``.
             finished: JSON lines of a finished run, when there are any.
 

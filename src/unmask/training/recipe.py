@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.augment.selfblend import KINDS
+from unmask.augment.selfblend import BLEND_KINDS
 from unmask.errors import UsageError
 from unmask.types import CropSpec
 
@@ -70,7 +70,7 @@ class DataRecipe:
     mixup: float = 0.0
     """Share of fakes mixed with their originals."""
     blends: dict[str, float] = field(default_factory=dict)
-    """Kinds of blend, of ``unmask.augment.selfblend.KINDS``, and how often each is drawn; empty for the usual."""
+    """Kinds of blend, of ``unmask.augment.selfblend.BLEND_KINDS``, and how often each is drawn; empty for the usual."""
     least_strength: float = 1.0
     """How plain to see blends are is drawn between this and 1; 0 is subtle."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -87,7 +87,10 @@ class DataRecipe:
         _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
         _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
-        _check(self.blends.keys() <= KINDS.keys(), f"blends are {', '.join(KINDS)}, not {', '.join(self.blends)}")
+        _check(
+            self.blends.keys() <= BLEND_KINDS.keys(),
+            f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unmask.datasets.index import Clip, read_index
+from unmask.datasets.index import Clip
+from unmask.datasets.read import read_index
 from unmask.datasets.readers import text
 from unmask.datasets.readers.dfdc import part_number
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.readers.layouts import by_id, faults, touch
-from unmask.datasets.index import Clip, clip_id, read_index
+from unmask.datasets.index import Clip, clip_id
+from unmask.datasets.read import read_index
 from unmask.errors import UsageError
 
 

@@ -17,8 +17,9 @@ from tests.datasets.readers.layouts import (
     tree,
     write_splits,
 )
-from unmask.datasets.index import _COLUMNS, READERS, Clip, read_index
+from unmask.datasets.index import COLUMNS, READERS, Clip
 from unmask.datasets.parquet import write_parquet
+from unmask.datasets.read import read_index
 from unmask.errors import UsageError
 
 
@@ -369,7 +370,7 @@ class TestHostileIndex:
         write_parquet(
             [blank | {"label": "real", "path": "a.mp4", "people": []} | row for row in rows],
             path,
-            _COLUMNS,
+            COLUMNS,
             {"dataset": "x", "root": str(root)},
         )
 

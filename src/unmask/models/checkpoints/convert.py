@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import TypeAdapter
 
 from unmask.errors import ModelError, UnmaskError, UsageError
-from unmask.isolation.process import at_most, run_isolated
+from unmask.isolation.process import memory_bounded, run_isolated
 from unmask.models.card import Card, NetworkSpec, read_up_to
 from unmask.models.checkpoints.checkpoint import MAX_FILE_BYTES, Checkpoint, read_checkpoint
 from unmask.models.checkpoints.kinds import DETECTOR, Kind
@@ -96,7 +96,7 @@ def convert(job: Job) -> None:
     content = read_whole(Path(job.file))
     if hashlib.sha256(content).hexdigest() != job.sha256:
         raise ModelError("it was changed while it was read; start again")
-    with at_most(3 * len(content) + _READING_BYTES):
+    with memory_bounded(3 * len(content) + _READING_BYTES):
         checkpoint = read_checkpoint(content)
 
     network, write = _network(job.kind)

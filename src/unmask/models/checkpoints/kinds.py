@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from unmask.errors import UsageError
 from unmask.models.card import Card
+from unmask.models.published import enter_published_systems
 
 Entry = TypeVar("Entry")
 DETECTOR = "retinaface"
@@ -29,8 +30,9 @@ class Kind:
     """Of each model that is made; name, files and source are filled in."""
     only: bool = False
     """Whether one file of this kind was ever published: the model is then called by the kind."""
-    names: Literal["ours", "robustforensics"] = "ours"
-    """Whose names the tensors have, once the prefix is gone."""
+    names: Literal["ours", "published"] = "ours"
+    """Whose names the tensors have, once the prefix is gone: our networks', or those that
+    `unmask.models.networks.published_names` translates."""
     prefix: str = "module."
     """In front of the tensors' names, left there by training on several cards; stripped where it is found."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
@@ -76,6 +78,8 @@ def look_up(what: str, entries: dict[str, Entry], name: str) -> Entry:
     Raises:
         UsageError: There is none of this name.
     """
+    if name not in entries:
+        enter_published_systems()
     if name not in entries:
         raise UsageError(f"unknown {what} {name!r}; use one of {', '.join(entries)}")
     return entries[name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.checkpoints.kinds import DETECTOR, Kind, register_kind
+from unmask.models.fusion import Fusion, register_fusion
 from unmask.systems.robustforensics.members import MEMBERS, member_card, member_network, retinaface_card
 
 for _member in MEMBERS:
@@ -19,10 +20,11 @@ for _member in MEMBERS:
             _parameters,
             member_card(_member),
             only=True,
-            names="robustforensics",
+            names="published",
             mean=_member.mean,
             std=_member.std,
         ),
     )
 
+register_fusion("robust", Fusion("groups", "clearest", "majority", min_frames=5))
 register_kind(MODEL, Kind(DETECTOR, {}, retinaface_card(), only=True))
