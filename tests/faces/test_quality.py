@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 
 from unmask.augment.codec import compress_h264
-from unmask.datasets.synthetic import find_face
 from unmask.faces.quality import measure_quality, sharpness
 from unmask.types import Face
 
 
-@pytest.fixture(scope="module")
-def face(portrait) -> Face:
-    return find_face(portrait)
+@pytest.fixture
+def face(portrait_face) -> Face:
+    return portrait_face
 
 
 def blurred(image, sigma):

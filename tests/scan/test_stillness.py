@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from unmask.augment.codec import compress_h264
-from unmask.datasets.synthetic import find_face
 from unmask.scan.stillness import is_still, still_view
 
 COUNT = 8
@@ -18,8 +17,9 @@ def small(portrait):
 
 
 @pytest.fixture(scope="module")
-def box(small):
-    return find_face(small).xyxy_px
+def box(portrait, portrait_face):
+    scale = 480 / max(portrait.shape[:2])
+    return tuple(scale * value for value in portrait_face.xyxy_px)
 
 
 def answer(frames, box, seconds=3.0):
