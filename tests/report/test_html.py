@@ -45,7 +45,7 @@ def text_of(page):
     return re.sub(r"\s+", " ", re.sub(r"<style.*?</style>|<title>.*?</title>|<[^>]+>", " ", page, flags=re.DOTALL))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def row(scanner, clips):
     return scanner.scan(clips["authentic"]).to_dict()
 
@@ -68,8 +68,7 @@ def test_times_scores_and_axis_values_are_text(row, tmp_path):
         assert f"{frame['time_seconds']:.2f} s {frame['fake_probability']:.2f}" in text
     axis = re.findall(r"<text[^>]*>([^<]*)</text>", page)
     assert axis[:5] == ["1 fake", "0.5", "0 real", "0.72", "0.34"]
-    assert axis[5:] == ["0 s", "0.2 s", "0.4 s", "0.6 s", "0.8 s", "1 s", "1.2 s", "1.4 s", "1.6 s"][: len(axis) - 5]
-    assert len(axis) > 7
+    assert axis[5:] == ["0 s", "0.5 s", "1 s", "1.5 s"]
 
 
 def test_the_date_of_the_scan_stands_on_the_page(row, tmp_path):

@@ -52,6 +52,10 @@ class FrameIndex:
         """(N,) seconds since the first frame."""
         return (self.pts - self.pts[0]) * self.seconds_per_tick
 
+    def index_of(self, pts: int) -> int:
+        """Return the index of the frame with this time stamp, or of the next one."""
+        return min(int(np.searchsorted(self.pts, pts)), len(self) - 1)
+
 
 @contextmanager
 def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:

@@ -22,7 +22,8 @@ from unmask.errors import InputError, LimitError
 from unmask.isolation.confine import confine
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
-from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, index_arrays, index_scalars, send
+from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, Request, index_arrays, index_scalars, send
+from unmask.media.signature import SignatureLog
 from unmask.media.sound import copy_sound
 
 FILES = ("socket", "video", "frames")
@@ -89,13 +90,13 @@ def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> Non
         slots = np.frombuffer(memory, np.uint8).reshape(SLOTS, -1)
         while True:
             if (message := answers.recv_bytes()) != SLOT_IS_FREE:
-                _send_images(answers, opened, np.frombuffer(message, np.int64), slots)
+                _send_images(answers, opened, Request.from_bytes(message), slots)
 
 
-def _send_images(answers: Connection, opened: OpenFile, wanted: NDArray[np.int64], slots: NDArray[np.uint8]) -> None:
+def _send_images(answers: Connection, opened: OpenFile, request: Request, slots: NDArray[np.uint8]) -> None:
     """Put one image after the other into the shared memory, at most `SLOTS` ahead of who takes them."""
-    waiting = 0
-    for number, frame in enumerate(decode_stored(opened, wanted)):
+    waiting, log = 0, SignatureLog() if request.signed else None
+    for number, frame in enumerate(decode_stored(opened, request.indices, log)):
         if waiting == SLOTS:
             answers.recv_bytes()
             waiting -= 1
@@ -104,3 +105,6 @@ def _send_images(answers: Connection, opened: OpenFile, wanted: NDArray[np.int64
         send(answers, index=frame.index, height=height, width=width, quantiser=frame.quantiser)
         waiting += 1
     send(answers, done=True)
+    if log is not None:
+        for values in log.arrays():
+            answers.send_bytes(values.tobytes())

@@ -6,7 +6,7 @@ and gives ``logit`` (N,), whose sigmoid is the fake probability, and optionally 
 """
 
 from unmask.models.batching import BATCH_CROPS, QueuedNetwork
-from unmask.models.card import Card, NetworkSpec, load_card, model_folder, model_names, verify_folder
+from unmask.models.card import Card, NetworkSpec, Thresholds, load_card, model_folder, model_names, verify_folder
 from unmask.models.cpu import PRECISIONS, Network
 from unmask.models.embedder import Embedder
 from unmask.models.fusion import FUSE_RULES, FUSIONS, Fusion, find_fusion, fuse, register_rule
@@ -23,6 +23,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "QueuedNetwork",
+    "Thresholds",
     "find_fusion",
     "fuse",
     "load_card",

@@ -56,7 +56,7 @@ def write_csv(rows: Iterable[tuple[str, float | None]], target: Target) -> int:
 def write_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], target: Target) -> None:
     """Write a CSV in UTF-8.
 
-    A name that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names
     that are not UTF-8 keep their bytes.
     """
     with atomic_file(target) if isinstance(target, Path) else nullcontext(target) as file:

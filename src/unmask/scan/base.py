@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unmask._version import __version__
 from unmask.errors import DownloadError, InputError, UsageError
-from unmask.media import Limits, Video, open_video_file, sha256_of
+from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.scan.inputs import list_inputs, open_input
 from unmask.types import SCHEMA_VERSION, Frame, Verdict
@@ -148,8 +148,8 @@ class BaseScanner(ABC):
 def _stoppable(video: Video, stopping: threading.Event) -> Video:
     """Return a video that stops to be read when ``stopping`` is set."""
 
-    def decode(indices: NDArray[np.int64]) -> Iterator[Frame]:
-        for frame in video.decode(indices):
+    def decode(indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        for frame in video.decode(indices, log):
             if stopping.is_set():
                 raise Stopped
             yield frame

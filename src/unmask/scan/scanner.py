@@ -105,27 +105,30 @@ class Scanner(BaseScanner):
                 looked=looked,
                 members=scores.members,
                 judgement=judge(scored, self.cards[: scores.members]) if scored else None,  # scores -> verdict
-                is_whole=self._status(video, scores, len(looked))[0] == "ok",
+                is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
+                decoded=scores.decoded,
+                small_faces=scores.small_faces,
+                dropped_faces=scores.dropped_faces,
             )
-        return self.conclude(video, draft, scores, progress)
+        return self.conclude(video, draft, progress)
 
-    def conclude(self, video: Video, draft: Verdict, scores: FaceScores, progress: Progress) -> Verdict:
+    def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
         """Put the judgement into words: status, reasons and warnings of the whole file."""
-        status, asked = self._status(video, scores, len(progress.looked))
+        status, asked = self._status(video, progress.decoded, len(progress.looked))
         judgement = progress.judgement
         known = replace(
             draft,
-            models=self.models[: scores.members],
+            models=self.models[: progress.members],
             frames_asked=asked,
-            frames_decoded=scores.decoded,
+            frames_decoded=progress.decoded,
             frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
-            warnings=(*damage_warnings(video.facts, status), *_image_warnings(video, scores)),
+            warnings=(*damage_warnings(video.facts, status), *_image_warnings(video, progress)),
         )
         if status == "unreadable":
-            return replace(known, status=status, reasons=(damage_reason(scores.decoded, asked),))
+            return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
         if judgement is None:
             small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
-            reason = small if scores.small_faces else f"No face was found in {scores.decoded} frames."
+            reason = small if progress.small_faces else f"No face was found in {progress.decoded} frames."
             return replace(known, status="no_face", reasons=(reason,))
         return replace(
             known,
@@ -154,12 +157,12 @@ class Scanner(BaseScanner):
         """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
         return min_partial_frames(asked)
 
-    def _status(self, video: Video, scores: FaceScores, looked: int) -> tuple[Status, int]:
+    def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
         """Return the status that the number of decoded frames earns, and how many there should have been."""
         facts, frames, asked = video.facts, self.options.frames, looked
         if facts.cut_short:
             asked = min(frames, max(looked, facts.frames_claimed or frames))
-        return completeness(facts, scores.decoded, asked, self.min_decoded(asked)), asked
+        return completeness(facts, decoded, asked, self.min_decoded(asked)), asked
 
     def _settings(self) -> dict[str, Any]:
         """Return all that is needed to repeat a scan, JSON-ready."""
@@ -196,11 +199,11 @@ def _check_cards(cards: Sequence[Card]) -> None:
         raise UsageError("these models search faces with different settings and cannot share one scan")
 
 
-def _image_warnings(video: Video, scores: FaceScores) -> list[str]:
+def _image_warnings(video: Video, progress: Progress) -> list[str]:
     """Say what in the images limits the answer."""
     found, ratio = [], video.facts.sample_aspect_ratio
-    if scores.small_faces:
-        found.append(f"{scores.small_faces} faces were too small to judge.")
+    if progress.small_faces:
+        found.append(f"{progress.small_faces} faces were too small to judge.")
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
     return found

@@ -40,6 +40,12 @@ class Progress:
     """The first member's, which hold for the ensemble."""
     is_pooled: bool
     """Whether the faces of the whole video are fused as one person's."""
+    decoded: int = 0
+    """Frames that could be decoded so far."""
+    small_faces: int = 0
+    """Faces that were too small to be judged."""
+    dropped_faces: int = 0
+    """Faces that were not judged because the scanner's ``max_faces`` had been."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unmask.faces import Detector
 from unmask.media import Video
+from unmask.media.signature import SignatureLog
 from unmask.types import Face, Frame, ImageHW3
 
 Turn = Literal[0, 90, 180, 270]
@@ -73,8 +74,8 @@ def turned(image_HW3: ImageHW3, turn: Turn) -> ImageHW3:
 def turned_video(video: Video, turn: Turn) -> Video:
     """Return a video whose frames are turned."""
 
-    def decode(indices: NDArray[np.int64]) -> Iterator[Frame]:
-        for frame in video.decode(indices):
+    def decode(indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        for frame in video.decode(indices, log):
             yield replace(frame, image_HW3=turned(frame.image_HW3, turn))
 
     return replace(video, decode=decode)

@@ -23,7 +23,6 @@ from unmask.media import Video
 from unmask.scan.options import ScanOptions
 from unmask.scan.sampler import Sampler
 from unmask.scan.scanner import Scanner
-from unmask.scan.scores import FaceScores
 from unmask.scan.stop import Progress, StopRule
 from unmask.types import DetectorSpec, Face, ImageHW3, Verdict
 
@@ -58,14 +57,14 @@ class ReleasedScanner(Scanner):
         """Return 1: the released code judges whatever could be decoded."""
         return 1
 
-    def conclude(self, video: Video, draft: Verdict, scores: FaceScores, progress: Progress) -> Verdict:
+    def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
         """Put the judgement into words, and say which faults changed it."""
-        verdict, frames = super().conclude(video, draft, scores, progress), self.options.frames
+        verdict, frames = super().conclude(video, draft, progress), self.options.frames
         warnings = list(verdict.warnings)
         if verdict.frames_asked < frames and video.facts.frames > 1:
             warnings.append(f"As in the released code, a clip of under {frames} frames is judged by its first one.")
-        if scores.dropped_faces:
-            ignored = f"the last {scores.dropped_faces} faces were ignored: it takes {MAX_FACES}"
+        if progress.dropped_faces:
+            ignored = f"the last {progress.dropped_faces} faces were ignored: it takes {MAX_FACES}"
             warnings.append(f"As in the released code, {ignored}.")
         verdict = replace(verdict, warnings=tuple(warnings))
         if len(verdict.frames) != 1:
