@@ -45,13 +45,24 @@ def run(files: Sequence[int], order: Order) -> NoReturn:
         answers = Connection(files[0])
         guards = confine({"AS": order.limits.memory_bytes, "CPU": order.cpu_seconds, **_ALWAYS})
         with suppress(EOFError, ConnectionError):  # the other side needs no more
-            _answer(answers, files, order, guards)
+            answer(answers, files, order, guards)
         code = 0
     finally:
         os._exit(code)
 
 
-def _answer(answers: Connection, files: Sequence[int], order: Order, guards: list[str]) -> None:
+def answer(answers: Connection, files: Sequence[int], order: Order, guards: list[str]) -> None:
+    """Do one order; an error in doing it is an answer as well.
+
+    Args:
+        answers: Where answers go to and requests come from.
+        files: Descriptors, see `FILES`.
+        order: What to do.
+        guards: What confines this process.
+
+    Raises:
+        EOFError, ConnectionError: The other side is gone, which is how reading frames ends.
+    """
     try:
         if order.task == "guards":
             send(answers, guards=guards)
