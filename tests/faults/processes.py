@@ -38,7 +38,7 @@ def left_running(mark: Path, seconds: float = 10) -> list[int]:
 
 
 def _decoders(mark: Path) -> list[int]:
-    """The server of decoders is told where to import from, its children have the same command line."""
+    """Find the server of decoders by where it imports from; its children have the same command line."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
