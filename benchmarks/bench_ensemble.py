@@ -44,7 +44,7 @@ from common import (
 from random_models import random_models, timm_weights
 from unmask import Scanner
 from unmask.faces import crop_face
-from unmask.media import open_video, pick_frames, read_frames
+from unmask.media import open_video, read_frames
 from unmask.models import load_card
 from unmask.models.card import INT8_FILES
 from unmask.models.cpu import resolve_precision
@@ -118,7 +118,7 @@ def some_crops(clips: Sequence[Clip], model: Path) -> np.ndarray[Any, np.dtype[n
     spec = scanner.cards[0].crop
     for clip in clips:
         with open_video(clip.path) as video:
-            for frame in read_frames(video, pick_frames(video, scanner.frames, scanner.sampling)):
+            for frame in read_frames(video, scanner.sampler.pick(video)):
                 crops += [crop_face(frame.image_HW3, face, spec) for face in scanner.detector.detect(frame.image_HW3)]
         if len(crops) >= CALIBRATING:
             break

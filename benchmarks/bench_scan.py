@@ -113,7 +113,7 @@ def compare(clip: Clip, scanner: Scanner, half_size: Detector, reference: Refere
 def decode(clip: Clip, scanner: Scanner) -> list[Frame]:
     """Read the frames of a scan."""
     with open_video(clip.path) as video:
-        return list(read_frames(video, pick_frames(video, scanner.frames, scanner.sampling)))
+        return list(read_frames(video, scanner.sampler.pick(video)))
 
 
 def decode_and_detect(clip: Clip, detector: Detector) -> None:

@@ -1,6 +1,10 @@
+import ast
+import inspect
 import os
 import subprocess
 import sys
+import typing
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +24,47 @@ def test_all_names_exist_and_are_sorted():
     for name in unmask.__all__:
         assert getattr(unmask, name) is not None
     assert dir(unmask) == unmask.__all__
+
+
+def annotated(value):
+    """Yield what carries the annotations of a public class or function: its fields, its public methods."""
+    if not inspect.isclass(value):
+        yield value
+        return
+    if "__dataclass_fields__" in vars(value) or typing.is_typeddict(value):
+        yield value
+    for name, member in vars(value).items():
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        if inspect.isfunction(function) and (name == "__init__" or not name.startswith("_")):
+            yield function
+
+
+def classes_in(hint):
+    """Yield all classes that an annotation names."""
+    if inspect.isclass(hint) and not typing.get_args(hint):
+        yield hint
+    for part in typing.get_args(hint):
+        for each in part if isinstance(part, list) else [part]:
+            yield from classes_in(each)
+
+
+def test_public_signatures_and_fields_name_public_types_alone():
+    public = [value for name in unmask.__all__ if not isinstance(value := getattr(unmask, name), str)]
+    named = {base for value in public if inspect.isclass(value) for base in value.__mro__}
+    for value in public:
+        for part in annotated(value):
+            for name, hint in typing.get_type_hints(part).items():
+                named |= set() if name.startswith("_") else set(classes_in(hint))
+    ours = {each for each in named if each.__module__.split(".")[0] == "unmask"}
+    assert {unmask.Limits, unmask.Adaptive, unmask.Fusion, unmask.ScanOptions, unmask.BaseScanner} <= ours
+    assert ours <= set(public), sorted(each.__name__ for each in ours - set(public))
+
+
+def test_the_types_for_editors_agree_with_the_names_that_are_imported():
+    tree = ast.parse(Path(unmask.__file__).read_text())
+    checking = next(node for node in tree.body if isinstance(node, ast.If))
+    imported = {alias.name for node in checking.body for alias in node.names}
+    assert imported == set(unmask.__all__) - {"__version__"}
 
 
 @pytest.mark.parametrize("suffix", ["json", "csv", "html"])

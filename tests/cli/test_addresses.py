@@ -74,9 +74,9 @@ def test_rows_of_addresses_and_resuming(serve_tls, files, clips, tmp_path, monke
             "blended.mp4", "missing.mp4", "authentic.mp4", "a.mp4",
         ]  # fmt: skip
         whole, scanned = out.read_bytes(), []
-        original = Scanner._look
+        original = Scanner.scan_video
         monkeypatch.setattr(
-            Scanner, "_look", lambda self, video, stopping: scanned.append(1) or original(self, video, stopping)
+            Scanner, "scan_video", lambda self, video, draft: scanned.append(1) or original(self, video, draft)
         )
         assert unmask(*args, "--resume").exit_code == 3
         assert (out.read_bytes(), scanned) == (whole, [])

@@ -38,7 +38,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def precise(monkeypatch):
-    """Spares `load_network` from asking the processor for its number formats."""
+    """Spares `load_network` from asking the CPU for its number formats."""
     monkeypatch.setattr("unmask.models.cpu.resolve_precision", lambda precision: "fp32")
 
 

@@ -11,9 +11,10 @@ import pytest
 from tests.media_factory import pattern, write_video
 from unmask.errors import CrashedError, LimitError, TimedOutError
 from unmask.isolation.confine import GUARDS
-from unmask.media import Limits, guards_in_force, open_video, read_frames, read_sound, sample_frames
+from unmask.media import Limits, SignatureLog, guards_in_force, open_video, read_frames, read_sound, sample_frames
 from unmask.media.decoder import Decoder
 from unmask.media.server import CAN_ISOLATE, SERVER
+from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_BYTES
 
 pytestmark = pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
@@ -156,3 +157,35 @@ def test_no_sound_is_believed(tmp_path, monkeypatch, message):
     monkeypatch.setattr(Decoder, "_fork", fork)
     with pytest.raises(CrashedError, match="makes no sense"):
         read_sound(with_sound)
+
+
+@pytest.mark.parametrize(
+    ("indices", "signatures"),
+    [
+        (np.array([3, 2]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([-1, 2]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([1, 40]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([1, 2]), bytes(SIGNATURE_BYTES)),
+        (np.array([1]), bytes(SIGNATURE_BYTES - 1)),
+        (np.arange(MAX_SIGNATURES + 1), bytes((MAX_SIGNATURES + 1) * SIGNATURE_BYTES)),
+    ],
+)
+def test_no_signature_is_believed(clips, indices, signatures):
+    with open_video(clips["blended"]) as video:
+        decoder = video.decode.__self__
+        real = decoder._answers
+        decoder._answers = Answers(b'{"done": true}', indices.astype(np.int64).tobytes(), signatures)
+        try:
+            with pytest.raises(CrashedError, match="makes no sense"):
+                list(read_frames(video, np.arange(40), SignatureLog()))
+        finally:
+            decoder._answers = real
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_signatures_come_along_when_they_are_wanted(clips, isolate):
+    with open_video(clips["blended"], Limits(isolate=isolate)) as video:
+        log = SignatureLog()
+        list(read_frames(video, np.array([0, 20, 39]), log))
+        list(read_frames(video, np.array([10]), log))
+    assert {0, 10, 20, 39} <= set(log.arrays()[0].tolist()) <= set(range(40))

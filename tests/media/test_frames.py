@@ -2,10 +2,11 @@ import contextlib
 import itertools
 
 import av
+import numpy as np
 import pytest
 
 from tests.media_factory import cut_without_reencoding, number_of, pattern, write_video
-from unmask.media import Limits, open_video, pick_frames, read_frames, sample_frames
+from unmask.media import Limits, SignatureLog, open_video, pick_frames, read_frames, sample_frames
 
 
 def full_decode(path):
@@ -44,6 +45,12 @@ def test_frames_are_bit_identical_to_a_full_decode(tmp_path, codec, options, gop
         assert len(frames) == min(count, len(expected))
         for frame in frames:
             assert (frame.image_HW3 == expected[frame.index]).all(), (sampling, count, frame)
+    with open_video(path) as video:
+        log = SignatureLog()
+        signed = list(read_frames(video, np.array([3, 50, 51, 97]), log))
+    assert [frame.index for frame in signed] == [3, 50, 51, 97]
+    assert all((frame.image_HW3 == expected[frame.index]).all() for frame in signed)
+    assert {3, 50, 51, 97} <= set(log.arrays()[0].tolist())
 
 
 def test_times_and_numbers_of_a_variable_rate_clip(tmp_path):

@@ -8,16 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import unmask.scan.faces
+import unmask.scan.scores
 from tests.media_factory import on_canvas, write_video
 from unmask import Scanner
 from unmask.models import Fusion
 from unmask.models.card import Thresholds, bundled_folder
+from unmask.scan.crops import Cutter
 from unmask.scan.decide import Judgement
-from unmask.scan.stop import Adaptive
+from unmask.scan.people import number_people
+from unmask.scan.scores import FaceScores
+from unmask.scan.stop import Adaptive, Progress
 from unmask.types import CropScore, Face, Frame, FrameScore, PersonVerdict
 
-RULE = Adaptive(first_frames=8, spread=0.7, sigmas=2, most_loss=0.005)
+RULE = Adaptive(first_frames=8, spread=0.7, sigmas=2, max_loss=0.005)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,19 @@ def judgement(card, *people, members=(), frames=()):
     return Judgement(verdicts[0].label, people[0], (), (), tuple(verdicts), seen)
 
 
+def next_step(judgement, card, frames_left, members_left, rule=RULE):
+    """Return ``frames``, ``member`` or ``stop``: what the rule does next, given shares of what is left."""
+    wanted = np.arange(100)
+    looked = np.concatenate(rule.stages(wanted))[: round(100 * (1 - frames_left))]
+    progress = Progress(
+        wanted, looked, 10, round(10 * (1 - members_left)), judgement, True, card.thresholds, card.fusion.pooled
+    )
+    step = rule.next_step(progress)
+    if step is None:
+        return "stop"
+    return "member" if step.members > progress.members else "frames"
+
+
 @pytest.fixture
 def card(scanner):
     return replace(scanner.cards[0], thresholds=Thresholds(0.2, 0.8), fusion=Fusion())
@@ -64,28 +80,28 @@ def card(scanner):
     ],
 )
 def test_a_scan_stops_when_more_can_change_little(card, probability, frames_left, members_left, step):
-    assert RULE.next_step(judgement(card, probability), card, frames_left, members_left) == step
+    assert next_step(judgement(card, probability), card, frames_left, members_left) == step
 
 
 def test_what_varies_most_is_asked_for(card):
-    assert RULE.next_step(judgement(card, 0.9, frames=[0.5, 0.99] * 4), card, 0.75, 0.1) == "frames"
-    assert RULE.next_step(judgement(card, 0.9, members=(0.2, 0.99)), card, 0.75, 0.1) == "member"
-    assert RULE.next_step(judgement(card, 0.9, frames=[0.0, 1.0] * 4), card, 0.75, 0.1) == "frames", "not infinite"
+    assert next_step(judgement(card, 0.9, frames=[0.5, 0.99] * 4), card, 0.75, 0.1) == "frames"
+    assert next_step(judgement(card, 0.9, members=(0.2, 0.99)), card, 0.75, 0.1) == "member"
+    assert next_step(judgement(card, 0.9, frames=[0.0, 1.0] * 4), card, 0.75, 0.1) == "frames", "not infinite"
 
 
 def test_a_fleeting_suspect_keeps_a_video_open(card):
     seen = judgement(card, 0.01, 0.5)
-    assert RULE.next_step(seen, card, 0.5, 0) == "frames"
-    assert RULE.next_step(seen, card, 0, 0.5) == "stop"
-    assert RULE.next_step(seen, replace(card, fusion=Fusion(people="pool")), 0.5, 0) == "stop"
+    assert next_step(seen, card, 0.5, 0) == "frames"
+    assert next_step(seen, card, 0, 0.5) == "stop"
+    assert next_step(seen, replace(card, fusion=Fusion(people="pool")), 0.5, 0) == "stop"
 
 
 def test_who_was_seen_too_briefly_is_looked_at_again(card):
     seen = replace(judgement(card, 0.01), label="inconclusive")
-    assert RULE.next_step(seen, card, 0.5, 0) == "frames"
+    assert next_step(seen, card, 0.5, 0) == "frames"
 
 
-@pytest.mark.parametrize("wrong", [{"first_frames": 0}, {"spread": 0}, {"sigmas": -1}, {"most_loss": -0.1}])
+@pytest.mark.parametrize("wrong", [{"first_frames": 0}, {"spread": 0}, {"sigmas": -1}, {"max_loss": -0.1}])
 def test_nonsense_is_refused(wrong):
     with pytest.raises(ValueError, match="must be at least 1"):
         Adaptive(**wrong)
@@ -148,24 +164,26 @@ def test_frames_and_members_are_added_while_the_verdict_is_open(ensemble, clip, 
 def test_a_crowd_is_shown_to_all_members_at_once(ensemble, clip, monkeypatch):
     says = [Says(network.card, 5) for network in ensemble.networks]
     monkeypatch.setattr(ensemble, "networks", says)
-    monkeypatch.setattr(unmask.scan.faces, "MOST_KEPT", 5)
+    monkeypatch.setattr(unmask.scan.scores, "MAX_KEPT_FACES", 5)
     assert len(ensemble.scan(clip).models) == 3
     assert [network.faces for network in says] == [8, 8, 8]
 
 
 def test_a_frame_counts_once(card):
     """A frame that replaced a damaged one at one stage is not counted again when it comes itself."""
-    seen = unmask.scan.faces.Seen([Says(card, 1)], 1)
+    scores, cutter = FaceScores([Says(card, 1)]), Cutter([card])
+    scores.ask(1)
     image, face = np.full((200, 200, 3), 90, np.uint8), Face((50, 50, 150, 150), 1.0)
     for index in (4, 0, 4):
-        seen.note(Frame(image, index / 10, index), [face])
-    assert [sighting.index for sighting in seen.sightings()] == [0, 4]
-    assert seen.decoded == 2
+        frame = Frame(image, index / 10, index)
+        scores.add(frame, cutter.cut(frame, [face]))
+    assert [scored.index for scored in scores.scored_faces(number_people(scores.frames()))] == [0, 4]
+    assert scores.decoded == 2
 
 
 def test_what_nobody_stopped_is_a_full_scan(clips, scanner):
     """The blended clip is clear after some frames; without room for that, all frames in any order are the same."""
-    patient = Scanner(precision="fp32", frames=16, adaptive=Adaptive(first_frames=2, most_loss=0))
+    patient = Scanner(precision="fp32", frames=16, adaptive=Adaptive(first_frames=2, max_loss=0))
     full, staged = scanner.scan(clips["authentic"]), patient.scan(clips["authentic"])
     assert 0.01 < full.fake_probability < 0.99, "this clip must stay open"
     assert staged.frames == full.frames

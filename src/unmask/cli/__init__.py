@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
+"""Run the command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Talk goes to stderr, results to stdout; wrong use ends with code 2 and a sentence."""
+"""Talk to the user: messages go to stderr, results to stdout; wrong use ends with code 2 and a sentence."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _CURES = {
     errno.EACCES: "nothing may be written there: name another place, or change its permissions",
     errno.ENOENT: "it is not there, or was removed meanwhile: make it, or name another place",
 }
-"""What to do about an error of the system, after its message."""
+"""Number of a system error -> what to do about it, shown after its message."""
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
+    """The exit code of a command."""
 
     ALL_OK = 0
     WRONG_USE = 2
@@ -43,7 +43,7 @@ class ExitCode(IntEnum):
 
 
 def say(text: str) -> None:
-    """Print a line of talk."""
+    """Print a message."""
     print(text, file=sys.stderr)
 
 
@@ -68,11 +68,11 @@ def wrong_use() -> Iterator[None]:
 def interruptible(how_to_go_on: str) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the block and the program within `GRACE_SECONDS`, with exit code 130 or 143.
 
-    Threads are waited for, so that files are whole and decoders gone; one that does not listen, such as one that reads
+    Threads are waited for, so that files are whole and decoders gone; one that does not end, such as one that reads
     from a disk that hangs, is not waited for any longer. A second signal ends the program at once.
 
     Args:
-        how_to_go_on: What is said then, after "interrupted".
+        how_to_go_on: How to continue, shown after "interrupted".
     """
     codes = [ExitCode.INTERRUPTED]
 
@@ -103,7 +103,7 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
 
 
 def exit_code(statuses: Counter[str]) -> ExitCode:
-    """Return what a run with these statuses tells the shell."""
+    """Return the exit code of a run with these statuses."""
     failed = {status: count for status, count in statuses.items() if status not in ("ok", "ok_partial")}
     if not failed:
         return ExitCode.ALL_OK
@@ -112,7 +112,7 @@ def exit_code(statuses: Counter[str]) -> ExitCode:
 
 
 def tally(statuses: Iterator[str], total: int, what: str, quiet: bool) -> Counter[str]:
-    """Count the statuses of a run's clips as they come, with a bar."""
+    """Count the statuses of a run's clips as they come, behind a progress bar."""
     return Counter(progress(statuses, total, what, quiet))
 
 
@@ -133,7 +133,7 @@ def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Itera
 
 @contextmanager
 def byte_progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar of bytes, on a terminal; the block tells what is there and what there will be, None if unknown."""
+    """Show a bar of bytes, on a terminal; the block calls it with the bytes done and the total, None if unknown."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

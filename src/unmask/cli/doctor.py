@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing, and how to mend it."""
+"""Print what is installed, what is missing, and how to mend it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unmask.cli.console import ExitCode
 
 
 def doctor() -> None:
-    """Check the installation: packages, processor, models, face detector."""
+    """Check the installation: packages, CPU, models, face detector."""
     print(f"unmask {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
     failures = 0
     for name, check in CHECKS.items():
@@ -42,13 +42,13 @@ def _packages() -> str:
 def _extras() -> str:
     extras = {"data": ("pyarrow",), "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript")}
     extras["int8"] = ("nncf",)
-    told = []
+    lines = []
     for extra, names in extras.items():
         missing = [name for name in names if find_spec(name) is None]
-        told.append(
+        lines.append(
             f"{extra} lacks {', '.join(missing)}: pip install 'unmask[{extra}]'" if missing else f"{extra} is there"
         )
-    return "; ".join(told)
+    return "; ".join(lines)
 
 
 def _opencv() -> str:
@@ -77,13 +77,13 @@ def _decoding() -> str:
 
     in_force = guards_in_force()
     if not in_force:
-        return "within this process, since none can be forked here: scan files of strangers in a virtual machine"
+        return "within this process, since none can be forked here: scan untrusted files in a virtual machine"
     missing = [guard for guard in GUARDS if guard not in in_force]
     without = f"; this kernel lacks: {', '.join(missing)}" if missing else ""
     return f"in a process a file, confined by {', '.join(in_force)}{without}"
 
 
-def _processor() -> str:
+def _cpu() -> str:
     from unmask.models.cpu import resolve_precision
     from unmask.runtime.openvino import ov
 
@@ -116,7 +116,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "OpenCV": _opencv,
     "video": _media,
     "decoding": _decoding,
-    "processor": _processor,
+    "CPU": _cpu,
     "models": _models,
     "face detector": _detector,
 }

@@ -1,1 +1,1 @@
-"""Processes that may do nothing but read one file and answer."""
+"""Confine processes that read files which may be hostile."""

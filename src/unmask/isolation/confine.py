@@ -1,6 +1,6 @@
-"""What a process that reads a stranger's file may still do: read that file, compute, and answer.
+"""Confine a process that reads a file which may be hostile: it may read that file, compute, and answer.
 
-Everything here works on the calling process and cannot be undone by it. What a kernel lacks is left out and reported.
+All of it works on the calling process, which cannot undo it. What a kernel lacks is left out and reported.
 Leaving the network takes a process with a single thread: confine first, import afterwards.
 """
 
@@ -58,7 +58,7 @@ def confine(limits: Mapping[str, int], files: bool = False) -> list[str]:
         "death signal": lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         "no new privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
         "empty network": _leave_network,
-        "system calls": _missing if files else _few_system_calls,
+        "system calls": _missing if files else _filter_system_calls,
     }
     in_force = []
     for name in GUARDS:
@@ -85,12 +85,12 @@ def _limit(limits: Mapping[str, int]) -> None:
     if (resource := resource_module()) is None:
         _missing()
     refused = []
-    for name, most in limits.items():
+    for name, value in limits.items():
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         try:
-            resource.setrlimit(kind, (most, most))
+            resource.setrlimit(kind, (value, value))
         except (ValueError, OSError):  # macOS knows some of them by name only
             refused.append(name)
     if refused:
@@ -109,8 +109,8 @@ def _leave_network() -> None:
             Path("/proc/self", name).write_text(text)
 
 
-def _few_system_calls() -> None:
-    """Install a seccomp filter: a little program in BPF that the kernel runs before each system call."""
+def _filter_system_calls() -> None:
+    """Install a seccomp filter: a program in BPF that the kernel runs before each system call."""
     architecture, allowed = _ALLOWED[platform.machine()]
     load, equal, give = 0x20, 0x15, 0x06
     refuse, permit, kill = 0x00050001, 0x7FFF0000, 0x80000000  # EPERM, go on, end the process

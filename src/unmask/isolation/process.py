@@ -1,9 +1,9 @@
-"""A process for work on files from strangers: no network, no further processes, bounded memory, time and output.
+"""Run a module in a process without network or further processes, within bounds of memory, time and output.
 
     python -P -m unmask.isolation.process package.module < job > answer
 
-The limits come first and the module's imports after them, see `unmask.isolation.confine`. The module's ``main`` takes
-the job, bytes, and returns the answer, bytes.
+It is for files that may be hostile. The limits come first and the module's imports after them, see
+`unmask.isolation.confine`. The module's ``main`` takes the job, bytes, and returns the answer, bytes.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def run_isolated(module: str, job: bytes, folder: Path, timeout_seconds: float) 
     """Run ``module.main(job)`` in a process of its own.
 
     Args:
-        module: Of this package.
-        job: What it is given.
+        module: Name of a module with a function ``main``.
+        job: Argument of ``main``.
         folder: Working folder of the process.
-        timeout_seconds: Of wall time; then the process is killed.
+        timeout_seconds: Wall time after which the process is killed.
 
     Returns:
-        What it returned.
+        What ``main`` returned.
 
     Raises:
         ModelError: It took too long or too much, or crashed.
@@ -60,7 +60,7 @@ def run_isolated(module: str, job: bytes, folder: Path, timeout_seconds: float) 
 
 
 @contextmanager
-def at_most(data_bytes: int) -> Iterator[None]:
+def memory_bounded(data_bytes: int) -> Iterator[None]:
     """Bound the memory of this process within the block, where the platform can."""
     resource = resource_module()
     if resource is None:

@@ -10,10 +10,13 @@ handed over as a descriptor, never as a name or an address, to a process that ca
 `unmask.media.decoder`.
 """
 
+from unmask.media.container import FrameIndex
 from unmask.media.decoder import guards_in_force
 from unmask.media.limits import Limits
 from unmask.media.regular import sha256_of
 from unmask.media.sampling import SAMPLINGS
+from unmask.media.shots import Shots, find_shots
+from unmask.media.signature import SignatureLog
 from unmask.media.video import (
     Video,
     open_video,
@@ -27,8 +30,12 @@ from unmask.media.video import (
 
 __all__ = [
     "SAMPLINGS",
+    "FrameIndex",
     "Limits",
+    "Shots",
+    "SignatureLog",
     "Video",
+    "find_shots",
     "guards_in_force",
     "open_video",
     "open_video_file",

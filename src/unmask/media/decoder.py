@@ -25,11 +25,23 @@ from pydantic import TypeAdapter
 
 from unmask.errors import CrashedError, InputError, TimedOutError
 from unmask.media.container import FrameIndex
-from unmask.media.frames import upright_frames
+from unmask.media.frames import StoredFrame, upright_frames
 from unmask.media.limits import FRAMES_PER_TIME_LIMIT, Limits
-from unmask.media.messages import NONSENSE, SLOT_IS_FREE, SLOTS, Order, StoredImage, Task, index_of, parse
+from unmask.media.messages import (
+    NONSENSE,
+    SLOT_IS_FREE,
+    SLOTS,
+    Order,
+    Request,
+    StoredImage,
+    Task,
+    index_of,
+    parse,
+    signatures_of,
+)
 from unmask.media.orientation import Orientation
 from unmask.media.server import CAN_ISOLATE, SERVER
+from unmask.media.signature import SignatureLog
 from unmask.media.sound import MAX_SOUND_BYTES, Sound
 from unmask.types import Frame, ImageHW3, MediaFacts
 
@@ -71,9 +83,9 @@ class Decoder:
             self._index = index_of(arrays, header["frame_index"])
         return facts, self._index
 
-    def read(self, indices: NDArray[np.int64]) -> Iterator[Frame]:
+    def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
         """Yield frames, see `unmask.media.read_frames`."""
-        yield from upright_frames(self._stored(indices), self._index, self._orientation)
+        yield from upright_frames(self._stored(indices, log), self._index, self._orientation)
 
     def read_sound(self) -> Sound | None:
         """Let the process copy the sound; None when there is none."""
@@ -109,8 +121,8 @@ class Decoder:
         self._seconds_left = min(_BASE_SECONDS, self._limits.seconds) + size_bytes / _BYTES_PER_SECOND
         return size_bytes
 
-    def _stored(self, indices: NDArray[np.int64]) -> Iterator[tuple[int, ImageHW3]]:
-        """Yield index and image, as it is stored, of the wanted frames."""
+    def _stored(self, indices: NDArray[np.int64], log: SignatureLog | None) -> Iterator[StoredFrame]:
+        """Yield the wanted frames as they are stored."""
         if not len(indices):
             return
         if self._is_reading:  # an earlier reading was left in its middle
@@ -120,18 +132,27 @@ class Decoder:
         allowed = min(self._limits.seconds, _BASE_SECONDS + _TIMES_LENGTH * self._index.end_seconds)
         self._seconds_left = allowed * max(1.0, len(indices) / FRAMES_PER_TIME_LIMIT)
         self._is_reading, last = True, -1
-        self._send(np.asarray(indices, np.int64).tobytes())
+        self._send(Request(indices, log is not None).to_bytes())
         for number in range(len(self._index) + 1):
             answer = self._receive_values()
             if answer.get("done"):
+                self._receive_signatures(log)
                 break
             with _nonsense_is_a_crash():
                 stored = StoredImage.from_json(answer)
             image_HW3 = self._copy(stored, number % SLOTS, last)
             self._send(SLOT_IS_FREE)
-            yield stored.index, image_HW3
+            yield StoredFrame(stored.index, image_HW3, stored.quantiser)
             last = stored.index
         self._is_reading = False
+
+    def _receive_signatures(self, log: SignatureLog | None) -> None:
+        if log is None:
+            return
+        with _nonsense_is_a_crash():
+            indices, signatures = signatures_of(self._receive(), self._receive(), len(self._index))
+        for index, signature in zip(indices.tolist(), signatures, strict=True):
+            log.add(index, signature)
 
     def _copy(self, stored: StoredImage, slot: int, last: int) -> ImageHW3:
         """Copy an image out of the shared memory, after checking that it fits and follows the last one."""
@@ -204,7 +225,7 @@ def guards_in_force() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _nonsense_is_a_crash() -> Iterator[None]:
-    """Take a message that cannot be for the work of somebody who has taken the decoder over."""
+    """Raise CrashedError for a message that cannot be: a file may have taken the decoder over."""
     try:
         yield
     except NONSENSE as error:

@@ -6,7 +6,9 @@ frame refers to. The frames that come out are bit-identical to those of a full d
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 
@@ -24,10 +26,26 @@ from unmask.media.container import FrameIndex, decode_packet, index_packets, ope
 from unmask.media.facts import read_facts
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.quantiser import mean_quantiser
+from unmask.media.signature import SignatureLog, Signer
 from unmask.types import Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
+_SURVEY_SECONDS, _MAX_SURVEYED = 0.9, 256
+"""Key frames that only give signatures lie at least so far apart, and there are at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One decoded frame as it is stored, not yet upright."""
+
+    index: int
+    """Position among the frames that exist, in order of display, from 0."""
+    image_HW3: ImageHW3
+    """RGB image, (H, W, 3) uint8."""
+    quantiser: float | None
+    """How coarsely it is quantised, 0 finest to 1; None where the decoder does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +63,9 @@ class OpenFile:
     limits: Limits
     """What decoding may cost."""
 
-    def read(self, indices: NDArray[np.int64]) -> Iterator[Frame]:
+    def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
         """Yield the frames with the given indices, upright; see `unmask.media.read_frames`."""
-        return upright_frames(decode_stored(self, indices), self.index, self.orientation)
+        return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
 def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
@@ -83,52 +101,60 @@ def _packets_and_first_frame(
             first_frames += [frame for frame in frames if not frame.is_corrupt][:1]
 
 
-def upright_frames(
-    stored: Iterator[tuple[int, ImageHW3]], index: FrameIndex, orientation: Orientation
-) -> Iterator[Frame]:
-    """Turn stored images upright and give each its time.
+def upright_frames(stored: Iterator[StoredFrame], index: FrameIndex, orientation: Orientation) -> Iterator[Frame]:
+    """Turn stored frames upright and give each its time.
 
     Args:
-        stored: Index in ``index``, and RGB image as it is stored.
+        stored: Frames of ``index`` as they are stored.
         index: The frames of the video.
         orientation: How they become upright.
     """
     times_seconds = index.times_seconds
-    for position, image_HW3 in stored:
-        yield Frame(orientation.apply(image_HW3), float(times_seconds[position]), position)
+    for frame in stored:
+        upright_HW3 = orientation.apply(frame.image_HW3)
+        yield Frame(upright_HW3, float(times_seconds[frame.index]), frame.index, frame.quantiser)
 
 
-def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[tuple[int, ImageHW3]]:
+def decode_stored(
+    opened: OpenFile, indices: NDArray[np.int64], log: SignatureLog | None = None
+) -> Iterator[StoredFrame]:
     """Decode the frames with the given indices, in rising order, one at a time, in this process.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
     a damaged video yields fewer frames, never the same one twice.
 
-    Yields:
-        Index, and the image as it is stored: RGB, not yet upright.
+    Args:
+        opened: The file.
+        indices: (n,) rising indices of the wanted frames.
+        log: Takes the signatures of all frames that are decoded on the way, and of key frames where nothing else is.
 
     Raises:
         LimitError: More pixels than the limits allow.
     """
     index = opened.index
     converter = VideoReformatter()  # one for all frames: it keeps its tables
-    for pts, frame in _decode(opened, index.pts[indices]):
-        position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
+    for pts, frame in _decode(opened, index.pts[indices], log):
         rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        yield position, rgb.to_ndarray().astype(np.uint8, copy=False)
+        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
+        yield StoredFrame(index.index_of(pts), image_HW3, mean_quantiser(frame))
 
 
-def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
+def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:
     """Yield (time stamp, frame) for each wanted time stamp, or for the first decodable one after it."""
     index, limits, pixels = opened.index, opened.limits, 0
-    pending = wanted.tolist()[::-1]
+    pending, signer = wanted.tolist()[::-1], Signer()
+    surveyed = frozenset() if log is None else survey_packets(index)
     with open_container(opened.file, limits.frame_pixels) as (container, stream):
-        for position, frame in enumerate(_frames(container, stream, opened, pending)):
+        for position, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:
                 raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
             pts = position if not index.stamped else frame.pts
-            if pts is None or pts < pending[-1] or frame.is_corrupt:
+            if pts is None or frame.is_corrupt:
+                continue
+            if log is not None:
+                log.add(index.index_of(pts), signer.sign(frame))
+            if pts < pending[-1]:
                 continue
             while pending and pending[-1] <= pts:
                 pending.pop()
@@ -137,10 +163,24 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, 
                 return
 
 
+def survey_packets(index: FrameIndex) -> frozenset[int]:
+    """Return the positions of key packets that are decoded for their signatures where all else is skipped."""
+    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED) / index.seconds_per_tick
+    chosen, last = [], -math.inf
+    for packet, pts in zip(index.key_packets.tolist(), index.key_pts.tolist(), strict=True):
+        if pts - last >= gap:
+            chosen.append(packet)
+            last = pts
+    return frozenset(chosen)
+
+
 def _frames(
-    container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int]
+    container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int], surveyed: frozenset[int]
 ) -> Iterator[VideoFrame]:
-    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need."""
+    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need.
+
+    Of what is skipped, the key packets at the positions ``surveyed`` are decoded by themselves.
+    """
     context, index = stream.codec_context, opened.index
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
@@ -148,6 +188,8 @@ def _frames(
     for packet in _demux(container, stream):
         position += bool(packet.size)
         if packet.size and position < resume_at:
+            if position in surveyed:
+                yield from _decode_alone(context, packet, opened.limits.frame_pixels)
             continue
         if skippable:
             context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
@@ -159,6 +201,15 @@ def _frames(
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])
                 context.flush_buffers()
+
+
+def _decode_alone(context: VideoCodecContext, packet: av.Packet[VideoStream], frame_pixels: int) -> list[VideoFrame]:
+    """Decode a key packet without what follows it, and leave the decoder as if nothing had been decoded."""
+    frames = decode_packet(context, packet, frame_pixels)
+    with suppress(av.error.FFmpegError):
+        frames += context.decode(None)
+    context.flush_buffers()
+    return frames
 
 
 def _is_skippable(context: VideoCodecContext) -> bool:

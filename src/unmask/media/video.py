@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +27,17 @@ from unmask.media.limits import Limits
 from unmask.media.regular import open_regular, sha256_of
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
+from unmask.media.signature import SignatureLog
 from unmask.media.sound import Sound, copy_sound
 from unmask.types import Frame, MediaFacts
+
+
+class Decode(Protocol):
+    """Reads frames of a video."""
+
+    def __call__(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        """Do as `read_frames`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,8 @@ class Video:
     """What it is."""
     index: FrameIndex
     """Which frames it has."""
-    decode: Callable[[NDArray[np.int64]], Iterator[Frame]]
-    """Indices of frames, rising -> these frames, upright; see `read_frames`."""
+    decode: Decode
+    """Reads frames, see `read_frames`."""
 
 
 @contextlib.contextmanager
@@ -85,18 +95,24 @@ def pick_frames(video: Video, count: int, sampling: str = "time") -> NDArray[np.
     return sample_indices(video.index.times_seconds, count, sampling)
 
 
-def read_frames(video: Video, indices: NDArray[np.int64]) -> Iterator[Frame]:
+def read_frames(video: Video, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
     """Decode the frames with the given indices, in rising order, one at a time.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
     a damaged video yields fewer frames, never the same one twice. One reading of a video at a time.
+
+    Args:
+        video: The video.
+        indices: (n,) rising indices of the wanted frames.
+        log: Takes the signatures of all frames that are decoded on the way, once the last frame is out; None takes
+            none.
 
     Raises:
         LimitError: More pixels or memory than the limits allow.
         TimedOutError: Decoding takes longer than the limits allow.
         CrashedError: The decoder died.
     """
-    return video.decode(indices)
+    return video.decode(indices, log)
 
 
 def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "time") -> Iterator[Frame]:

@@ -1,49 +1,74 @@
-"""Verdicts as the challenge's CSV."""
+"""Write tables as CSV, first of all the challenge's."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 from unmask.storage.atomic import atomic_file
+from unmask.storage.outputs import FileForm, table_form
 from unmask.types import Verdict
 
+COLUMNS = ("filename", "label")
+"""Header of the challenge's table."""
+TABLE = FileForm("the table", table_form(COLUMNS, ("label",)), "verdicts.csv")
+"""The form of the challenge's table."""
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-"""What a spreadsheet may take for a formula, and the apostrophe that tells it not to."""
+"""Beginnings that a spreadsheet takes for a formula, and the apostrophe that stops it from doing so."""
 
 KAGGLE_UNKNOWN = 0.5
-"""What the challenge's CSV says of a video without a verdict. It appears nowhere else in unmask."""
+"""Fake probability in the challenge's CSV of a video without a verdict. It appears nowhere else in unmask."""
 
 
-def write_csv(rows: Iterable[tuple[str, float | None]], path: Path) -> int:
+Target = Path | BinaryIO
+"""A file that is written whole or not at all, or an open stream such as stdout."""
+
+
+def write_csv(rows: Iterable[tuple[str, float | None]], target: Target) -> int:
     """Write the challenge's table, ``filename,label`` with label = fake probability.
 
-    The form has no room for "no verdict": such rows get 0.5. A name that a spreadsheet would run as a formula gets an
-    apostrophe in front, see `spreadsheet_safe`.
+    The form has no room for "no verdict": such rows get 0.5.
 
     Args:
         rows: Name and fake probability of each video.
-        path: The table.
+        target: The table.
 
     Returns:
         How many rows were written as 0.5 for want of a verdict.
     """
     unknown = 0
-    with atomic_file(path) as file:
-        # File names that are not UTF-8 keep their bytes.
+
+    def cells() -> Iterator[tuple[str, float]]:
+        nonlocal unknown
+        for name, probability in rows:
+            unknown += probability is None
+            yield name, KAGGLE_UNKNOWN if probability is None else probability
+
+    write_table(COLUMNS, cells(), target)
+    return unknown
+
+
+def write_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], target: Target) -> None:
+    """Write a CSV in UTF-8.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, see `spreadsheet_safe`. File names
+    that are not UTF-8 keep their bytes.
+    """
+    with atomic_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         text = io.TextIOWrapper(file, "utf-8", errors="surrogateescape", newline="", write_through=True)
         plain = csv.writer(text, lineterminator="\n")
         quoted = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        plain.writerow(("filename", "label"))
-        for name, probability in rows:
-            unknown += probability is None
-            name = spreadsheet_safe(name)
-            writer = quoted if "\r" in name else plain  # the module does not see that a lone CR needs quotes
-            writer.writerow((name, KAGGLE_UNKNOWN if probability is None else probability))
+        plain.writerow(header)
+        for row in rows:
+            cells = [spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row]
+            # The module does not see that a lone CR needs quotes.
+            (quoted if any(isinstance(cell, str) and "\r" in cell for cell in cells) else plain).writerow(cells)
         text.detach()
-    return unknown
 
 
 def spreadsheet_safe(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Verdicts as JSON, one file each or one line each."""
+"""Write verdicts as JSON, one file each or one line each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from unmask.storage.atomic import atomic_file, write_file
+from unmask.storage.outputs import FileForm, json_form
 from unmask.storage.rowlog import json_line
 from unmask.types import Verdict
+
+JSON_LINES = FileForm("the JSON", json_form("schema_version", "status", "settings"), "verdicts.jsonl")
+"""The form of verdicts, one a line."""
 
 
 def write_json(row: Mapping[str, Any], path: Path) -> None:

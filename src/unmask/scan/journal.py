@@ -25,17 +25,22 @@ class Journal:
 
         Args:
             path: The file, beside the output it will become.
-            settings_hash: `Scanner.settings_hash` of this run.
+            settings_hash: `BaseScanner.settings_hash` of this run.
             resume: Take over what an interrupted run left here, and the rows of ``finished``.
             finished: JSON lines of a finished run, when there are any.
 
         Raises:
             UsageError: Another run holds the journal, or an interrupted one left it and ``resume`` is not set.
         """
+        self.foreign_rows = 0
+        """Rows of earlier runs that are not used again since models, settings or unmask's version were others."""
 
         def path_of_usable(row: Row) -> str | None:
-            usable = row["settings"]["hash"] == settings_hash and row["media"]
-            return row["path"] if usable and row["status"] not in ("internal_error", "crashed") else None
+            if row["settings"]["hash"] != settings_hash:
+                self.foreign_rows += 1
+                return None
+            usable = row["media"] and row["status"] not in ("internal_error", "crashed")
+            return row["path"] if usable else None
 
         self._log = RowLog(path, path_of_usable)
         if not resume and not self._log.was_empty:

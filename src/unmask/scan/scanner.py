@@ -1,117 +1,178 @@
-"""The whole flow on one page: file -> frames -> faces -> people -> crops -> scores -> verdict."""
+"""The whole flow in one function: file -> frames -> faces -> people -> crops -> scores -> verdict."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import math
 import os
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from unmask._version import __version__
-from unmask.errors import DownloadError, InputError, UsageError
-from unmask.faces import load_detector
-from unmask.media import SAMPLINGS, Limits, Video, open_video_file, pick_frames, read_frames, sha256_of
-from unmask.models import FUSIONS, Card, Embedder, Fusion, load_network, model_folder
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items, prefetch
-from unmask.scan.decide import Judgement, judge
-from unmask.scan.faces import Seen
-from unmask.scan.inputs import list_inputs, open_input
-from unmask.scan.stop import Adaptive, Step
-from unmask.systems.winner import released
-from unmask.types import MediaFacts, Status, Verdict
-
-log = logging.getLogger(__name__)
-
-PathLike = str | os.PathLike[str]
-
-MIN_PARTIAL_FRAMES = 8
-MIN_PARTIAL_SHARE = 0.25
+from unmask.errors import UsageError
+from unmask.faces import Detector, load_detector
+from unmask.media import Video, read_frames
+from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
+from unmask.runtime.parallel import prefetch
+from unmask.scan.base import BaseScanner, PathLike
+from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
+from unmask.scan.crops import Cutter
+from unmask.scan.decide import judge
+from unmask.scan.options import ScanKeywords, ScanOptions
+from unmask.scan.people import number_people
+from unmask.scan.sampler import EvenSampler, Sampler
+from unmask.scan.scores import FaceScores
+from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
+from unmask.types import DetectorSpec, Status, Verdict
 
 
-class Scanner:
+class Scanner(BaseScanner):
     """Judges videos with one model or an ensemble.
 
         scanner = Scanner()                                  # the bundled model
+        scanner = Scanner("bundled", frames=16)              # fewer frames; see `ScanOptions` for all that can be set
         scanner = Scanner(["models/a", "models/b"])          # an ensemble: the mean of its members
         verdict = scanner.scan("clip.mp4")
 
-    Safe to use from several threads; loading takes about a second, so keep it.
+    `scan_video` is the flow; the parts it puts together are made once, here: sampler, detector, cutter, networks, stop
+    rule. Safe to use from several threads; loading takes about a second, so keep it.
     """
 
-    exact: bool = False
-    """Whether the faults of a released code are repeated, see `unmask.systems.winner.released`."""
+    max_faces: int | None = None
+    """Faces that are judged in one video, at most; None for no limit."""
 
     def __init__(
         self,
         models: PathLike | Sequence[PathLike] = "bundled",
-        *,
-        frames: int = 32,
-        sampling: str = "time",
-        precision: str = "auto",
-        device: str = "auto",
-        workers: int | None = None,
-        fuse: str | Fusion | None = None,
-        adaptive: bool | Adaptive = False,
-        identity: PathLike | None = None,
-        exact: bool = False,
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        options: ScanOptions | None = None,
+        **changes: Unpack[ScanKeywords],
     ) -> None:
         """Load the models and the face detector that their cards name.
 
         Args:
             models: A model's name or folder, or several for an ensemble. The first one's card sets fusion and
                 thresholds; all must share the detector settings.
-            frames: Frames to look at in each video, at least 1.
-            sampling: ``time`` spreads them over the time stamps; ``reference`` takes the challenge winner's.
-            precision: ``fp32``, ``bf16`` or ``auto`` (bf16 where the card allows it and the processor computes in it);
-                ``int8`` on a processor, ``fp16`` on a graphics card.
-            device: ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: the graphics card where there is one, see
-                `unmask.models.load_network`.
-            workers: Videos that `scan_many` has under way at a time; None for one per core.
-            fuse: How scores become one number: a name in `unmask.models.FUSIONS`, or rules; None for the first card's.
-            adaptive: Look at frames and ask members only while the verdict is open; see `Adaptive` for the rule.
-            identity: Folder of a face embedder, which joins the tracks of one person across shots; see
-                `unmask.models.embedder`.
-            exact: With the faults of the challenge winner's released code; see `unmask.systems.winner.released`.
-            limits: What one file may cost.
+            options: How to scan; None for the defaults.
+            changes: Fields of `ScanOptions`, which replace those of ``options``.
 
         Raises:
             ModelError: A model is missing or damaged, or its card names an unknown fusion rule.
-            UsageError: An argument makes no sense, or the models search faces in different ways.
+            UsageError: An option makes no sense, a model is no judge, or the models search faces in different ways.
         """
         names = [models] if isinstance(models, (str, os.PathLike)) else list(models)
-        if not names or frames < 1 or (workers is not None and workers < 1) or sampling not in SAMPLINGS:
-            raise UsageError(
-                "a scan needs a model, at least one frame, at least one worker, and a sampling out of "
-                + ", ".join(SAMPLINGS)
+        if not names:
+            raise UsageError("a scan needs at least one model; name one, or several for an ensemble")
+        self.options = (options or ScanOptions()).changed(**changes)
+        folders = [model_folder(name) for name in names]
+        self.networks = tuple(load_network(folder, self.options.precision, self.options.device) for folder in folders)
+        self.cards = _fused_by([network.card for network in self.networks], self.options.fuse)
+        _check_cards(self.cards)
+        self.embedder = Embedder(self.options.identity) if self.options.identity is not None else None
+        self.sampler = self.make_sampler(self.options)
+        self.detector = self.make_detector(self.cards[0].crop.detection)
+        self.cutter = Cutter(self.cards, self.embedder)
+        self.stop_rule = self.make_stop_rule(self.options)
+        models_used = [
+            {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
+            for card, network in zip(self.cards, self.networks, strict=True)
+        ]
+        super().__init__(models_used, self._settings(), workers=self.options.workers, limits=self.options.limits)
+
+    def scan_video(self, video: Video, draft: Verdict) -> Verdict:
+        """Judge an open video: the flow, from its frames to its verdict."""
+        card, scores = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces)
+        progress = Progress(
+            wanted=self.sampler.pick(video),
+            looked=np.empty(0, np.int64),
+            all_members=len(self.networks),
+            members=0,
+            judgement=None,
+            is_whole=True,
+            thresholds=card.thresholds,
+            is_pooled=card.fusion.pooled,
+        )
+        while (step := self.stop_rule.next_step(progress)) is not None:
+            scores.ask(step.members)
+            for frame in prefetch(read_frames(video, step.frames)):  # file -> frames
+                faces = self.detector.detect(frame.image_HW3)  # frames -> faces
+                crops = self.cutter.cut(frame, faces)  # faces -> crops
+                scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
+            people = number_people(scores.frames())  # faces -> people, once all frames of the step are there
+            scored = scores.scored_faces(people)
+            looked = np.concatenate([progress.looked, step.frames])
+            progress = replace(
+                progress,
+                looked=looked,
+                members=scores.members,
+                judgement=judge(scored, self.cards[: scores.members]) if scored else None,  # scores -> verdict
+                is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
+                decoded=scores.decoded,
+                small_faces=scores.small_faces,
+                dropped_faces=scores.dropped_faces,
             )
-        if adaptive and exact:
-            raise UsageError("an exact scan looks at everything; leave out adaptive")
-        self.networks = tuple(load_network(model_folder(name), precision, device) for name in names)
-        self.cards = _with_fusion([network.card for network in self.networks], fuse)
-        self.frames, self.sampling, self.workers = frames, sampling, workers or cores()
-        self.adaptive = Adaptive() if adaptive is True else adaptive or None
-        self.embedder = Embedder(identity) if identity is not None else None
-        self.exact, self.limits = exact, limits
-        detection = self.cards[0].crop.detection
-        if any(card.crop.detection != detection for card in self.cards):
-            raise UsageError("these models search faces with different settings and cannot share one scan")
-        self.detector = released.HalfSize(detection) if exact else load_detector(detection)
-        self.settings: dict[str, Any] = {
-            "frames": frames,
-            "sampling": sampling,
-            "adaptive": asdict(self.adaptive) if self.adaptive else None,
-            "exact": exact,
-            "limits": asdict(limits),
+        return self.conclude(video, draft, progress)
+
+    def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
+        """Put the judgement into words: status, reasons and warnings of the whole file."""
+        status, asked = self._status(video, progress.decoded, len(progress.looked))
+        judgement = progress.judgement
+        known = replace(
+            draft,
+            models=self.models[: progress.members],
+            frames_asked=asked,
+            frames_decoded=progress.decoded,
+            frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
+            warnings=(*damage_warnings(video.facts, status), *_image_warnings(video, progress)),
+        )
+        if status == "unreadable":
+            return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
+        if judgement is None:
+            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
+            reason = small if progress.small_faces else f"No face was found in {progress.decoded} frames."
+            return replace(known, status="no_face", reasons=(reason,))
+        return replace(
+            known,
+            status=status,
+            label=judgement.label,
+            fake_probability=judgement.fake_probability,
+            reasons=(*judgement.reasons, *_early_stop_reason(progress)),
+            warnings=(*known.warnings, *judgement.warnings),
+            faces=judgement.faces,
+            frames=judgement.frames,
+        )
+
+    def make_sampler(self, options: ScanOptions) -> Sampler:
+        """Return what chooses the frames of a full scan; a subclass may choose others."""
+        return EvenSampler(options.frames, options.sampling)
+
+    def make_detector(self, spec: DetectorSpec) -> Detector:
+        """Return what finds faces; a subclass may find them otherwise."""
+        return load_detector(spec)
+
+    def make_stop_rule(self, options: ScanOptions) -> StopRule:
+        """Return what decides how a scan goes on and when it stops; a subclass may decide otherwise."""
+        return Adaptive() if options.adaptive is True else options.adaptive or FullScan()
+
+    def min_decoded(self, asked: int) -> int:
+        """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
+        return min_partial_frames(asked)
+
+    def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
+        """Return the status that the number of decoded frames earns, and how many there should have been."""
+        facts, frames, asked = video.facts, self.options.frames, looked
+        if facts.cut_short:
+            asked = min(frames, max(looked, facts.frames_claimed or frames))
+        return completeness(facts, decoded, asked, self.min_decoded(asked)), asked
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all that is needed to repeat a scan, JSON-ready."""
+        adaptive = self.stop_rule if isinstance(self.stop_rule, Adaptive) else None
+        return {
+            "scanner": type(self).__name__,
+            "frames": self.options.frames,
+            "sampling": self.options.sampling,
+            "adaptive": asdict(adaptive) if adaptive else None,
+            "limits": asdict(self.options.limits),
             "identity": asdict(self.embedder.card) if self.embedder else None,
             "precision": [network.precision for network in self.networks],
             "crops": [asdict(card.crop) for card in self.cards],
@@ -119,220 +180,40 @@ class Scanner:
             "thresholds": asdict(self.cards[0].thresholds),
             "calibration": [asdict(card.calibration) for card in self.cards],
         }
-        self.models = tuple(
-            {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
-            for card, network in zip(self.cards, self.networks, strict=True)
-        )
-
-    @property
-    def settings_hash(self) -> str:
-        """Hash of models and settings: verdicts with the same hash can stand in one table."""
-        text = json.dumps([__version__, self.settings, self.models], sort_keys=True, default=list)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def scan(self, path: PathLike) -> Verdict:
-        """Judge one video: a file, or an https address, which is fetched first.
-
-        What cannot be judged gives a verdict with a status and a reason, not an exception.
-
-        Raises:
-            ModelError: The model gave something that is not a number.
-        """
-        return self._scan(path, threading.Event())
-
-    def scan_many(
-        self,
-        inputs: PathLike | Iterable[PathLike],
-        *,
-        recursive: bool = False,
-        follow_links: bool = False,
-        on_verdict: Callable[[Verdict], None] | None = None,
-    ) -> Iterator[Verdict]:
-        """Judge many videos: one verdict for each input, in order, whatever happens to any of them.
-
-        Args:
-            inputs: Files, https addresses and folders; of a folder, the files whose suffix is that of a video, sorted
-                by name.
-            recursive: Also look into the folders of folders.
-            follow_links: Also follow links within folders; see `unmask.scan.inputs`.
-            on_verdict: Called with each verdict as soon as it is there, in any order and from several threads.
-        """
-        named = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-        items = list_inputs(named, recursive=recursive, follow_links=follow_links)
-        stopping = threading.Event()
-
-        def scan(path: PathLike) -> Verdict:
-            try:
-                verdict = self._scan(path, stopping)
-            except Stopped:
-                raise
-            except Exception as error:
-                log.exception("scanning %r failed", os.fspath(path))
-                reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
-                verdict = replace(self._blank(path), reasons=(reason,))
-            if on_verdict is not None:
-                on_verdict(verdict)
-            return verdict
-
-        for _, outcome in map_items(scan, items, self.workers, stopping):
-            if isinstance(outcome, Failure):
-                raise outcome.error  # on_verdict could not take it
-            yield outcome
-
-    def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
-        started, blank = time.perf_counter(), self._blank(path)
-        try:
-            with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
-                blank = replace(blank, sha256=(sha256 := sha256_of(file)))
-                with open_video_file(file, sha256, self.limits) as video:
-                    verdict = self._examine(blank, video, stopping)
-        except (InputError, DownloadError) as error:
-            if stopping.is_set():  # what went wrong may be that nobody waits any more
-                raise Stopped from None
-            verdict = self._restated(replace(blank, status=error.status, reasons=(str(error),)))
-        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
-
-    def _examine(self, blank: Verdict, video: Video, stopping: threading.Event) -> Verdict:
-        seen = self._look(video, stopping)
-        return self._restated(self._judge(blank, video, seen), seen.dropped)
-
-    def _restated(self, verdict: Verdict, dropped: int = 0) -> Verdict:
-        return released.restate(verdict, self.frames, dropped) if self.exact else verdict
-
-    def _blank(self, path: PathLike) -> Verdict:
-        settings = self.settings | {"hash": self.settings_hash}
-        return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
-
-    def _look(self, video: Video, stopping: threading.Event) -> Seen:
-        """Frames -> faces -> people -> crops -> scores, frame by frame; stage by stage where the scan is adaptive."""
-        wanted = self._pick(video)
-        everybody = 1 if self.adaptive else len(self.networks)
-        most = released.MOST_FACES if self.exact else None
-        seen = Seen(self.networks, everybody, most_faces=most, embedder=self.embedder)
-        stages = self.adaptive.stages(wanted) if self.adaptive else [wanted]
-        step: Step = "frames"
-        while step != "stop":
-            if step == "frames":
-                self._note(video, seen, stages.pop(0), stopping)
-            else:
-                seen.ask_another()
-            step = self._next_step(video, seen, len(wanted))
-        return seen
-
-    def _note(self, video: Video, seen: Seen, indices: NDArray[np.int64], stopping: threading.Event) -> None:
-        seen.asked += len(indices)
-        for frame in prefetch(read_frames(video, indices)):
-            if stopping.is_set():
-                raise Stopped
-            seen.note(frame, self.detector.detect(frame.image_HW3))
-
-    def _pick(self, video: Video) -> NDArray[np.int64]:
-        if self.exact:
-            return released.stalled_frames(video, self.frames)
-        return pick_frames(video, self.frames, self.sampling)
-
-    def _next_step(self, video: Video, seen: Seen, wanted: int) -> Step:
-        """Return what to look at next; a damaged video is looked at as a whole."""
-        if self.adaptive is None:
-            return "stop"
-        frames_left, members_left = 1 - seen.asked / wanted, 1 - seen.members / len(self.networks)
-        if not (frames_left or members_left):
-            return "stop"
-        judgement = self._judgement(seen)
-        if judgement is not None and self._completeness(video, seen)[0] == "ok":
-            return self.adaptive.next_step(judgement, self.cards[0], frames_left, members_left)
-        if frames_left:
-            return "frames"
-        return "stop" if judgement is None else "member"
-
-    def _judgement(self, seen: Seen) -> Judgement | None:
-        sightings = seen.sightings()
-        return judge(sightings, self.cards[: seen.members]) if sightings else None
-
-    def _judge(self, blank: Verdict, video: Video, seen: Seen) -> Verdict:
-        """Scores -> verdict."""
-        judgement = self._judgement(seen)
-        status, asked = self._completeness(video, seen)
-        known = replace(
-            blank,
-            media=video.facts,
-            models=self.models[: seen.members],
-            frames_asked=asked,
-            frames_decoded=seen.decoded,
-            frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
-            warnings=tuple(_media_warnings(video, seen, status)),
-        )
-        if status == "unreadable":
-            reason = f"The file is damaged: {seen.decoded} of {asked} frames could be decoded."
-            return replace(known, status=status, reasons=(reason,))
-        if judgement is None:
-            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
-            reason = small if seen.small else f"No face was found in {seen.decoded} frames."
-            return replace(known, status="no_face", reasons=(reason,))
-        return replace(
-            known,
-            status=status,
-            label=judgement.label,
-            fake_probability=judgement.fake_probability,
-            reasons=(*judgement.reasons, *self._spared(video, seen)),
-            warnings=(*known.warnings, *judgement.warnings),
-            faces=judgement.faces,
-            frames=judgement.frames,
-        )
-
-    def _spared(self, video: Video, seen: Seen) -> tuple[str, ...]:
-        """Say how much of a full scan was enough."""
-        frames, members = len(self._pick(video)), len(self.networks)
-        if (seen.asked, seen.members) == (frames, members):
-            return ()
-        return (f"{seen.asked} of {frames} frames and {seen.members} of {members} models were enough to tell.",)
-
-    def _completeness(self, video: Video, seen: Seen) -> tuple[Status, int]:
-        """Return the status that the number of decoded frames earns, and how many there should have been."""
-        facts, asked = video.facts, seen.asked
-        if facts.cut_short:
-            asked = min(self.frames, max(asked, facts.frames_claimed or self.frames))
-        return completeness(facts, seen.decoded, asked, 1 if self.exact else None), asked
 
 
-def completeness(facts: MediaFacts, decoded: int, asked: int, least: int | None = None) -> Status:
-    """Return the status that the number of decoded frames earns.
-
-    Args:
-        facts: Of the video.
-        decoded: Frames.
-        asked: Frames.
-        least: Frames of a damaged video that are worth a verdict; None for the usual number.
-    """
-    if decoded == asked and not facts.cut_short:
-        return "ok"
-    least = least or max(MIN_PARTIAL_FRAMES, math.ceil(MIN_PARTIAL_SHARE * asked))
-    return "ok_partial" if decoded >= least else "unreadable"
-
-
-def damages(facts: MediaFacts, status: Status) -> list[str]:
-    """Say in a sentence what is missing of a video."""
-    if facts.cut_short:
-        return [f"The file is cut short: its header promises more than the {facts.frames} frames that are there."]
-    return [] if status == "ok" else ["The file is damaged: some frames could not be decoded."]
-
-
-def _with_fusion(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:
+def _fused_by(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:
     """Replace the cards' fusion, all but the weights, where ``fuse`` says so."""
-    if isinstance(fuse, str):
-        if fuse not in FUSIONS:
-            raise UsageError(f"unknown fusion {fuse!r}; use one of {', '.join(FUSIONS)}")
-        fuse = FUSIONS[fuse]
     if fuse is None:
         return tuple(cards)
-    return tuple(replace(card, fusion=replace(fuse, weight=card.fusion.weight)) for card in cards)
+    fusion = find_fusion(fuse) if isinstance(fuse, str) else fuse
+    return tuple(replace(card, fusion=replace(fusion, weight=card.fusion.weight)) for card in cards)
 
 
-def _media_warnings(video: Video, seen: Seen, status: Status) -> list[str]:
-    facts = video.facts
-    found = damages(facts, status)
-    if seen.small:
-        found.append(f"{seen.small} faces were too small to judge.")
-    if not 0.9 < facts.sample_aspect_ratio < 1.1:
-        found.append(f"Pixels are not square ({facts.sample_aspect_ratio:.2f}): faces look squeezed to the model.")
+def _check_cards(cards: Sequence[Card]) -> None:
+    """Refuse models that do not judge, or that do not fit together."""
+    for card in cards:
+        if card.kind != "judge":
+            raise UsageError(f"{card.name} is a {card.kind} and scores no faces; unmask models list tells the judges")
+    if any(card.crop.detection != cards[0].crop.detection for card in cards):
+        raise UsageError("these models search faces with different settings and cannot share one scan")
+
+
+def _image_warnings(video: Video, progress: Progress) -> list[str]:
+    """Say what in the images limits the answer."""
+    found, ratio = [], video.facts.sample_aspect_ratio
+    if progress.small_faces:
+        found.append(f"{progress.small_faces} faces were too small to judge.")
+    if not 0.9 < ratio < 1.1:
+        found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
     return found
+
+
+def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
+    """Say how much of a full scan was enough, where something was left out."""
+    looked, frames = len(progress.looked), len(progress.wanted)
+    if (looked, progress.members) == (frames, progress.all_members):
+        return ()
+    return (
+        f"{looked} of {frames} frames and {progress.members} of {progress.all_members} models were enough to tell.",
+    )

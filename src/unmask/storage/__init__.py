@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, locks, rows that survive a kill, and the user's model folder."""
+"""Write files whole or not at all, lock outputs, keep rows that survive a kill, and find the user's model folder."""

@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader sees the old one or the new one, never half of one."""
+"""Write files and folders so that a reader sees the old one or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_device(path: Path) -> bool:
-    """Whether this is something like /dev/stdout: written directly, by anybody, and never replaced."""
+    """Tell whether this is something like /dev/stdout, which is written directly and never replaced."""
     special = path.exists() and not (path.is_file() or path.is_dir())
     return special or path.absolute().parts[1:2] in (("dev",), ("proc",))
 

@@ -1,4 +1,4 @@
-"""Where unmask keeps what belongs to a user."""
+"""Find the folder in which unmask keeps a user's models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run at a time on one output. The system gives a lock up with its process, so a killed run blocks nobody."""
+"""Let one run at a time write an output. The system frees a lock with its process, so a killed run blocks no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unmask.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-_FAR = (1 << 31) - 2  # Windows forbids others to read a locked byte, so one is locked that no file has
+_FAR_BYTE = (1 << 31) - 2  # Windows forbids others to read a locked byte, so one is locked that no file has
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def sole_writer(output: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):  # while it is held, so that nobody else's is removed
+            with suppress(OSError):  # while it is held, so that no other run's is removed
                 beside.unlink()
 
 
@@ -39,7 +39,7 @@ def lock_file(path: Path, output: Path | None = None) -> BinaryIO:
 
     Args:
         path: The file.
-        output: What it stands for, in messages; None for itself.
+        output: The output that it stands for, named in messages; None for the file itself.
 
     Raises:
         UsageError: Another run holds it, or it cannot be written.
@@ -64,11 +64,11 @@ def lock_file(path: Path, output: Path | None = None) -> BinaryIO:
 
 
 def _lock(file: BinaryIO) -> None:
-    """Lock an open file, or raise BlockingIOError (elsewhere PermissionError) where somebody else did."""
+    """Lock an open file, or raise BlockingIOError (on Windows PermissionError) where another run holds it."""
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(_FAR)
+        file.seek(_FAR_BYTE)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
         return

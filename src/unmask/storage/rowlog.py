@@ -1,4 +1,4 @@
-"""An append-only file of finished rows, so that nothing done is lost when a run is killed."""
+"""Append finished rows to a file, so that nothing done is lost when a run is killed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def json_line(row: Mapping[str, Any]) -> str:
 
 
 class RowLog:
-    """JSON rows, one a line, read back by key; only their places are in memory. The last row of a key counts.
+    """JSON rows, one a line, read back by key; only their positions are in memory. The last row of a key counts.
 
-    One process at a time may hold a log. A torn last line, as a killed process leaves it, is passed over.
+    One process at a time may hold a log. A torn last line, as a killed process leaves it, is ignored.
     """
 
     def __init__(self, path: Path, key_of: Callable[[Row], str | None]) -> None:
@@ -44,7 +44,7 @@ class RowLog:
         self._torn = False
         self._file = lock_file(path)
         self.was_empty = self._index() == 0
-        """Whether there was nothing in it, usable or not."""
+        """Whether the file held nothing, usable or not."""
 
     def _index(self) -> int:
         """Find the usable rows; return the length of the file in bytes."""
@@ -84,7 +84,7 @@ class RowLog:
             self._places[key] = self._file.tell()
             self._file.write(json_line(row).encode() + b"\n")
             self._file.flush()
-            if not os.fstat(self._file.fileno()).st_nlink:  # better told now than when all is done
+            if not os.fstat(self._file.fileno()).st_nlink:  # better now than when all is done
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
 
     def rows(self, keys: Iterable[str]) -> Iterator[Row]:

@@ -1,6 +1,6 @@
-"""The eleven models of RobustForensics' ensemble: what they are, what they weigh, what they are shown.
+"""The facts of RobustForensics: its eleven models, their weights in the ensemble, what they are shown, its detector.
 
-Source: Siyu-C/RobustForensics.
+Source: https://github.com/Siyu-C/RobustForensics
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from unmask.faces.retinaface import MODEL
 from unmask.models.card import Card
 from unmask.types import CropSpec, DetectorSpec
 
-_HOME = "https://github.com/Siyu-C/RobustForensics"
+HOME = "https://github.com/Siyu-C/RobustForensics"
+DETECTION = DetectorSpec(detector="retinaface")
+"""How faces are looked for: RetinaFace, faces from a confidence of 0.8."""
 
 _Colours = tuple[float, float, float]
 _HALF: _Colours = (0.5, 0.5, 0.5)
@@ -95,16 +97,16 @@ def member_card(member: Member) -> Card:
         version=member.checkpoint,
         purpose="One of the eleven models of RobustForensics, fourth place of the Deepfake Detection Challenge.",
         architecture="SlowFast-50" if member.group == "video" else member.encoder,
-        licence=f"not stated by its authors: {_HOME}",
+        licence=f"not stated by its authors: {HOME}",
         crop=CropSpec(
             member.side_px,
             margin=0.15,
             outline="square",
             enlarge="linear",
-            detection=DetectorSpec(detector="retinaface"),
+            detection=DETECTION,
         ),
         files={},
-        training={"data": "Deepfake Detection Challenge, training set", "source": _HOME},
+        training={"data": "Deepfake Detection Challenge, training set", "source": HOME},
         limitations=(
             "Made for faces of constant size cut along tubes, and for the authors' rules of fusion; not calibrated.",
         ),
@@ -120,7 +122,7 @@ def retinaface_card() -> Card:
         purpose="Finds faces in frames, for the detector 'retinaface'; it does not score them.",
         architecture="RetinaFace with MobileNet-0.25",
         licence=f"MIT ({source}); trained on WIDER FACE, which has terms of its own",
-        crop=CropSpec(size_px=400, detection=DetectorSpec(detector="retinaface")),
+        crop=CropSpec(size_px=400, detection=DETECTION),
         files={},
         precision="fp32",
         training={"data": "WIDER FACE", "source": source},
