@@ -91,6 +91,10 @@ class CropStore:
         return image_HW3
 
 
+class UnlikeLeaderError(UnmaskError):
+    """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leader:
     """The clip whose boxes another one uses: its original."""
@@ -112,6 +116,18 @@ class Leader:
     lossy: bool = False
     """Whether the crops on disk are lossy; then ``crops`` is a scratch folder, filled when it is first needed."""
 
+    def check_size(self, size_px: tuple[int | None, int | None]) -> None:
+        """Compare the frames of a fake, of this width and height, with its original's; unknown sizes pass.
+
+        Raises:
+            UnlikeLeaderError: They differ.
+        """
+        if (None, None) not in (size_px, self.size_px) and size_px != self.size_px:
+            raise UnlikeLeaderError(
+                f"its frames have {size_px} pixels, its original's {self.size_px}: it has its own boxes and no "
+                "difference masks"
+            )
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -125,10 +141,6 @@ class Prepared:
     """Step -> number of files, and of their bytes."""
     notes: dict[str, str] = field(default_factory=dict)
     """What is missing and why, in sentences, by step; ``video`` for the file itself."""
-
-
-class UnlikeLeaderError(UnmaskError):
-    """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
 
 
 class ClipSteps:
@@ -248,15 +260,13 @@ class ClipSteps:
         find = None if scored is None else self._face_finder(name)
         with open_video(path, self._settings.limits) as video:
             done.facts = video.facts
-            size_px = video.facts.width, video.facts.height
-            if leader is not None and leader.size_px not in (size_px, (None, None)):
-                raise UnlikeLeaderError(
-                    f"its frames have {size_px} pixels, its original's {leader.size_px}: it has its own boxes and no "
-                    "difference masks"
-                )
+            if leader is not None:
+                leader.check_size((video.facts.width, video.facts.height))
             wanted = np.arange(0, len(video.index), self._settings.every)
+            asked, lost = len(wanted), 0  # lost: frames that could not be decoded when the boxes were looked for
             if find is None:
                 boxes |= read_boxes(self._out / "boxes" / f"{leader.id if leader else name}.json")
+                lost = 0 if leader else sum(int(i) not in boxes for i in wanted)
                 wanted = np.array([i for i in wanted if boxes.get(int(i))], np.int64)
             decoded = 0
             for frame in self._read(video, wanted):
@@ -267,8 +277,9 @@ class ClipSteps:
                 yield from cut_boxes(frame, boxes[frame.index])
             if decoded == 0 and len(wanted):
                 raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
-            if decoded < len(wanted):
-                done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames cannot be decoded"
+            lost += len(wanted) - decoded
+            if lost:
+                done.notes["video"] = f"{lost} of {asked} frames cannot be decoded"
 
     def _face_finder(self, name: str) -> Callable[[Frame], Sequence[Face]]:
         """Return a function that finds the faces of a frame: the detector, or a look-up of text boxes."""

@@ -27,6 +27,7 @@ from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UnmaskError, UsageError
+from unmask.media import open_video
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
@@ -43,6 +44,7 @@ STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
 DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
 """All but RobustForensics' form."""
 MANIFEST = "manifest.jsonl"
+SETTINGS_FILE = "prepare.json"
 
 _FORMAT_VERSION = 1
 """Raised when the same settings give other files."""
@@ -194,7 +196,27 @@ class Preparation:
             if self._settings.image_format != "png" and "diffs" in self._steps:
                 spool = stack.enter_context(scratch_folder(self._out))
                 leader = replace(leader, crops=CropStore(spool), lossy=True)
-            return [first, *(self._clip(clip, leader) for clip in family.followers)]
+            return [first, *(self._follower(clip, leader) for clip in family.followers)]
+
+    def _follower(self, clip: Clip, leader: Leader) -> ClipRecord:
+        """Do the steps of a fake: with its original's boxes, or with its own where the frames differ in size."""
+        try:
+            if "crops" not in self._steps:  # cutting crops opens the clip and compares the sizes
+                leader.check_size(self._size_px(clip))
+        except UnlikeLeaderError as error:
+            return self._clip(clip, None, str(error))
+        return self._clip(clip, leader)
+
+    def _size_px(self, clip: Clip) -> tuple[int | None, int | None]:
+        """Return width and height of a clip's frames, from the manifest or the file; None when it cannot be read."""
+        path, record = self._index.path_of(clip), self._record(clip.id)
+        if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
+            return record.width, record.height
+        try:
+            with open_video(path, self._settings.limits) as video:
+                return video.facts.width, video.facts.height
+        except InputError:
+            return None, None
 
     def _clip(self, clip: Clip, leader: Leader | None, pair_note: str | None = None) -> ClipRecord:
         """Do the steps of one clip that are missing; return its record."""
@@ -298,11 +320,19 @@ class Preparation:
         crops = 0
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
-        settings = {"unmask": __version__, "steps": self._steps, "folds": self._folds, "fold_rule": self._fold_rule}
-        with atomic_file(self._out / "prepare.json") as file:
+        settings = {"unmask": __version__, "steps": self._all_steps(), "folds": self._folds, "fold_rule": self._fold_rule}
+        with atomic_file(self._out / SETTINGS_FILE) as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
         return Outcome(skipped, tuple(warnings), crops)
+
+    def _all_steps(self) -> list[str]:
+        """Return the steps of this run and of the earlier ones that filled the folder."""
+        try:
+            earlier = json.loads((self._out / SETTINGS_FILE).read_bytes())["steps"]
+        except (OSError, ValueError, KeyError, TypeError):  # a first run, or one that was killed
+            earlier = []
+        return [step for step in STEPS if step in self._steps or step in earlier]
 
     def _write_folds(self, records: Sequence[ClipRecord]) -> tuple[int, list[str]]:
         clips = [clip for clip in self._index.clips if clip.label is not None]
