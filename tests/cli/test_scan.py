@@ -175,8 +175,9 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes())
     unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
     assert scanned == ["nobody.mp4"]
-    unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
+    done = unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
     assert len(scanned) == 4
+    assert "3 rows of an earlier run were made with other models or settings" in done.stderr
 
 
 def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monkeypatch):
