@@ -38,8 +38,8 @@ def test_options_are_frozen():
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
         "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--fuse", "--html", "--identity", "--json",
-        "--limits", "--model", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose",
-        "--workers",
+        "--limits", "--model", "--people", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--timing",
+        "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
@@ -143,7 +143,10 @@ def test_exit_codes(tmp_path, clips):
         (["scan", "x.mp4", "--csv", "/nowhere/at/all.csv"], "does not exist"),
         (["scan", "x.mp4", "--csv", "{empty}"], "this is a folder"),
         (["scan", "x.mp4", "--html", __file__], "this is a file"),
-        (["scan", "x.mp4", "--csv", "{empty}/z", "--json", "{empty}/z"], "same name"),
+        (["scan", "x.mp4", "--csv", "{empty}/z", "--json", "{empty}/z"], "are the same"),
+        (["scan", "x.mp4", "--csv", "-", "--json", "-"], "only one of --json and --csv can go to stdout"),
+        (["scan", "x.mp4", "--csv", "-", "--resume"], "needs an output"),
+        (["scan", "x.mp4", "y.mp4", "--html", "{empty}/z.html"], "there are 2 videos; name a folder"),
         (["scan", "x.mp4", "--resume"], "needs an output"),
         (["scan", "{empty}"], "no video found"),
     ],
@@ -211,7 +214,8 @@ def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monke
 
 def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch):
     out = tmp_path / "s.csv"
-    out.write_text("old")
+    old = "filename,label\nold.mp4,0.123\n"
+    out.write_text(old)
     import unmask.report.csv as rows
 
     original = rows.csv.writer
@@ -229,7 +233,7 @@ def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch)
     monkeypatch.setattr(rows.csv, "writer", FullAfterTwoRows)
     done = unmask("scan", folder, "--csv", out, "--frames", 2, "-q")
     assert done.exit_code == 2
-    assert out.read_text() == "old"
+    assert out.read_text() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "s.csv.partial", "videos"]
 
 
@@ -326,7 +330,7 @@ def test_a_table_to_stdout(clips, tmp_path):
 
 
 def test_a_link_stays_a_link(clips, tmp_path):
-    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "real.csv").write_text("filename,label\n")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
     unmask("scan", clips["authentic"], "--csv", tmp_path / "link.csv", "--frames", 2, "-q")
     assert (tmp_path / "link.csv").is_symlink()

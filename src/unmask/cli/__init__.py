@@ -15,7 +15,7 @@ app = typer.Typer(
     name="unmask",
     help="Is the face in this video real?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
@@ -47,4 +47,7 @@ def main() -> None:
     """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: a name that has no bytes here ends nothing
-    app()
+    try:
+        app()
+    finally:
+        stdout_is_closed()  # whoever closed it early, as head does, wants no traceback for what is left
