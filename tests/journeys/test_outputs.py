@@ -42,8 +42,10 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-TARGETS = ["a.mp4", "./a.mp4", "A.mp4", "../work/a.mp4", "{folder}/b.mp4", "link.csv", "hard", "labels.csv", "notes.txt",
-           "data.json", "new.mp4", "new.JPG", "notes"]  # fmt: skip
+TARGETS = [
+    "a.mp4", "./a.mp4", "A.mp4", "../work/a.mp4", "{folder}/b.mp4", "link.csv", "hard", "labels.csv", "notes.txt",
+    "data.json", "new.mp4", "new.JPG", "notes",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("option", ["--json", "--csv", "--people", "--html"])
@@ -124,7 +126,7 @@ def test_what_unmask_wrote_is_replaced(folder):
     args = ("--csv", "v.csv", "--people", "p.csv", "--json", "v.jsonl", "--html", "report", "--frames", 2, "-q")
     assert unmask("scan", "a.mp4", *args).exit_code == 0
     assert unmask("scan", "b.mp4", *args).exit_code == 0
-    assert [row["filename"] for row in csv.DictReader(Path("p.csv").open())] == ["b.mp4"]
+    assert [row["filename"] for row in csv.DictReader(Path("p.csv").read_text().splitlines())] == ["b.mp4"]
     assert json.loads(Path("v.jsonl").read_text())["path"] == "b.mp4"
     assert "b.mp4" in Path("report/000001.html").read_text()
 

@@ -10,6 +10,7 @@ import typer
 
 from unmask._version import __version__
 from unmask.cli import doctor, evaluate, explore, models, prepare, sample, scan, train
+from unmask.cli.console import flush_stdout
 
 app = typer.Typer(
     name="unmask",
@@ -50,4 +51,4 @@ def main() -> None:
     try:
         app()
     finally:
-        stdout_is_closed()  # whoever closed it early, as head does, wants no traceback for what is left
+        flush_stdout()

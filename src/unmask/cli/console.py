@@ -68,10 +68,8 @@ def wrong_use() -> Iterator[None]:
     """Turn the errors that unmask raises on purpose into a sentence and exit code 2."""
     try:
         yield
-    except BrokenPipeError as error:
-        if not stdout_is_closed():
-            say(f"unmask: {error}")
-            raise SystemExit(ExitCode.WRONG_USE) from error
+    except BrokenPipeError:
+        give_up_stdout()
         raise SystemExit(ExitCode.STDOUT_CLOSED) from None
     except ModuleNotFoundError as error:
         cure = missing_package(error.name or "")
@@ -92,17 +90,20 @@ def missing_package(module: str) -> str | None:
     return extra and f"this needs {package}, which is not installed; run: pip install 'unmask[{extra}]'"
 
 
-def stdout_is_closed() -> bool:
-    """Tell whether nobody reads stdout any more; if so, let what is written there from now on go nowhere."""
+def flush_stdout() -> None:
+    """Write what is left for stdout, or drop it where nobody reads it any more."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        with suppress(OSError, ValueError):  # a stream that is no file
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
-        return True
-    return False
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Let what is written to stdout from now on go nowhere: whoever read it, as head does, has left."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextmanager
