@@ -51,7 +51,8 @@ def test_options_are_frozen():
     ]  # fmt: skip
     assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
+        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
+        "--seed",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
@@ -88,7 +89,7 @@ def test_all_outputs(folder, tmp_path):
     table = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert [row["filename"] for row in table] == ["authentic.mp4", "blended.mp4", "nobody.mp4"]
     assert [float(row["label"]) for row in table] == [rows[0]["fake_probability"], rows[1]["fake_probability"], 0.5]
-    assert "1 videos have no verdict" in done.stderr
+    assert "1 videos have no number" in done.stderr
     index = (tmp_path / "report" / "index.html").read_text()
     assert "000002.html" in index
     assert "blended.mp4" in (tmp_path / "report" / "000002.html").read_text()

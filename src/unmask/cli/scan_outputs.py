@@ -122,10 +122,7 @@ class ScanOutputs:
             numbers = (row["fake_probability"] for row in journal.rows(paths))
             unknown = write_csv(zip(names, numbers, strict=True), _target(self.csv))
             if unknown:
-                say(
-                    f"unmask: {unknown} videos have no verdict; {self.csv} says 0.5 for them, since its form has no "
-                    "word for that"
-                )
+                say(f"unmask: {unknown} videos have no number; {self.csv} says 0.5 for them, since its form needs one")
         if self.people is not None:
             write_people(zip(names, journal.rows(paths), strict=True), _target(self.people))
         if self.html is not None and self.one_page:

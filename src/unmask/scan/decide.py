@@ -167,7 +167,7 @@ def _reasons(label: Label, probability: float, faces: Sequence[PersonVerdict], c
 
 
 def _pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
-    """Say why all faces of a video were judged together: by choice of the card, or because nobody stays for long."""
+    """Say why all faces were judged together: by choice of the card, or because everyone is seen too briefly."""
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
     if card.fusion.pooled:
