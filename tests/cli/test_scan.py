@@ -176,7 +176,7 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     assert unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume").exit_code == 3
     assert scanned == []
     assert out.read_bytes() == first
-    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes())
+    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes() + b"\0\0\0\x08free")
     unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
     assert scanned == ["nobody.mp4"]
     done = unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
@@ -315,11 +315,11 @@ def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
 
 
 def test_what_an_interrupted_run_left_is_not_wiped(clips, tmp_path):
-    (tmp_path / "o.jsonl.partial").write_text('{"path": "x"}\n')
+    (tmp_path / "o.jsonl.partial").write_text('{"schema_version":2}\n')
     done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
     assert done.exit_code == 2
     assert "--resume" in done.stderr
-    assert (tmp_path / "o.jsonl.partial").read_text() == '{"path": "x"}\n'
+    assert (tmp_path / "o.jsonl.partial").read_text() == '{"schema_version":2}\n'
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")

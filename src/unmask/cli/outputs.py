@@ -50,7 +50,7 @@ EVALUATION = FolderForm(
     "evaluation",
 )
 NUMBERS = FileForm("the numbers", json_form(*_EVALUATION_KEYS), "evaluation.json")
-SAMPLE = FolderForm("the sample", (), ("*",), "sample")
+SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants an empty folder
 
 
 def check_output(option: str, path: Path, form: FileForm | FolderForm, inputs: Iterable[PathLike] = ()) -> None:
