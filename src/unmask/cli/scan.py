@@ -18,6 +18,7 @@ from unmask.cli.scan_outputs import ScanOutputs, named_inputs
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
     from unmask.scan.inputs import Input
+    from unmask.scan.options import ScanKeywords
 
 Row = dict[str, Any]
 
@@ -123,7 +124,7 @@ def scan(
         from unmask.scan.resume import scan_rows
 
         items = _list_items(inputs, recursive, follow_links, outputs, resume, quiet)
-        options: dict[str, Any] = {"precision": precision.value, "workers": workers}
+        options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
         if preset is None or _is_given(context, "frames"):
@@ -148,7 +149,7 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> BaseScanner:
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
 
