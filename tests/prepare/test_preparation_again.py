@@ -116,7 +116,9 @@ class TestOneStepAtATime:
         )
         for folder, count in (("crops", 3), ("landmarks", 3), ("aligned", 4)):
             assert len(list((tmp_path / "steps" / folder / fake.id).iterdir())) == count
-        assert {row.original for row in read_folds(tmp_path / "steps" / "folds.csv") if row.video == fake.id} == {fake.id}
+        assert {row.original for row in read_folds(tmp_path / "steps" / "folds.csv") if row.video == fake.id} == {
+            fake.id
+        }
 
     def test_with_damaged_frames(self, pair, tmp_path):
         index, fake, original = pair

@@ -32,7 +32,7 @@ from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
-from unmask.prepare.manifest import ClipRecord, FileStamp, StepRecord, count_files, hash_clip
+from unmask.prepare.manifest import ClipRecord, FileStamp, StepRecord, carried_over, count_files, hash_clip
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
@@ -46,6 +46,7 @@ DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
 MANIFEST = "manifest.jsonl"
 SETTINGS_FILE = "prepare.json"
 
+_USUAL = Settings()
 _FORMAT_VERSION = 1
 """Raised when the same settings give other files."""
 _LEADER_STEPS = ("boxes", "crops", "landmarks", "tubes")
@@ -230,7 +231,7 @@ class Preparation:
         keys = {step: _hash(step, source, self._own_settings(step)) for step, source in sources.items()}
         missing = [step for step in keys if step in self._steps and not self._is_done(clip, known, step, keys[step])]
         record = ClipRecord(clip.id, "ok", leader.id if leader else "", sha256, stamp)
-        record = _carried_over(record, known, missing, sources, pair_note)
+        record = carried_over(record, known, missing, sources, pair_note)
         try:
             if missing:
                 saved = self._has_saved_crops(clip.id, known, keys["crops"])
@@ -267,9 +268,17 @@ class Preparation:
 
     def _own_settings(self, step: str) -> dict[str, Any]:
         """Return the settings that count for one step alone."""
+        settings = self._settings
+        listed = {"max_frames": settings.max_frames, "max_faces": settings.max_faces}
+        of_step: dict[str, dict[str, Any]] = {
+            "boxes": {"box_pixels": settings.box_pixels},
+            "landmarks": listed | {"landmark_search": settings.landmark_search},
+            "diffs": listed,
+        }
+        changed = {name: value for name, value in of_step.get(step, {}).items() if value != getattr(_USUAL, name)}
         if step == "landmarks":
-            return asdict(self._settings.landmark_detection)
-        return {"image_format": self._settings.image_format} if step in ("crops", "tubes") else {}
+            return asdict(settings.landmark_detection) | changed
+        return {"image_format": settings.image_format} if step in ("crops", "tubes") else changed
 
     def _boxes_key(self, name: str, record: ClipRecord | None) -> str | None:
         """Return the key of the boxes that are there: that of their step, or the hash of another program's file."""
@@ -320,7 +329,12 @@ class Preparation:
         crops = 0
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
-        settings = {"unmask": __version__, "steps": self._all_steps(), "folds": self._folds, "fold_rule": self._fold_rule}
+        settings = {
+            "unmask": __version__,
+            "steps": self._all_steps(),
+            "folds": self._folds,
+            "fold_rule": self._fold_rule,
+        }
         with atomic_file(self._out / SETTINGS_FILE) as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
@@ -342,7 +356,12 @@ class Preparation:
         if unlabelled := len(self._index.clips) - len(clips):
             warnings.append(f"{unlabelled} clips have no label and are left out")
         leader_of = {record.id: record.leader or record.id for record in records}
-        count = write_folds(list_crops(clips, fold_of, leader_of, self._out / "crops"), self._out / "folds.csv")
+        if not self._settings.unpaired_originals:
+            sources = {clip.original for clip in clips}
+            clips = [clip for clip in clips if clip.label == "fake" or clip.id in sources]
+        rows = list_crops(clips, fold_of, leader_of, self._out / "crops")
+        listed = (row for row in rows if self._settings.is_listed(row.frame, row.face))
+        count = write_folds(listed, self._out / "folds.csv")
         return count, warnings
 
     def __enter__(self) -> Self:
@@ -351,27 +370,6 @@ class Preparation:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._log.close()
-
-
-def _carried_over(
-    record: ClipRecord,
-    known: ClipRecord | None,
-    missing: Sequence[str],
-    sources: Mapping[str, str],
-    pair_note: str | None,
-) -> ClipRecord:
-    """Return a record with what still holds of an earlier one, and what is missing of the pair."""
-    notes: dict[str, str] = {}
-    if known is not None:
-        status = known.status if known.is_prepared else "ok"
-        kept = {
-            step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
-        }
-        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
-        record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
-    if pair_note is not None:
-        notes = dict(sorted((notes | {"pair": pair_note}).items()))
-    return replace(record, notes=notes)
 
 
 def _with_results(
