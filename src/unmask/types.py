@@ -25,6 +25,7 @@ from unmask.facts import check
 from unmask.people import FaceQuality as FaceQuality
 from unmask.people import Passage as Passage
 from unmask.people import UnjudgedPerson as UnjudgedPerson
+from unmask.people import WhyUnjudged as WhyUnjudged
 from unmask.runtime.jsonable import from_jsonable, jsonable, portable
 from unmask.runtime.libraries import library_versions
 
@@ -212,8 +213,8 @@ class FrameScore:
     """How sure the detector is, 0 to 1."""
     fake_probability: float
     """Calibrated, mean over the models, 0 real to 1 fake."""
-    quality: FaceQuality
-    """How well the face can be seen; ``fake_probability`` accounts for it."""
+    quality: FaceQuality | None = None
+    """How well the face can be seen; ``fake_probability`` accounts for it. None where it was not measured."""
 
     def __post_init__(self) -> None:
         check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
@@ -237,12 +238,12 @@ class PersonVerdict:
     """Number of sampled frames that show the person."""
     models: dict[str, float]
     """fake_probability by model name, over all frames."""
-    quality: FaceQuality
-    """How well the person can be seen: the median over the frames of each measure."""
     thumbnail_jpeg: bytes = field(repr=False)
     """The clearest crop as JPEG, 96 px."""
     region: str | None = None
     """Where the models see most manipulation: ``eyes``, ``nose``, ``mouth``, ``outline``; None when not fake."""
+    quality: FaceQuality | None = None
+    """How well the person can be seen: the median over the frames of each measure; None where it was not measured."""
     passage: Passage | None = None
     """Where the traces are; None where they fill all frames, or were not searched for."""
 

@@ -39,10 +39,10 @@ def deciding_faces(
 ) -> DecidingFaces:
     """Choose the faces that decide the fake probability of a clip.
 
-    People who are clear enough and seen in ``min_frames`` or more decide, each fused alone. A clip that shows others
-    beside them is not called real: they are not judged. Under a pooled rule, and where no person was seen that often,
-    all faces are fused together. In a clip of short shots one manipulated shot would drown among the others, so such a
-    clip may be called fake but not real, and with fewer than ``2 * min_frames`` faces neither; nor if no face is clear.
+    People who are clear enough and seen in ``min_frames`` or more decide, each fused alone. Under a pooled rule, and
+    where no person was seen that often, all faces are fused together. In a clip of short shots one manipulated shot
+    would drown among the others, so such a clip may be called fake but not real, and with fewer than
+    ``2 * min_frames`` faces neither; nor if no face is clear.
 
     Args:
         person_n: Number of the person of each of n faces, at least one face, in order of time.
@@ -62,7 +62,7 @@ def deciding_faces(
     people = [np.flatnonzero(person == number) for number in dict.fromkeys(person.tolist())]
     steady = tuple(faces for faces in people if len(faces) >= fusion.min_frames and clear[faces[0]])
     if steady:
-        return DecidingFaces(steady, False, ALL_LABELS if len(steady) == len(people) else ("inconclusive", "fake"))
+        return DecidingFaces(steady, False, ALL_LABELS)
     positions = np.flatnonzero(clear)
     enough = len(positions) >= 2 * fusion.min_frames
     return DecidingFaces((positions,), True, ("inconclusive", "fake") if enough else ("inconclusive",))

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unmask.errors import UsageError
-from unmask.models.published import enter_published_systems
 from unmask.models.passages import PassageRule, strongest_run
+from unmask.models.published import enter_published_systems
 
 Floats = NDArray[np.float64]
 Rule = Callable[[Floats], float]
