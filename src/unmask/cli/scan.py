@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
     from unmask.scan.inputs import Input
     from unmask.scan.journal import Journal
+    from unmask.scan.options import ScanKeywords
 
 Row = dict[str, Any]
 
@@ -126,7 +127,7 @@ def scan(
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
-        options: dict[str, Any] = {"precision": precision.value, "workers": workers}
+        options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
         if preset is None or _is_given(context, "frames"):
@@ -151,7 +152,7 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> BaseScanner:
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
 
