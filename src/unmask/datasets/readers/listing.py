@@ -1,4 +1,4 @@
-"""Clips listed in a CSV: any dataset, described by its user."""
+"""Read a CSV that lists clips: any dataset, described by its user."""
 
 from __future__ import annotations
 
