@@ -9,10 +9,12 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 
 from unmask.errors import UsageError
 from unmask.media.quantiser import EXPORT, mean_quantiser
@@ -123,7 +125,7 @@ def _shrink(image_HW3: ImageHW3, scale: float) -> ImageHW3:
 def _encode(images: Sequence[ImageHW3], step: Step) -> Copy:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as container:
-        stream = container.add_stream(step.codec, rate=RATE, options=step.options)
+        stream = cast(VideoStream, container.add_stream(step.codec, rate=RATE, options=step.options))
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1
         for position, image_HW3 in enumerate(images):
@@ -133,10 +135,10 @@ def _encode(images: Sequence[ImageHW3], step: Step) -> Copy:
         container.mux(stream.encode())
     buffer.seek(0)
     copy = Copy([], [])
-    with av.open(buffer) as container:
-        track = container.streams.video[0]
+    with av.open(buffer, "r") as written:
+        track = written.streams.video[0]
         track.codec_context.options, track.codec_context.thread_count = EXPORT, 1
-        for frame in container.decode(track):
+        for frame in written.decode(track):
             copy.images.append(frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False))
             copy.quantisers.append(mean_quantiser(frame))
     return copy

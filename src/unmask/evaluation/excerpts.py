@@ -148,7 +148,7 @@ def save_runs(runs: Sequence[Run], path: Path) -> None:
         arrays[f"boxes{place}"] = np.array([(*face.xyxy_px, face.confidence) for face in run.faces])
         arrays[f"width{place}"] = np.array(run.frame_width_px)
     with atomic_file(path) as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy 2 takes the names of arrays so
 
 
 def load_runs(path: Path) -> list[Run]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -278,13 +279,13 @@ def _reached_by(scores_n: Floats, share: float) -> float:
 def _fit_floor(table: CopyTable, scores_C: Floats, chosen_C: Mask) -> float:
     """Return the sharpness up to which fakes are not told from authentic faces; 0 where they always are."""
     edges = np.quantile(table.sharpness_C[chosen_C], np.linspace(0, 1, _BINS + 1))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges.tolist()):
         own_C = chosen_C & (table.sharpness_C >= low) & (table.sharpness_C < high)
         labels, scores = table.fake_C[own_C], scores_C[own_C]
         if min(labels.sum(), (~labels).sum()) < _MIN_CELL:
             return 0.0
         if roc_auc(labels, scores) >= _MIN_AUC:
-            return float(low) if low > edges[0] else 0.0
+            return low if low > edges[0] else 0.0
     return float(edges[-1])
 
 
