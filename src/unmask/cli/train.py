@@ -43,7 +43,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the losses of this run as RUN/loss.html instead.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Draw the losses of this run, or log of the DFDC winner's script, as a page.", show_default=False
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
