@@ -108,3 +108,12 @@ def test_long_clip_ids_stay_distinct_file_names():
     assert len(names) == 50
     assert all(len(name.encode()) <= 200 for name in names)
     assert clip_id(paths[0]) == clip_id(paths[0])
+
+
+def test_a_real_clip_that_is_its_own_original(tmp_path):
+    for name in ("r.mp4", "f.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "l.csv").write_text("path,label,original\nr.mp4,0,r.mp4\nf.mp4,1,r.mp4\n")
+    index = read_index(tmp_path / "l.csv")
+    assert index.faults == ()
+    assert [(clip.id, clip.original) for clip in index.clips] == [("f", "r"), ("r", None)]
