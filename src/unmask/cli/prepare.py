@@ -83,11 +83,11 @@ def prepare(
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
-        # The winner's thresholds for his detector; RobustForensics' for theirs.
+        # MTCNN has the challenge winner's thresholds, RetinaFace those of RobustForensics.
         thresholds = Settings().detection.thresholds if detector == "mtcnn" else DetectorSpec().thresholds
         detection = DetectorSpec(detector, _scale(detector_scale), thresholds)
         if boxes_from is None and detector != "mtcnn":
-            load_detector(detection)  # what it needs is told before the work
+            load_detector(detection)  # reports what it needs before the work starts
         boxes = None if boxes_from is None else str(boxes_from)
         settings = Settings(every, image_format.value, detection, boxes, limits=parse_limits(limits or []))
         preparation = Preparation(
