@@ -31,6 +31,15 @@ def test_change_draws_the_values_of_the_paper():
     assert sharpens.max(0) == pytest.approx((0.5, 1), abs=0.01)
 
 
+def test_a_visible_change_is_never_a_small_one():
+    for seed in range(100):
+        change = Change.draw_visible(rng(seed))
+        assert all(6 <= abs(level) <= 14 for level in change.rgb)
+        assert change.shrink == 3
+    image = rng().integers(0, 256, (60, 60, 3), np.uint8)
+    assert np.abs(Change.draw_visible(rng())(image).astype(int) - image).mean() > 10
+
+
 def test_offset_draws_the_values_of_the_paper():
     draws = [Offset.draw(rng(seed)) for seed in range(DRAWS)]
     assert np.abs([draw.shift for draw in draws]).max(0) == pytest.approx((0.03, 0.015), rel=0.02)
