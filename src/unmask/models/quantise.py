@@ -137,6 +137,11 @@ def compare(exact_M: NDArray[np.float64], int8_M: NDArray[np.float64], labels_M:
 
 
 def require_nncf() -> Any:
+    """Return the package NNCF, which quantises.
+
+    Raises:
+        UsageError: It is not installed.
+    """
     try:
         import nncf
     except ImportError as error:
