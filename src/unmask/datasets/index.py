@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -21,7 +22,14 @@ from unmask.media.formats import VIDEO_SUFFIXES
 
 ClipLabel = Literal["real", "fake"]
 
-_LABELS: dict[str, ClipLabel] = {"real": "real", "0": "real", "0.0": "real", "fake": "fake", "1": "fake", "1.0": "fake"}
+_REAL_WORDS = ("real", "0", "0.0", "false", "original", "authentic", "genuine", "pristine", "bonafide", "untouched")
+_FAKE_WORDS = (
+    "fake", "1", "1.0", "true", "deepfake", "manipulated", "forged", "forgery", "synthetic", "tampered", "altered",
+    "spoof",
+)  # fmt: skip
+_LABELS: dict[str, ClipLabel] = {**dict.fromkeys(_REAL_WORDS, "real"), **dict.fromkeys(_FAKE_WORDS, "fake")}
+"""What a table may say, in lower case, as one word, with or without s at its end. As in 0 and 1, true is fake."""
+_WITHIN_WORDS = re.compile(r"(?<=[a-z])[-_ ](?=[a-z])")
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
 COLUMNS = {
@@ -152,7 +160,8 @@ def id_problem(name: str) -> str | None:
 
 def parse_label(value: object) -> ClipLabel | None:
     """Return the label that a table's cell means, in any of the usual spellings; None when it is none of them."""
-    return _LABELS.get(str(value).strip().lower())
+    word = _WITHIN_WORDS.sub("", str(value).strip().lower())
+    return _LABELS.get(word) or _LABELS.get(word.removesuffix("s"))
 
 
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:

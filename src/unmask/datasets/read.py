@@ -19,10 +19,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import unmask.datasets.readers  # noqa: F401 - fills READERS
-from unmask.datasets.index import COLUMNS, READERS, Clip, Fault, Index, check_originals, name_problem
+from unmask.datasets.index import COLUMNS, READERS, Clip, Fault, Index, check_originals, list_videos, name_problem
 from unmask.datasets.parquet import read_parquet
 from unmask.errors import UsageError
 
+_TABLE = "write a CSV with the columns path,label (and original, method, person, part, split where known)"
 _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
@@ -48,10 +49,25 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False)
         index = reader(data)
         if index is not None:
             return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
-    raise UsageError(
-        f"{data} has no known layout ({', '.join(READERS)}); "
-        "write a CSV with the columns path,label (and original, method, person, part, split where known)"
-    )
+    if dataset not in ("auto", "csv"):
+        raise UsageError(f"{data} is not laid out as {dataset}; leave --dataset out, or {_TABLE}")
+    raise UsageError(_unknown_layout(data))
+
+
+def _unknown_layout(data: Path) -> str:
+    """Say what a path holds that no reader knows, and what to do."""
+    layouts = ", ".join(READERS)
+    if not data.is_dir():
+        return f"{data} is no folder, table or index; name one of these"
+    videos, _ = list_videos(data)
+    if videos:
+        return (
+            f"{data} holds {len(videos)} videos, but nothing that says which are real and which are fake: it has no "
+            f"known layout ({layouts}); {_TABLE}, and name it instead of the folder"
+        )
+    if any(data.iterdir()):
+        return f"{data} holds no video, and has no known layout ({layouts}); name the folder that holds the videos"
+    return f"{data} is an empty folder; name the folder that holds the videos, or a table of them"
 
 
 def _without_clashes(index: Index) -> Index:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,13 @@ class Row:
     """Where it stands, e.g. ``line 7``."""
     cells: dict[str, str]
     """Text by name of the column, in lower case; stripped of space at both ends."""
-    even: bool = True
-    """Whether it has as many cells as the header; where it has not, those that are missing are empty."""
+    surplus: int = 0
+    """How many cells it has more than the header, or, below zero, less; cells that are missing are empty."""
+
+    @property
+    def even(self) -> bool:
+        """Whether it has as many cells as the header."""
+        return self.surplus == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def _decoded(data: bytes, encoding: str, path: Path) -> str:
 
 def _csv_table(text: str, path: Path, known: Sequence[str]) -> Table:
     header = text.lstrip("\r\n").splitlines()[0]
-    separator = max(SEPARATORS, key=lambda mark: len(set(known).intersection(_names(header, mark))))
+    separator = max(SEPARATORS, key=lambda mark: _likeliness(header, mark, known))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns: tuple[str, ...] = ()
@@ -153,15 +158,17 @@ def _csv_table(text: str, path: Path, known: Sequence[str]) -> Table:
                 continue
             padded = [cell.strip() for cell in cells] + [""] * (len(columns) - len(cells))
             named = dict(zip(columns, padded, strict=False))
-            rows.append(Row(f"line {reader.line_num}", named, len(cells) == len(columns)))
+            rows.append(Row(f"line {reader.line_num}", named, len(cells) - len(columns)))
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV: line {reader.line_num}: {error}") from error
     _check_columns(columns, path)
     return Table(columns, tuple(rows), separator)
 
 
-def _names(header: str, separator: str) -> Iterator[str]:
-    return (cell.strip().strip('"').lower() for cell in header.split(separator))
+def _likeliness(header: str, separator: str, known: Sequence[str]) -> tuple[int, int]:
+    """Return how many known columns a separator finds in a header, and how many columns in all."""
+    names = {cell.strip().strip('"').lower() for cell in header.split(separator)}
+    return len(names.intersection(known)), len(names)
 
 
 def _json_table(text: str, path: Path) -> Table:

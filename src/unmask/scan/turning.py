@@ -48,7 +48,10 @@ def looks_upright(faces_of_frames: Sequence[Sequence[Face]]) -> bool:
 def small_frame(image_HW3: ImageHW3) -> ImageHW3:
     """Return a frame as it is tried: at most `TRIED_LONGER_PX` along its longer side."""
     scale = TRIED_LONGER_PX / max(image_HW3.shape[:2])
-    return image_HW3 if scale >= 1 else cv2.resize(image_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if scale >= 1:
+        return image_HW3
+    height, width = (max(1, round(side * scale)) for side in image_HW3.shape[:2])
+    return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def find_turn(frames: Sequence[ImageHW3], detector: Detector) -> Turn:
@@ -79,6 +82,22 @@ def turned_video(video: Video, turn: Turn) -> Video:
             yield replace(frame, image_HW3=turned(frame.image_HW3, turn))
 
     return replace(video, decode=decode)
+
+
+def turn_warnings(turn: int) -> tuple[str, ...]:
+    """Say that a video was turned."""
+    if not turn:
+        return ()
+    how = f"it was turned by {turn} degrees counter-clockwise for this scan"
+    return (f"The faces do not stand upright, and the file does not say how to turn it: {how}.",)
+
+
+def no_face_reason(frames: int) -> str:
+    """Say that no face was found, and what to do if there is one."""
+    return (
+        f"No face was found in {frames} frames. If there is one: turn the video upright, find a copy of higher "
+        "resolution, or look at more frames (--frames 96)."
+    )
 
 
 def _confidence(faces: Sequence[Face]) -> float:
