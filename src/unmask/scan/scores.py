@@ -7,7 +7,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unmask.faces.track import sketch
 from unmask.models import BATCH_CROPS, QueuedNetwork
 from unmask.scan.crops import CutFace, SeenFrame
 from unmask.types import CropScore, Frame, ScoredFace
@@ -67,7 +66,7 @@ class FaceScores:
             return
         asked: list[_AskedFace] = []
         kept = [self._admit(cut, asked) for cut in faces]
-        self._frames[frame.index] = SeenFrame(sketch(frame), tuple(kept)), asked
+        self._frames[frame.index] = SeenFrame(frame.index, frame.time_seconds, tuple(kept)), asked
         self._asked += asked
         self._held += asked
         if len(self._held) >= BATCH_CROPS:
@@ -89,7 +88,7 @@ class FaceScores:
             seen, asked = self._frames[index]
             judged = [number for number, cut in zip(numbers, seen.faces, strict=True) if cut.portrait_SS3 is not None]
             for person, answer in zip(judged, asked, strict=True):
-                scored.append(_scored(person, seen.frame, answer))
+                scored.append(_scored(person, seen, answer))
         return scored
 
     def _admit(self, cut: CutFace, asked: list[_AskedFace]) -> CutFace:
@@ -121,7 +120,7 @@ class FaceScores:
                 face.cut.crops.clear()
 
 
-def _scored(person: int, frame: Frame, asked: _AskedFace) -> ScoredFace:
+def _scored(person: int, frame: SeenFrame, asked: _AskedFace) -> ScoredFace:
     scores, portrait_SS3 = tuple(score.result() for score in asked.scores), asked.cut.portrait_SS3
     assert portrait_SS3 is not None, "only faces with a portrait are asked about"
     return ScoredFace(person, frame.index, frame.time_seconds, asked.cut.face, scores, portrait_SS3)
