@@ -12,11 +12,18 @@ from unmask import Scanner
 from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import read_portrait, write_sample
+from unmask.faces import load_detector
+from unmask.types import DetectorSpec, Face
 
 
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
     return read_portrait(PORTRAIT)
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait) -> Face:
+    return load_detector(DetectorSpec()).detect(portrait)[0]
 
 
 @pytest.fixture(scope="session")

@@ -60,6 +60,8 @@ class Frame:
     """Time since the first frame of the video."""
     index: int
     """Position among the frames that exist, in order of display, from 0."""
+    quantiser: float | None = None
+    """Mean quantiser as a share of the codec's range, 0 finest to 1; None where the decoder does not tell."""
 
     def __post_init__(self) -> None:
         check(
@@ -101,6 +103,28 @@ class Face:
     def __repr__(self) -> str:
         box = ", ".join(f"{value:.1f}" for value in self.xyxy_px)
         return f"Face(({box}), confidence={self.confidence:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How well one face can be seen in one frame."""
+
+    side_px: float
+    """Longer side of its box in pixels of the upright frame, above 0."""
+    sharpness: float
+    """Fine detail beside contrast, from 0; about 0.1 in a sharp photograph. See `unmask.faces.quality`."""
+    confidence: float
+    """How sure the detector is, 0 to 1."""
+    motion: float | None = None
+    """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
+    quantiser: float | None = None
+    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
+    bits_per_pixel: float | None = None
+    """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
+
+    def __post_init__(self) -> None:
+        check(self.side_px > 0 and self.sharpness >= 0, f"side {self.side_px} or sharpness {self.sharpness}")
+        check(self.quantiser is None or 0 <= self.quantiser <= 1, f"quantiser {self.quantiser} is not in 0..1")
 
 
 @dataclass(frozen=True, slots=True)

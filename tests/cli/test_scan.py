@@ -51,7 +51,8 @@ def test_options_are_frozen():
     ]  # fmt: skip
     assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
+        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
+        "--seed",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",

@@ -41,8 +41,8 @@ def test_an_index_that_cannot_be_is_refused(pts, change):
 def test_messages_are_objects():
     ours, theirs = socketpair()
     with Connection(ours.detach()) as sender, Connection(theirs.detach()) as receiver:
-        send(sender, index=3, height=4, width=5)
-        assert StoredImage.from_json(parse(receiver.recv_bytes())) == StoredImage(3, 4, 5)
+        send(sender, index=3, height=4, width=5, quantiser=0.4)
+        assert StoredImage.from_json(parse(receiver.recv_bytes())) == StoredImage(3, 4, 5, 0.4)
 
 
 @pytest.mark.parametrize("message", [b"", b"\xff", b"[]", b"3", b"[" * 100_000])

@@ -55,10 +55,10 @@ def import_(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
-    with wrong_use(), byte_progress("fetching", quiet) as report:
+    with wrong_use(), byte_progress("fetching", quiet) as on_progress:
         from unmask.models.checkpoints import import_checkpoint
 
-        _tell(import_checkpoint(source, kind, name=name, on_progress=report, say=_talk(quiet)))
+        _print_origin(import_checkpoint(source, kind, name=name, on_progress=on_progress, say=_say_unless(quiet)))
 
 
 @app.command()
@@ -79,8 +79,11 @@ def pull(
         there, models = 0, look_up("release", RELEASES, release).files
         for model in models:
             try:
-                with byte_progress(model, quiet) as report:
-                    _tell(pull_model(release, model, base_url=base_url, on_progress=report, say=_talk(quiet)))
+                with byte_progress(model, quiet) as on_progress:
+                    card = pull_model(
+                        release, model, base_url=base_url, on_progress=on_progress, say=_say_unless(quiet)
+                    )
+                _print_origin(card)
             except ModelError as error:
                 say(f"unmask: {error}")
             except DownloadError as error:
@@ -94,11 +97,11 @@ def pull(
     raise SystemExit(ExitCode.ALL_OK if there == len(models) else ExitCode.SOME_NOT_OK if there else ExitCode.NONE_OK)
 
 
-def _talk(quiet: bool) -> Callable[[str], None]:
+def _say_unless(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else say
 
 
-def _tell(card: Card) -> None:
+def _print_origin(card: Card) -> None:
     checkpoint = card.training["checkpoint"]
     print(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}")
 

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from unmask.evaluation.evaluate import Report, Score
+from unmask.evaluation.evaluate import Evaluation, Score
 from unmask.html import render
 from unmask.metrics import WORDS
 from unmask.storage.atomic import write_file
@@ -40,6 +40,13 @@ MEASURES = {
 }
 """How the measures of `unmask.evaluation.evaluate.METRICS` are shown, in order."""
 
+QUALITIES = {
+    "log_loss_balanced": "Log loss, balanced",
+    "calibration_error": "Calibration error",
+    "calibration_error_balanced": "Calibration error, balanced",
+}
+"""How the fields of `unmask.evaluation.calibrate.CalibrationQuality` are shown."""
+
 HEADLINE = ("auc", "log_loss", "balanced_accuracy", "eer", "calibration_error")
 NAMES_SHOWN = 500
 
@@ -53,7 +60,7 @@ def show(score: Score, digits: int = 4) -> str:
     return f"{score.value:.{digits}f} ({score.low:.{digits}f} to {score.high:.{digits}f})"
 
 
-def write_evaluation_page(report: Report, path: Path) -> None:
+def write_evaluation_page(report: Evaluation, path: Path) -> None:
     """Write the page."""
     levels = {"Answered clips": report.answered}
     if report.missing.abstained:
@@ -80,6 +87,7 @@ def write_evaluation_page(report: Report, path: Path) -> None:
         missing={name: names for name, names in missing.items() if names},
         names_shown=NAMES_SHOWN,
         calibration_points=[(item.mean_probability, item.fake_share) for item in report.calibration_curve],
+        qualities=QUALITIES,
         fullest_bin=max(item.count for item in report.calibration_curve),
         risk_top=max(math.ceil(highest_risk * 10) / 10, 0.1),
         highest_bar=max(max(counts) for counts in report.histogram),

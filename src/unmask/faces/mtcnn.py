@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import ModelError
 from unmask.faces.detect import register, scaled_frame
-from unmask.runtime.openvino import UNPINNED, op, ov
+from unmask.runtime.openvino import compile_network, op, ov
 from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
@@ -145,12 +145,9 @@ class _Networks:
     """A set of compiled networks. It runs in the calling thread and serves one thread at a time."""
 
     def __init__(self) -> None:
-        core = ov.Core()
-        config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
-        exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
-        models = {name: core.compile_model(_build(name, batch), "CPU", exact) for name, batch in _BATCH.items()}
+        models = {name: compile_network(_build(name, batch)) for name, batch in _BATCH.items()}
         # The dense P-net takes images of any size; OpenVINO caches kernels by shape.
-        models["pnet_dense"] = core.compile_model(_build("pnet", None), "CPU", dense)
+        models["pnet_dense"] = compile_network(_build("pnet", None), "bf16")
         self._requests = {name: model.create_infer_request() for name, model in models.items()}
 
     def infer(self, network: str, x_NHW3: Floats) -> list[Floats]:

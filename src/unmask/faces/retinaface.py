@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register
-from unmask.runtime.openvino import UNPINNED, ov
+from unmask.runtime.openvino import compile_network, ov, port_shapes, read_network
 from unmask.storage.home import models_home
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -178,13 +178,8 @@ def _compiled(path: Path, digest: str) -> ov.CompiledModel:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ModelError(f"{path} is damaged or was replaced: its sha256 is not the card's; import it again")
-    core = ov.Core()
-    try:
-        model = core.read_model(content, b"")
-    except RuntimeError as error:
-        raise ModelError(f"{path} is no network that OpenVINO reads") from error
-    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+    model = read_network(content, path)
+    shapes = port_shapes(model)
     if len(shapes) != 4 or model.inputs[0].element_type != ov.Type.u8 or shapes[0][-1] != "3":
         raise ModelError(f"{path} must take a uint8 image (1, H, W, 3) and give boxes, scores and landmarks")
-    config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"} | UNPINNED
-    return core.compile_model(model, "CPU", config)
+    return compile_network(model)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
 from unmask.media.formats import CONTAINER_FORMATS
+from unmask.media.quantiser import EXPORT
 
 _MAX_TICKS = 1 << 62
 """Time stamps further apart than this are noise, and their differences no 64-bit numbers."""
@@ -88,7 +89,7 @@ def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
         raise UnsupportedError("no decoder for this video codec; convert the file to H.264")
     _check_size(context, frame_pixels)
     context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
-    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
+    context.options = {"max_pixels": str(frame_pixels)} | EXPORT  # a stream may outgrow its header
     return stream
 
 

@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 
 from unmask.errors import CrashedError, InputError, TimedOutError
 from unmask.media.container import FrameIndex
-from unmask.media.frames import upright_frames
+from unmask.media.frames import StoredFrame, upright_frames
 from unmask.media.limits import FRAMES_PER_TIME_LIMIT, Limits
 from unmask.media.messages import (
     NONSENSE,
@@ -121,8 +121,8 @@ class Decoder:
         self._seconds_left = min(_BASE_SECONDS, self._limits.seconds) + size_bytes / _BYTES_PER_SECOND
         return size_bytes
 
-    def _stored(self, indices: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, ImageHW3]]:
-        """Yield index and image, as it is stored, of the wanted frames."""
+    def _stored(self, indices: NDArray[np.int64], log: SignatureLog | None) -> Iterator[StoredFrame]:
+        """Yield the wanted frames as they are stored."""
         if not len(indices):
             return
         if self._is_reading:  # an earlier reading was left in its middle
@@ -142,7 +142,7 @@ class Decoder:
                 stored = StoredImage.from_json(answer)
             image_HW3 = self._copy(stored, number % SLOTS, last)
             self._send(SLOT_IS_FREE)
-            yield stored.index, image_HW3
+            yield StoredFrame(stored.index, image_HW3, stored.quantiser)
             last = stored.index
         self._is_reading = False
 

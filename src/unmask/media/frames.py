@@ -26,6 +26,7 @@ from unmask.media.container import FrameIndex, decode_packet, index_packets, ope
 from unmask.media.facts import read_facts
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
 from unmask.types import Frame, ImageHW3, MediaFacts
 
@@ -33,6 +34,18 @@ from unmask.types import Frame, ImageHW3, MediaFacts
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
 _SURVEY_SECONDS, _MAX_SURVEYED = 0.9, 256
 """Key frames that only give signatures lie at least so far apart, and there are at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One decoded frame as it is stored, not yet upright."""
+
+    index: int
+    """Position among the frames that exist, in order of display, from 0."""
+    image_HW3: ImageHW3
+    """RGB image, (H, W, 3) uint8."""
+    quantiser: float | None
+    """How coarsely it is quantised, 0 finest to 1; None where the decoder does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +101,23 @@ def _packets_and_first_frame(
             first_frames += [frame for frame in frames if not frame.is_corrupt][:1]
 
 
-def upright_frames(
-    stored: Iterator[tuple[int, ImageHW3]], index: FrameIndex, orientation: Orientation
-) -> Iterator[Frame]:
-    """Turn stored images upright and give each its time.
+def upright_frames(stored: Iterator[StoredFrame], index: FrameIndex, orientation: Orientation) -> Iterator[Frame]:
+    """Turn stored frames upright and give each its time.
 
     Args:
-        stored: Index in ``index``, and RGB image as it is stored.
+        stored: Frames of ``index`` as they are stored.
         index: The frames of the video.
         orientation: How they become upright.
     """
     times_seconds = index.times_seconds
-    for position, image_HW3 in stored:
-        yield Frame(orientation.apply(image_HW3), float(times_seconds[position]), position)
+    for frame in stored:
+        upright_HW3 = orientation.apply(frame.image_HW3)
+        yield Frame(upright_HW3, float(times_seconds[frame.index]), frame.index, frame.quantiser)
 
 
 def decode_stored(
     opened: OpenFile, indices: NDArray[np.int64], log: SignatureLog | None = None
-) -> Iterator[tuple[int, ImageHW3]]:
+) -> Iterator[StoredFrame]:
     """Decode the frames with the given indices, in rising order, one at a time, in this process.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
@@ -116,9 +128,6 @@ def decode_stored(
         indices: (n,) rising indices of the wanted frames.
         log: Takes the signatures of all frames that are decoded on the way, and of key frames where nothing else is.
 
-    Yields:
-        Index, and the image as it is stored: RGB, not yet upright.
-
     Raises:
         LimitError: More pixels than the limits allow.
     """
@@ -126,7 +135,8 @@ def decode_stored(
     converter = VideoReformatter()  # one for all frames: it keeps its tables
     for pts, frame in _decode(opened, index.pts[indices], log):
         rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        yield index.index_of(pts), rgb.to_ndarray().astype(np.uint8, copy=False)
+        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
+        yield StoredFrame(index.index_of(pts), image_HW3, mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:

@@ -84,9 +84,12 @@ class StoredImage:
     """Rows, above 0."""
     width: int
     """Columns, above 0."""
+    quantiser: float | None = None
+    """How coarsely the frame is quantised, 0 to 1; None when unknown."""
 
     def __post_init__(self) -> None:
-        if self.index < 0 or self.height <= 0 or self.width <= 0:
+        is_share = self.quantiser is None or 0 <= self.quantiser <= 1
+        if self.index < 0 or self.height <= 0 or self.width <= 0 or not is_share:
             raise ValueError(f"there is no such image: {self}")
 
     @classmethod
@@ -96,7 +99,9 @@ class StoredImage:
         Raises:
             NONSENSE: It makes no sense.
         """
-        return cls(*(int(values[name]) for name in ("index", "height", "width")))
+        quantiser = values.get("quantiser")
+        index, height, width = (int(values[name]) for name in ("index", "height", "width"))
+        return cls(index, height, width, None if quantiser is None else float(quantiser))
 
 
 def send(connection: Connection, **values: Any) -> None:

@@ -45,13 +45,24 @@ def run(files: Sequence[int], order: Order) -> NoReturn:
         answers = Connection(files[0])
         guards = confine({"AS": order.limits.memory_bytes, "CPU": order.cpu_seconds, **_ALWAYS})
         with suppress(EOFError, ConnectionError):  # the other side needs no more
-            _answer(answers, files, order, guards)
+            answer(answers, files, order, guards)
         code = 0
     finally:
         os._exit(code)
 
 
-def _answer(answers: Connection, files: Sequence[int], order: Order, guards: list[str]) -> None:
+def answer(answers: Connection, files: Sequence[int], order: Order, guards: list[str]) -> None:
+    """Do one order; an error in doing it is an answer as well.
+
+    Args:
+        answers: Where answers go to and requests come from.
+        files: Descriptors, see `FILES`.
+        order: What to do.
+        guards: What confines this process.
+
+    Raises:
+        EOFError, ConnectionError: The other side is gone, which is how reading frames ends.
+    """
     try:
         if order.task == "guards":
             send(answers, guards=guards)
@@ -96,13 +107,13 @@ def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> Non
 def _send_images(answers: Connection, opened: OpenFile, request: Request, slots: NDArray[np.uint8]) -> None:
     """Put one image after the other into the shared memory, at most `SLOTS` ahead of who takes them."""
     waiting, log = 0, SignatureLog() if request.signed else None
-    for number, (index, image_HW3) in enumerate(decode_stored(opened, request.indices, log)):
+    for number, frame in enumerate(decode_stored(opened, request.indices, log)):
         if waiting == SLOTS:
             answers.recv_bytes()
             waiting -= 1
-        height, width = image_HW3.shape[:2]
-        np.copyto(slots[number % SLOTS, : image_HW3.size].reshape(image_HW3.shape), image_HW3)
-        send(answers, index=index, height=height, width=width)
+        height, width = frame.image_HW3.shape[:2]
+        np.copyto(slots[number % SLOTS, : frame.image_HW3.size].reshape(frame.image_HW3.shape), frame.image_HW3)
+        send(answers, index=frame.index, height=height, width=width, quantiser=frame.quantiser)
         waiting += 1
     send(answers, done=True)
     if log is not None:

@@ -1,7 +1,7 @@
 """From crops to scores, from scores to a probability.
 
 A model is a folder: ``model.onnx`` and ``card.json``, and where they were made ``model.int8.xml`` and ``.bin`` for
-processors and ``model.safetensors`` for training and graphics cards. The network takes uint8 RGB crops (N, S, S, 3)
+CPUs and ``model.safetensors`` for training and GPUs. The network takes uint8 RGB crops (N, S, S, 3)
 and gives ``logit`` (N,), whose sigmoid is the fake probability, and optionally ``manipulation_map`` (N, h, w) in 0..1.
 """
 

@@ -1,4 +1,4 @@
-"""Running a model that sees whole clips: a tube of one face in, one score out, on OpenVINO.
+"""Run a model that sees whole clips on the CPU with OpenVINO: a tube of one face in, one score out.
 
 Its folder is like any model's; ``model.onnx`` takes uint8 RGB clips (N, T, S, S, 3) of any length and gives ``logit``
 (N,). Clips are large, so one runs at a time, on all cores.
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.models.card import load_card, read_verified
+from unmask.models.card import ONNX_FILE, load_card, read_verified
 from unmask.models.cpu import PRECISIONS, resolve_precision
-from unmask.runtime.openvino import UNPINNED, ov
+from unmask.runtime.openvino import compile_network, ov, port_shapes, read_network
 from unmask.runtime.parallel import cores
 from unmask.types import CropScore
 
@@ -32,19 +32,14 @@ class ClipNetwork:
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
-            UsageError: An unknown precision, or bf16 on a processor without it.
+            UsageError: An unknown precision, or bf16 on the CPU without it.
         """
         self.card = load_card(folder)
         self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)
-        core = ov.Core()
-        content = read_verified(folder, self.card, "model.onnx")
-        try:
-            model = core.read_model(content, b"")
-        except RuntimeError as error:
-            raise ModelError(f"{folder / 'model.onnx'} is no network that OpenVINO reads") from error
+        model = read_network(read_verified(folder, self.card, ONNX_FILE), folder / ONNX_FILE)
         _check_ports(model, self.card.crop.size_px, folder)
-        config = {"INFERENCE_PRECISION_HINT": PRECISIONS[self.precision], "INFERENCE_NUM_THREADS": cores()} | UNPINNED
-        self._request = core.compile_model(model, "CPU", config).create_infer_request()
+        compiled = compile_network(model, PRECISIONS[self.precision], cores(), streams=None)
+        self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
     def score(self, clips_NTSS3: NDArray[np.uint8]) -> list[CropScore]:
@@ -53,20 +48,20 @@ class ClipNetwork:
         Raises:
             ModelError: The network gave something that is not one number for each clip.
         """
-        calibration, scores = self.card.calibration, []
+        scores = []
         for clip_TSS3 in clips_NTSS3:
             with self._lock:
                 self._request.infer({0: np.ascontiguousarray(clip_TSS3[None])}, share_inputs=True)
                 logits = self._request.get_output_tensor(0).data.reshape(-1).astype(np.float64)
             if len(logits) != 1 or not np.isfinite(logits).all():
                 raise ModelError(f"model {self.card.name!r} gave {logits} for a clip; it must give one number")
-            scores.append(CropScore(float((logits[0] - calibration.offset) / calibration.temperature), None))
+            scores.append(CropScore(float(self.card.calibration.apply(logits)[0]), None))
         return scores
 
 
 def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
     """Refuse a network whose input or output are not those of the convention, see above."""
-    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+    shapes = port_shapes(model)
     fits = (
         len(shapes) == 2
         and model.inputs[0].element_type == ov.Type.u8
@@ -76,6 +71,6 @@ def _check_ports(model: ov.Model, size_px: int, folder: Path) -> None:
     )
     if not fits:
         raise ModelError(
-            f"{folder / 'model.onnx'} must take uint8 clips (N, T, {size_px}, {size_px}, 3) and give a logit (N,); it "
+            f"{folder / ONNX_FILE} must take uint8 clips (N, T, {size_px}, {size_px}, 3) and give a logit (N,); it "
             f"has {shapes}"
         )

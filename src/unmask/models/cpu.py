@@ -1,4 +1,4 @@
-"""Running a model: crops in, scores out, on OpenVINO."""
+"""Run a model on the CPU with OpenVINO: crops in, scores out."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from unmask.errors import ModelError, UsageError
 from unmask.models.batching import Outputs, QueuedNetwork
 from unmask.models.card import INT8_FILES, ONNX_FILE, Card, load_card, read_verified
-from unmask.runtime.openvino import UNPINNED, ov
+from unmask.runtime.openvino import compile_network, computes_in_bf16, ov, port_shapes, read_network
 from unmask.runtime.parallel import cores
 from unmask.types import ImageHW3
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Name -> what OpenVINO calls the format of all that is not int8; ``auto`` takes bf16 where the card allows it and the
-processor computes in it, and never int8."""
+CPU computes in it, and never int8."""
 
 
 class Network(QueuedNetwork[ov.InferRequest]):
@@ -32,18 +32,12 @@ class Network(QueuedNetwork[ov.InferRequest]):
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
-            UsageError: An unknown precision, bf16 on a processor without it, or int8 of a model without it.
+            UsageError: An unknown precision, bf16 on the CPU without it, or int8 of a model without it.
         """
         card = load_card(folder)
         precision = resolve_precision(card.precision if precision == "auto" else precision)
-        model = read_network(folder, card, precision)
         streams = streams or cores()
-        config = {
-            "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
-            "INFERENCE_NUM_THREADS": streams,
-            "NUM_STREAMS": streams,
-        } | UNPINNED
-        compiled = ov.Core().compile_model(model, "CPU", config)
+        compiled = compile_network(read_judge(folder, card, precision), PRECISIONS[precision], streams, streams)
         super().__init__(
             card,
             [compiled.create_infer_request() for _ in range(streams)],
@@ -64,18 +58,18 @@ def resolve_precision(precision: str) -> str:
     """Return ``fp32``, ``bf16`` or ``int8``.
 
     Raises:
-        UsageError: An unknown name, or bf16 on a processor without it.
+        UsageError: An unknown name, or bf16 on the CPU without it.
     """
     if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"unknown precision {precision!r}; on a processor use auto, {' or '.join(PRECISIONS)}")
-    has_bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        raise UsageError(f"unknown precision {precision!r}; on the CPU use auto, {' or '.join(PRECISIONS)}")
+    has_bf16 = computes_in_bf16()
     if precision == "bf16" and not has_bf16:
-        raise UsageError("this processor does not compute in bf16; use --precision fp32 or auto")
+        raise UsageError("this CPU does not compute in bf16; use --precision fp32 or auto")
     return precision if precision != "auto" else "bf16" if has_bf16 else "fp32"
 
 
-def read_network(folder: Path, card: Card, precision: str) -> ov.Model:
-    """Read the network of a folder for OpenVINO, checked against the card and the convention.
+def read_judge(folder: Path, card: Card, precision: str) -> ov.Model:
+    """Read the network of a folder that judges crops, checked against the card and the convention.
 
     Raises:
         ModelError: It is missing, damaged, or of another form.
@@ -87,10 +81,7 @@ def read_network(folder: Path, card: Card, precision: str) -> ov.Model:
             f"model {card.name!r} has no int8 network; make it with: unmask models quantise {folder} --data CROPS"
         )
     network, weights = [*(read_verified(folder, card, name) for name in files), b""][:2]
-    try:
-        model = ov.Core().read_model(network, weights)
-    except RuntimeError as error:
-        raise ModelError(f"{folder / files[0]} is no network that OpenVINO reads") from error
+    model = read_network(network, folder / files[0], weights)
     check_ports(model, card.crop.size_px, folder / files[0])
     return model
 
@@ -102,7 +93,7 @@ def check_ports(model: ov.Model, size_px: int, path: Path) -> None:
         ModelError: It has others.
     """
     wanted = f"uint8 crops (N, {size_px}, {size_px}, 3) in; logit (N,) or (N, 1) and, optionally, a map (N, h, w) out"
-    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+    shapes = port_shapes(model)
     fits = (
         len(model.inputs) == 1
         and model.inputs[0].element_type == ov.Type.u8

@@ -39,7 +39,7 @@ EACH_FACE = "logit"
 
 ALL_LABELS: tuple[Label, ...] = ("real", "inconclusive", "fake")
 
-_LEAST = 1e-15
+_MIN_PROBABILITY = 1e-15
 """Probabilities are kept this far from 0 and 1 where a logit is taken of them."""
 
 
@@ -58,7 +58,7 @@ class Fusion:
     min_frames: int = 6
     """A person seen in fewer frames is never called fake or real."""
     weight: float = 1.0
-    """Of this model in an ensemble, above 0."""
+    """Weight of this model in an ensemble, above 0."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -121,7 +121,7 @@ def fuse(fake_probabilities: ArrayLike, rule: str = "mean") -> float:
         UsageError: No score, a score outside 0..1, or an unknown rule.
     """
     scores = np.asarray(fake_probabilities, np.float64)
-    if scores.ndim != 1 or len(scores) == 0 or not ((scores >= 0) & (scores <= 1)).all():
+    if scores.ndim != 1 or len(scores) == 0 or not (scores.min() >= 0 and scores.max() <= 1):
         raise UsageError("fusion needs at least one score, all of them in 0..1")
     if rule not in FUSE_RULES:
         raise UsageError(f"unknown fusion rule {rule!r}; use one of {', '.join(FUSE_RULES)}")
@@ -134,7 +134,7 @@ def fuse_person(scores_Mn: Floats, fusion: Fusion, weights_M: Sequence[float]) -
     Args:
         scores_Mn: Fake probabilities, (M, n), frames in order of time.
         fusion: By which rules.
-        weights_M: Of the models.
+        weights_M: Weights of the models.
     """
     weights = np.asarray(weights_M, np.float64)
     if fusion.models == EACH_FACE:
@@ -149,7 +149,7 @@ def fuse_video(people_PMn: Sequence[Floats], fusion: Fusion, weights_M: Sequence
         people_PMn: Fake probabilities (M, n) of each person, at least one. Under a pooled rule all faces are passed as
             those of one person.
         fusion: By which rules.
-        weights_M: Of the models.
+        weights_M: Weights of the models.
     """
     if fusion.pooled:
         return fuse_person(np.concatenate(people_PMn, axis=1), fusion, weights_M)
@@ -180,9 +180,9 @@ class DecidingFaces:
 def deciding_faces(person_n: ArrayLike, frame_n: ArrayLike, side_px_n: ArrayLike, fusion: Fusion) -> DecidingFaces:
     """Choose the faces that decide the fake probability of a clip.
 
-    People seen in ``min_frames`` or more decide, each fused alone. Under a pooled rule, and where nobody was seen that
-    often, all faces are fused together. In a clip of short shots one manipulated shot would drown among the others, so
-    such a clip may be called fake but not real, and with fewer than ``2 * min_frames`` faces neither.
+    People seen in ``min_frames`` or more decide, each fused alone. Under a pooled rule, and where no person was seen
+    that often, all faces are fused together. In a clip of short shots one manipulated shot would drown among the
+    others, so such a clip may be called fake but not real, and with fewer than ``2 * min_frames`` faces neither.
 
     Args:
         person_n: Number of the person of each of n faces, at least one face, in order of time.
@@ -307,7 +307,7 @@ def most_suspicious(scores: Floats) -> float:
 
 @register_people_rule("clearest")
 def clearest(scores: Floats) -> float:
-    """The most suspicious person where one is clearly fake or all lean so, the least where all are real; else the mean.
+    """The highest score where one person is clearly fake or all lean so, the lowest where all are real; else the mean.
 
     Source: Siyu-C/RobustForensics: max if it is above 0.9 or all are above 0.6; min if all are below 0.4.
     """
@@ -318,7 +318,7 @@ def clearest(scores: Floats) -> float:
 
 @register_people_rule("stretched")
 def stretched(scores: Floats) -> float:
-    """The most suspicious person from 0.8 on, a little raised where people are clear-cut; else the least, or the mean.
+    """The highest score from 0.8 on, raised a little where people are clear-cut; else the lowest score, or the mean.
 
     Source: deepware/deepfake-scanner. People are clear-cut when the mean of |2p - 1| is at least 0.7: then the
     maximum m becomes m - log10(m), and without anybody from 0.8 on the minimum counts. Clipped to 0.01..0.99.
@@ -334,7 +334,7 @@ def stretched(scores: Floats) -> float:
 @register_model_rule("mean")
 def weighted_mean(scores: Floats, weights: Floats) -> float:
     """Weighted mean."""
-    return float(np.average(scores, weights=weights))
+    return float((scores * weights).sum() / weights.sum())
 
 
 @register_model_rule("majority")
@@ -375,7 +375,7 @@ def find_fusion(name: str) -> Fusion:
 
 def logit(scores: Floats) -> Floats:
     """The sigmoid's inverse; 0 and 1 give the largest numbers that are not yet infinite."""
-    inside = np.clip(scores, _LEAST, 1 - _LEAST)
+    inside = np.clip(scores, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 

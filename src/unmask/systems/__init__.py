@@ -1,7 +1,7 @@
 """Published systems: each a folder with its facts, its rules and its evidence (README.md).
 
-Importing this package enters their checkpoints into `unmask.models.checkpoints.KINDS` and their fusion rules into
-`unmask.models.FUSIONS`. `unmask.systems.presets` opens them as scanners.
+Importing this package enters their checkpoints into `unmask.models.checkpoints.CHECKPOINT_KINDS` and their fusion
+rules into `unmask.models.FUSIONS`. `unmask.systems.presets` opens them as scanners.
 """
 
 import unmask.systems.fusions

@@ -7,11 +7,11 @@ import torch
 
 from unmask.models import Card
 from unmask.models.card import Fusion
-from unmask.models.checkpoints import Kind
+from unmask.models.checkpoints import CheckpointKind
 from unmask.models.networks import build_network
 from unmask.types import CropSpec
 
-TINY = Kind(
+TINY = CheckpointKind(
     network="classifier",
     parameters={"encoder": "test_efficientnet"},
     card=Card(

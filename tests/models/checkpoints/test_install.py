@@ -18,7 +18,7 @@ from tests.server import serve
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
-from unmask.models.checkpoints import KINDS, RELEASES, Release, import_checkpoint, pull
+from unmask.models.checkpoints import CHECKPOINT_KINDS, RELEASES, Release, import_checkpoint, pull
 from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
@@ -38,7 +38,7 @@ def checkpoint(tmp_path_factory):
 def home(tmp_path, monkeypatch):
     """An empty home, a kind of small networks and a release of two of them."""
     monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
-    monkeypatch.setitem(KINDS, "tiny", TINY)
+    monkeypatch.setitem(CHECKPOINT_KINDS, "tiny", TINY)
     release = Release(
         base_url="https://unmask.invalid/releases/",
         page_url="https://unmask.invalid/page",
@@ -83,7 +83,7 @@ def test_a_published_file_becomes_a_model(checkpoint, home):
         "bytes": checkpoint.stat().st_size,
     }
     assert (card.training["data"], card.training["checkpoint_says"]) == ("none", {"epoch": 37})
-    assert card.network == NetworkSpec(TINY.network, TINY.parameters, TINY.mean, TINY.std), "graphics cards need it"
+    assert card.network == NetworkSpec(TINY.network, TINY.parameters, TINY.mean, TINY.std), "GPUs need it"
     crops_NSS3 = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), np.uint8)
     x_N3SS = (torch.from_numpy(crops_NSS3).permute(0, 3, 1, 2) / 255 - torch.tensor(TINY.mean)[:, None, None]) / (
         torch.tensor(TINY.std)[:, None, None]
@@ -112,7 +112,7 @@ def test_hostile_files_are_refused_by_the_command(home, tmp_path):
 
 
 def test_the_winners_kinds_and_release():
-    kinds = {name: kind for name, kind in KINDS.items() if name.startswith("winner")}
+    kinds = {name: kind for name, kind in CHECKPOINT_KINDS.items() if name.startswith("winner")}
     assert list(kinds) == ["winner-b7", "winner-b6", "winner-b5", "winner-b4", "winner-b3"]
     for name, kind in kinds.items():
         detection = DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")

@@ -5,14 +5,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from unmask.models import load_card, verify_folder  # noqa: E402
-from unmask.models.checkpoints import KINDS, import_checkpoint  # noqa: E402
+from unmask.models.checkpoints import CHECKPOINT_KINDS, import_checkpoint  # noqa: E402
 from unmask.models.networks.retinaface import RetinaFaceNetwork  # noqa: E402
 from unmask.systems.robustforensics.members import MEMBERS  # noqa: E402
 
 
 def test_every_member_can_be_imported():
-    assert {member.model for member in MEMBERS} | {"retinaface-mnet025"} <= KINDS.keys()
-    assert all(KINDS[member.model].mean == member.mean for member in MEMBERS)
+    assert {member.model for member in MEMBERS} | {"retinaface-mnet025"} <= CHECKPOINT_KINDS.keys()
+    assert all(CHECKPOINT_KINDS[member.model].mean == member.mean for member in MEMBERS)
 
 
 def test_the_detector_from_file_to_model(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from unmask.errors import ModelError, UnmaskError, UsageError
 from unmask.isolation.process import memory_bounded, run_isolated
 from unmask.models.card import Card, NetworkSpec, read_up_to
 from unmask.models.checkpoints.checkpoint import MAX_FILE_BYTES, Checkpoint, read_checkpoint
-from unmask.models.checkpoints.kinds import DETECTOR, Kind
+from unmask.models.checkpoints.kinds import DETECTOR, CheckpointKind
 from unmask.models.checkpoints.program import StoredTensor
 
 if TYPE_CHECKING:
@@ -35,23 +35,23 @@ _READING_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is to be converted."""
+    """A checkpoint to convert."""
 
     file: str
     """Path of the checkpoint."""
     sha256: str
-    """Of its bytes; what is read must be what was asked for."""
+    """Hash of its bytes; the bytes that are read must have it."""
     origin: str
     """Where it came from: an address, or the file's name."""
     name: str
-    """That the model gets."""
-    kind: Kind
+    """Name of the model that is made."""
+    kind: CheckpointKind
     """What the checkpoint must be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How it went."""
+    """Result of a conversion."""
 
     error: Literal["", "ModelError", "UsageError"] = ""
     """Empty when the model was written."""
@@ -100,7 +100,7 @@ def convert(job: Job) -> None:
         checkpoint = read_checkpoint(content)
 
     network, write = _network(job.kind)
-    stored = _under_our_names(checkpoint, job.kind, network)
+    stored = _with_our_names(checkpoint, job.kind, network)
     network.load_state_dict(tensors_for(network.state_dict(), stored, job.kind.prefix))
     source = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
     training = job.kind.card.training | {"checkpoint": source, "checkpoint_says": checkpoint.facts}
@@ -109,7 +109,7 @@ def convert(job: Job) -> None:
     write(network, Path(FOLDER), card)
 
 
-def _network(kind: Kind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:
+def _network(kind: CheckpointKind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:
     """Return the network of a kind, and what writes its model folder."""
     if kind.network == DETECTOR:
         from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
@@ -121,12 +121,12 @@ def _network(kind: Kind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:
     return build_network(kind.network, **kind.parameters), partial(export_model, mean=kind.mean, std=kind.std)
 
 
-def _under_our_names(checkpoint: Checkpoint, kind: Kind, network: nn.Module) -> Checkpoint:
-    if kind.names == "ours":
+def _with_our_names(checkpoint: Checkpoint, kind: CheckpointKind, network: nn.Module) -> Checkpoint:
+    if kind.tensor_names == "unmask":
         return checkpoint
-    from unmask.models.networks.published_names import rename_published
+    from unmask.models.networks.library_names import rename_library_tensors
 
-    names = rename_published(checkpoint.tensors, network)
+    names = rename_library_tensors(checkpoint.tensors, network)
     return replace(checkpoint, tensors={names[name]: tensor for name, tensor in checkpoint.tensors.items()})
 
 

@@ -14,7 +14,7 @@ from unmask.errors import DownloadError, ModelError, UsageError
 from unmask.models.card import Card, load_card, verify_folder
 from unmask.models.checkpoints.checkpoint import MAX_FILE_BYTES
 from unmask.models.checkpoints.convert import FOLDER, Job, run_converter
-from unmask.models.checkpoints.kinds import KINDS, RELEASES, look_up
+from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS, RELEASES, look_up
 from unmask.net.address import check_address, is_address
 from unmask.net.download import OnProgress, download
 from unmask.storage.atomic import atomic_file, scratch_folder
@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 3600.0
 _NEEDED = ("torch", "timm", "safetensors", "onnxscript")
 
 Say = Callable[[str], None]
-"""Is told what is being done."""
+"""Called with a sentence at each step."""
 
 
 def import_checkpoint(
@@ -40,11 +40,11 @@ def import_checkpoint(
 
     Args:
         source: A file, or an https address.
-        kind: Name in `KINDS`.
-        name: Of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
+        kind: Name in `CHECKPOINT_KINDS`.
+        name: Name of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
             alone where there is one file of it.
         on_progress: Called while a download runs.
-        say: Is told what is being done.
+        say: Called with a sentence at each step.
 
     Returns:
         The model's card.
@@ -54,7 +54,7 @@ def import_checkpoint(
         ModelError: It is not a whole checkpoint of this kind, and nothing else.
         UsageError: An unknown kind, a name that is taken, or torch is missing.
     """
-    look_up("kind", KINDS, kind)
+    look_up("kind", CHECKPOINT_KINDS, kind)
     _check_installed()
     text = str(source)
     file_name = unquote(urlsplit(text).path.rpartition("/")[2]) if is_address(text) else Path(source).name
@@ -81,7 +81,7 @@ def pull(
         model: One of its names.
         base_url: A mirror; None for the place of the release.
         on_progress: Called while the download runs.
-        say: Is told what is being done.
+        say: Called with a sentence at each step.
 
     Returns:
         The model's card.
@@ -148,10 +148,10 @@ def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, on_pr
 
 def _convert(file: Path, digest: str, kind: str, name: str | None, origin: str, say: Say) -> Card:
     """Let the isolated process make the model, look at what it made, and give it its place."""
-    name = name or (kind if KINDS[kind].only else f"{kind}-{digest[:8]}")
+    name = name or (kind if CHECKPOINT_KINDS[kind].only else f"{kind}-{digest[:8]}")
     target = _check_name(name)
     say(f"checking and converting {origin} ...")
-    job = Job(str(file.absolute()), digest, origin, name, KINDS[kind])
+    job = Job(str(file.absolute()), digest, origin, name, CHECKPOINT_KINDS[kind])
     target.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(target.parent) as scratch:
         try:

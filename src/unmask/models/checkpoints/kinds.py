@@ -1,6 +1,6 @@
-"""Which published checkpoints are known: how their networks are built, what their cards say, where the files are.
+"""Describe published checkpoints: how their networks are built, what their cards say, where the files are.
 
-A further kind is a file beside this one that calls `register_kind` and, where files were released, `register_release`.
+A published system registers its own in ``unmask.systems``, by `register_checkpoint_kind` and `register_release`.
 """
 
 from __future__ import annotations
@@ -14,57 +14,56 @@ from unmask.models.published import enter_published_systems
 
 Entry = TypeVar("Entry")
 DETECTOR = "retinaface"
-"""The network that finds faces rather than judging them."""
+"""Name of the network that finds faces instead of judging them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CheckpointKind:
     """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
 
     network: str
-    """Name in ``unmask.models.networks.NETWORKS``, or `DETECTOR`. Its state dict is the
-    layout, name for name, shape for shape."""
+    """Name in ``unmask.models.networks.NETWORKS``, or `DETECTOR`; its state dict is the layout of the tensors."""
     parameters: dict[str, Any]
-    """For the network."""
+    """Parameters of the network."""
     card: Card
-    """Of each model that is made; name, files and source are filled in."""
+    """Card of each model that is made; name, files and source are filled in."""
     only: bool = False
-    """Whether one file of this kind was ever published: the model is then called by the kind."""
-    names: Literal["ours", "published"] = "ours"
-    """Whose names the tensors have, once the prefix is gone: our networks', or those that
-    `unmask.models.networks.published_names` translates."""
+    """Whether only one file of this kind was published: the model is then named as the kind."""
+    tensor_names: Literal["unmask", "encoder_library"] = "unmask"
+    """Whose names the tensors have, without the prefix: those of our networks, or those of the libraries that encoders
+    came from before timm, see ``unmask.models.networks.library_names``."""
     prefix: str = "module."
-    """In front of the tensors' names, left there by training on several cards; stripped where it is found."""
+    """Start of the tensors' names, left there by training on several GPUs; stripped where it is found."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Of RGB in 0..1, subtracted from the pixels; ImageNet's."""
+    """Mean of RGB in 0..1, subtracted from the pixels; by default ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Of RGB in 0..1, divided by; ImageNet's."""
+    """Standard deviation of RGB in 0..1, divided by after that; by default ImageNet's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Checkpoints that lie on a server."""
+    """Checkpoints that can be fetched from a server."""
 
     base_url: str
-    """Of the files; ends with a slash."""
+    """Address of the files; ends with a slash."""
     page_url: str
-    """For people."""
+    """Page that describes the release."""
     kind: str
-    """Name in `KINDS` of all of them."""
+    """Name in `CHECKPOINT_KINDS` of all files."""
     files: dict[str, str] = field(default_factory=dict)
     """Name that the model gets -> name of the file."""
 
 
-KINDS: dict[str, Kind] = {}
+CHECKPOINT_KINDS: dict[str, CheckpointKind] = {}
 """Name, as ``unmask models import --as`` takes it -> kind."""
 
 RELEASES: dict[str, Release] = {}
 """Name, as ``unmask models pull`` takes it -> release."""
 
 
-def register_kind(name: str, kind: Kind) -> None:
-    """Enter a kind into `KINDS`."""
-    KINDS[name] = kind
+def register_checkpoint_kind(name: str, kind: CheckpointKind) -> None:
+    """Enter a kind into `CHECKPOINT_KINDS`."""
+    CHECKPOINT_KINDS[name] = kind
 
 
 def register_release(name: str, release: Release) -> None:

@@ -48,7 +48,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A value that nobody needs."""
+    """A value of the pickle that is not needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def read_program(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
     """Return what the pickle at the file's position describes; the file is left behind its end.
 
     Args:
-        file: Of the whole checkpoint, or of its part that is a pickle.
+        file: The whole checkpoint, or its part that is a pickle.
 
     Returns:
         Dicts, lists, tuples, numbers, text, None, `Ignored`, and `StoredTensor` where a tensor was saved; and all

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unmask.models.card import Card
-from unmask.models.checkpoints.kinds import Kind, Release, register_kind, register_release
+from unmask.models.checkpoints.kinds import CheckpointKind, Release, register_checkpoint_kind, register_release
 from unmask.models.fusion import register_fusion
 from unmask.systems.winner.facts import AUTHOR, CROP, ENCODERS, FILES, FUSION, HOME, RELEASE, kind_name
 
@@ -32,7 +32,7 @@ def _card(size: int) -> Card:
 
 register_fusion("winner", FUSION)
 for _size, _encoder in ENCODERS.items():
-    register_kind(kind_name(_size), Kind("classifier", {"encoder": _encoder}, card=_card(_size)))
+    register_checkpoint_kind(kind_name(_size), CheckpointKind("classifier", {"encoder": _encoder}, card=_card(_size)))
 register_release(
     "winner",
     Release(

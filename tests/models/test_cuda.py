@@ -1,8 +1,7 @@
 # ruff: noqa: E402 - torch is not in every environment
 
-"""The torch side of scanning, here on a processor, against OpenVINO."""
+"""The torch side of scanning, here on the CPU, against OpenVINO."""
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -19,10 +18,9 @@ from unmask.models.card import load_card, write_card
 from unmask.models.cuda import TorchNetwork, resolve_device
 from unmask.models.networks import NETWORKS, build_network
 from unmask.models.networks.export import export_model
-from unmask.models.networks.fold import fold_batchnorm
 from unmask.types import CropSpec
 
-ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no graphics card")
+ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
 def write_model(folder, name="blendnet", encoder=TINY, gain=1):
@@ -70,7 +68,7 @@ def test_half_precision_stays_near(folder, crops, name):
 
 @ON_CUDA
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("bf16", 0.05), ("fp16", 0.02)])
-def test_a_graphics_card_scores_as_openvino_does(folder, crops, precision, tolerance):
+def test_a_gpu_scores_as_openvino_does(folder, crops, precision, tolerance):
     network = TorchNetwork(folder, precision, "cuda", batch_sizes=(2, 4))
     expected = Network(folder, "fp32").score(crops)
     for _ in range(3):  # recorded, then replayed
@@ -78,7 +76,7 @@ def test_a_graphics_card_scores_as_openvino_does(folder, crops, precision, toler
 
 
 @ON_CUDA
-def test_auto_takes_the_graphics_card(folder):
+def test_auto_takes_the_gpu(folder):
     assert load_network(folder).device == "cuda:0"
 
 
@@ -97,36 +95,19 @@ def test_a_card_without_a_network_is_refused(folder, tmp_path):
     assert isinstance(load_network(other, "fp32", "auto"), Network)
 
 
-def test_folding_changes_no_score_and_leaves_no_normalisation():
-    network = used(build_network("classifier", encoder=TINY)).eval()
-    folded = copy.deepcopy(network)
-    x_N3SS = torch.randn(2, 3, SIZE_PX, SIZE_PX)
-    with torch.inference_mode():
-        count = fold_batchnorm(folded, x_N3SS)
-        assert count == sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()) > 5
-        assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
-        torch.testing.assert_close(folded(x_N3SS).logit_N, network(x_N3SS).logit_N, atol=1e-4, rtol=1e-4)
-
-
-def test_a_shared_convolution_is_not_folded():
-    conv = torch.nn.Conv2d(3, 3, 1)
-    network = torch.nn.Sequential(conv, torch.nn.BatchNorm2d(3), conv).eval()
-    assert fold_batchnorm(network, torch.zeros(1, 3, 4, 4)) == 0
-
-
 @pytest.mark.parametrize("device", ["cuda:x", "rocm", "cpu:0"])
 def test_unknown_device(device):
     with pytest.raises(UsageError, match="use auto, cpu, cuda or cuda:N"):
         resolve_device(device)
 
 
-def test_int8_is_for_processors(folder):
+def test_int8_is_for_cpus(folder):
     with pytest.raises(UsageError, match="none of torch's"):
         TorchNetwork(folder, "int8", "cpu")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a graphics card")
-def test_no_graphics_card(folder):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(folder):
     with pytest.raises(UsageError, match="use --device cpu"):
         load_network(folder, "fp32", "cuda")
     assert isinstance(load_network(folder, "fp32", "auto"), Network)

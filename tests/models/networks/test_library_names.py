@@ -17,7 +17,7 @@ from unmask.models.card import bundled_folder
 from unmask.models.clip_network import ClipNetwork
 from unmask.models.networks import SlowFast, TwoClass, build_network
 from unmask.models.networks.export import export_model
-from unmask.models.networks.published_names import rename_published
+from unmask.models.networks.library_names import rename_library_tensors
 from unmask.systems.robustforensics.members import MEMBERS, member_network
 from unmask.types import CropSpec
 
@@ -180,13 +180,13 @@ class TestPublished:
     )
     def test_every_tensor_of_an_efficientnet_has_its_place(self, name, stages):
         network, names = meta_network(name), [f"module.{n}" for n in lukemelas_names(stages)]
-        renamed = rename_published(names, network)
+        renamed = rename_library_tensors(names, network)
         assert list(renamed) == names
         assert sorted(renamed.values()) == sorted(network.state_dict())
 
     def test_blocks_keep_their_order(self):
         names = ["_blocks.1._project_conv.weight", "_blocks.2._expand_conv.weight", "_blocks.22._bn2.bias", "odd.one"]
-        assert list(rename_published(names, meta_network("b1")).values()) == [
+        assert list(rename_library_tensors(names, meta_network("b1")).values()) == [
             "encoder.blocks.0.1.conv_pw.weight",
             "encoder.blocks.1.0.conv_pw.weight",
             "encoder.blocks.6.1.bn3.bias",
@@ -205,5 +205,5 @@ class TestPublished:
     )
     def test_the_others(self, name, published, ours):
         network = meta_network(name)
-        assert rename_published([published], network) == {published: ours}
+        assert rename_library_tensors([published], network) == {published: ours}
         assert ours in network.state_dict()

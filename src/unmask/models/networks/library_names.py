@@ -1,13 +1,10 @@
-"""Where the tensors of RobustForensics' published checkpoints belong in our networks.
+"""Translate tensor names of the libraries that encoders came from before timm into the names of our networks.
 
-    name, parameters = member_network(member)
-    network = build_network(name, **parameters)
-    names = rename_published(checkpoint["state_dict"], network)
+EfficientNet-PyTorch (lukemelas), pretrained-models.pytorch (cadene's Xception) and torchvision (ResNet) are known;
+checkpoints of a `TwoClass` network trained on their encoders can be loaded:
+
+    names = rename_library_tensors(checkpoint["state_dict"], network)
     network.load_state_dict({names[name]: tensor for name, tensor in checkpoint["state_dict"].items()})
-    export_model(network, folder, member_card(member), mean=member.mean, std=member.std)
-
-A checkpoint is ``{step, arch, state_dict, best_loss, optimizer}``. Xception is cadene's, ResNet-34 torchvision's, the
-EfficientNets are lukemelas', SlowFast is the authors' own. Source: Siyu-C/RobustForensics.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from unmask.models.networks.two_class import TwoClass
 _ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 _SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 _FIRST_STAGE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"} | _SQUEEZE
-"""lukemelas' names of a block's layers -> timm's, where nothing is expanded first."""
+"""EfficientNet-PyTorch's names of a block's layers -> timm's, where nothing is expanded first."""
 _LATER_STAGES = _SQUEEZE | {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
@@ -33,10 +30,10 @@ _LATER_STAGES = _SQUEEZE | {
 }
 
 
-def rename_published(names: Iterable[str], network: nn.Module) -> dict[str, str]:
-    """Return for each name of a published checkpoint that of the same tensor in our network.
+def rename_library_tensors(names: Iterable[str], network: nn.Module) -> dict[str, str]:
+    """Return for each tensor name of a checkpoint the name of the same tensor in our network.
 
-    A name that is not known gets one that the network does not have either, so that a strict loading tells it.
+    An unknown name gets one that the network does not have either, so that strict loading fails and names it.
 
     Args:
         names: With ``module.`` in front or without.
@@ -48,14 +45,14 @@ def rename_published(names: Iterable[str], network: nn.Module) -> dict[str, str]
 def _our_name(name: str, network: nn.Module) -> str:
     if not isinstance(network, TwoClass):
         return name
-    name = name.removeprefix("model.")  # Xception came in a wrapper
+    name = name.removeprefix("model.")  # of a wrapper, which Xception came in
     if name.partition(".")[0] in ("fc", "_fc"):
         return name.removeprefix("_")
     return f"encoder.{_timm_name(name, network) if name.startswith('_') else name}"
 
 
 def _timm_name(name: str, network: nn.Module) -> str:
-    """Translate lukemelas' name of an EfficientNet's tensor, e.g. ``_blocks.3._bn0.weight``."""
+    """Translate EfficientNet-PyTorch's name of a tensor, e.g. ``_blocks.3._bn0.weight``, into timm's."""
     block = re.fullmatch(r"_blocks\.(\d+)\.([^.]+)\.(.+)", name)
     if block is None:
         layer, _, rest = name.partition(".")

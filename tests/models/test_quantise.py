@@ -10,8 +10,8 @@ pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("onnxscript")
 
-from tests.models.networks.test_cuda import write_model
 from tests.models.networks.test_export import SIZE_PX
+from tests.models.test_cuda import write_model
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, load_card, verify_folder
