@@ -27,8 +27,8 @@ def look_of(portrait_SS3: ImageHW3) -> Look:
 def look_distance(a: Look, b: Look) -> float:
     """Return how far two faces look apart, in levels of 255 summed over Y, U and V; overall brightness does not count.
 
-    Between faces of one person in one shot it is 11 in the middle and below 45 in 99 of 100 pairs; between two people in
-    two clips 74 in the middle and above 31 in 99 of 100.
+    Between faces of one person in one shot it is 11 in the median and below 45 in 99 of 100 pairs; between two people
+    in two clips 74 in the median and above 31 in 99 of 100.
     """
     apart = a - b
     apart[..., 0] -= np.median(apart[..., 0])

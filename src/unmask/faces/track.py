@@ -84,7 +84,7 @@ class Tracker:
             and _may_be_one(track, seen[f], time_seconds)
         ]
         taken: set[int] = set()
-        for _, t, f in sorted(matches, key=lambda match: -match[0]):
+        for _, t, f in sorted(matches, key=lambda match: (self._tracks[match[1]].missed, -match[0])):
             if t in taken or numbers[f]:
                 continue
             taken.add(t)

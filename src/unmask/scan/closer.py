@@ -14,7 +14,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.scan.stop import Progress, Step, StopRule, Timeline
+from unmask.scan.stop import Progress, Step, StopRule
+from unmask.scan.timeline import Timeline
 from unmask.types import FrameScore
 
 CLOSE_SECONDS = 1.0
@@ -50,8 +51,8 @@ class CloserLooks:
     """Lets another rule see what it wants, then looks closer.
 
     1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
-    2. In videos of more than half a minute, the longest gaps between frames are halved, those first in which the size of
-       the packets jumps. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
+    2. In videos of more than half a minute, the longest gaps between frames are halved, those first in which the size
+       of the packets jumps. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
     3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
        that, is looked at in more frames of the same shot, the most suspicious first.
 
@@ -102,7 +103,8 @@ def unseen_shots(timeline: Timeline, looked: Indices, room: int) -> Indices:
 
 def frames_in_gaps(timeline: Timeline, looked: Indices, room: int) -> Indices:
     """Return frames that make the longest gaps between frames shorter, at most ``room``."""
-    places, chosen = sorted(looked.tolist()), []
+    places: list[int] = sorted(looked.tolist())
+    chosen: list[int] = []
     times = timeline.times_seconds
     for jump in timeline.jumps.tolist():
         if len(chosen) >= room:
@@ -142,7 +144,8 @@ def _between(suspect: Suspect, known: Indices, times_seconds: NDArray[np.float64
     """Return up to ``count`` frames of a suspect's stretch, each in the middle of the widest gap that is left."""
     low, high = max(0, suspect.first - 1), min(len(times_seconds) - 1, suspect.last + 1)
     inside = known[(known >= suspect.first) & (known <= suspect.last)]
-    places, chosen = [low, *inside.tolist(), high], []
+    places: list[int] = [low, *inside.tolist(), high]
+    chosen: list[int] = []
     while len(chosen) < count:
         gaps = np.diff(times_seconds[places])
         widest = int(gaps.argmax())

@@ -80,3 +80,16 @@ def timeline_of(video: Video, log: SignatureLog) -> Timeline:
         shots=find_shots(indices, times[indices], signatures),
         jumps=np.empty(0, np.int64),
     )
+
+
+def max_gap_seconds(indices: NDArray[np.int64], timeline: Timeline) -> float | None:
+    """Return the longest time between two frames that were looked at, also before the first and after the last.
+
+    Args:
+        indices: (n,) rising indices of the frames that were looked at.
+        timeline: Of the video.
+    """
+    if not len(indices):
+        return None
+    times = timeline.times_seconds
+    return float(np.diff(times[np.concatenate([[0], indices, [len(times) - 1]])]).max())
