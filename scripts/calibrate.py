@@ -120,7 +120,7 @@ def scan(model: Path, clips: Sequence[LabelledClip], work: Path) -> None:
         if scored >= {str(clip.path) for clip in clips}:  # whatever calibration the card had then: it is undone
             return
     command = [sys.executable, "-m", "unmask", "scan", *(str(clip.path) for clip in clips), "--model", str(model)]
-    done = subprocess.run([*command, "--json", str(work / "scores.jsonl"), "--resume"], check=False)
+    done = subprocess.run([*command, "--json", str(work / "scores.jsonl"), "--resume"], stdout=sys.stderr, check=False)
     if done.returncode not in (0, 3):
         raise SystemExit(f"unmask scan failed with code {done.returncode}")
 

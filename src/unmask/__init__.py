@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     )
     from unmask.faces import Detector
     from unmask.media import FrameIndex, Limits, Video, open_video, probe, read_frames, sample_frames
+    from unmask.media.signature import SignatureLog
+    from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
@@ -74,6 +76,8 @@ _HOMES = {
         "read_frames",
         "sample_frames",
     ),
+    "unmask.media.signature": ("SignatureLog",),
+    "unmask.media.video": ("Decode",),
     "unmask.models": (
         "Fusion",
         "Thresholds",
@@ -113,6 +117,7 @@ __all__ = [
     "BaseScanner",
     "CrashedError",
     "CropSpec",
+    "Decode",
     "Detector",
     "DetectorSpec",
     "DownloadError",
@@ -134,6 +139,7 @@ __all__ = [
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "SignatureLog",
     "Step",
     "StopRule",
     "Thresholds",

@@ -33,7 +33,7 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """What a video file is: container, picture and sound, measured where possible."""
+    """What a video file is: container, images and sound, measured where possible."""
 
     size_bytes: int
     """Length of the file."""
@@ -42,7 +42,7 @@ class MediaFacts:
     container: str
     """Long name of the container format, e.g. ``QuickTime / MOV``."""
     codec: str
-    """Codec of the picture, e.g. ``h264``."""
+    """Codec of the images, e.g. ``h264``."""
     pixel_format: str
     """Pixel format as FFmpeg names it, e.g. ``yuv420p``."""
     width: int
@@ -68,7 +68,7 @@ class MediaFacts:
     start_seconds: float | None
     """Time stamp of the first frame."""
     bit_rate: int | None
-    """Bits a second of the picture track; measured where the header does not say."""
+    """Bits a second of the video track; measured where the header does not say."""
     encoder: str | None
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None

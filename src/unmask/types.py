@@ -26,7 +26,7 @@ from unmask.runtime.jsonable import from_jsonable, jsonable, portable
 from unmask.runtime.libraries import library_versions
 
 ImageHW3 = NDArray[np.uint8]
-"""Upright RGB picture, (H, W, 3) uint8 in [0, 255]."""
+"""Upright RGB image, (H, W, 3) uint8 in [0, 255]."""
 
 Status = Literal[
     "ok", "ok_partial", "no_face", "no_video", "unreadable", "unsupported",
@@ -39,7 +39,7 @@ TIMING = ("elapsed_seconds", "scanned_at")
 """Fields of a verdict that differ from scan to scan."""
 
 THUMBNAIL_PX = 96
-"""Side of the picture of a person in a verdict, in pixels."""
+"""Side of the portrait of a person in a verdict, in pixels."""
 
 
 def _now() -> str:
@@ -52,10 +52,10 @@ def _is_probability(value: float | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture."""
+    """One decoded image of a video."""
 
     image_HW3: ImageHW3
-    """Upright RGB picture, (H, W, 3) uint8."""
+    """Upright RGB image, (H, W, 3) uint8."""
     time_seconds: float
     """Time since the first frame of the video."""
     index: int
@@ -83,7 +83,7 @@ class Face:
     confidence: float
     """How sure the detector is, 0 to 1."""
     landmarks_px: NDArray[np.float32] | None = None
-    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture).
+    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the image).
 
     None where the detector gives boxes only: the face is judged all the same, but no region of it is named.
     """
@@ -293,7 +293,7 @@ class Verdict:
     models: tuple[dict[str, str], ...] = ()
     """Name, version and sha256 of each model."""
     sha256: str | None = None
-    """Of the file, None when it could not be opened."""
+    """Hash of the file's bytes, 64 hex digits; None when it could not be opened."""
     media: MediaFacts | None = None
     """What the file is, None when it could not be read."""
     settings: dict[str, Any] = field(default_factory=dict)

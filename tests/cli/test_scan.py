@@ -89,7 +89,7 @@ def test_all_outputs(folder, tmp_path):
     table = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert [row["filename"] for row in table] == ["authentic.mp4", "blended.mp4", "nobody.mp4"]
     assert [float(row["label"]) for row in table] == [rows[0]["fake_probability"], rows[1]["fake_probability"], 0.5]
-    assert "1 videos have no verdict" in done.stderr
+    assert "1 videos have no number" in done.stderr
     index = (tmp_path / "report" / "index.html").read_text()
     assert "000002.html" in index
     assert "blended.mp4" in (tmp_path / "report" / "000002.html").read_text()
@@ -176,8 +176,9 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes())
     unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
     assert scanned == ["nobody.mp4"]
-    unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
+    done = unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
     assert len(scanned) == 4
+    assert "3 rows of an earlier run were made with other models or settings" in done.stderr
 
 
 def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monkeypatch):

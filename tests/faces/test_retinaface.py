@@ -79,8 +79,8 @@ class TestInstallation:
     @pytest.mark.parametrize(
         ("card", "words"),
         [
-            ("{", "does not tell the sha256"),
-            ('{"files": {}}', "does not tell the sha256"),
+            ("{", "does not name the sha256"),
+            ('{"files": {}}', "does not name the sha256"),
             ('{"files": {"model.onnx": {"sha256": "00"}}}', "damaged or was replaced"),
             (json.dumps({"files": {"model.onnx": {"sha256": hashlib.sha256(b"x").hexdigest()}}}), "is no network"),
         ],

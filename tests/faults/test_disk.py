@@ -83,7 +83,7 @@ def read_only(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permission")
-def test_a_read_only_folder_is_told_before_the_work(tmp_path, clips, sample, monkeypatch):
+def test_a_read_only_folder_is_reported_before_the_work(tmp_path, clips, sample, monkeypatch):
     monkeypatch.setattr(Scanner, "_scan", lambda *_: pytest.fail("nothing should be scanned"))
     with read_only(tmp_path / "closed") as folder:
         for args in (

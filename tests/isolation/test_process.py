@@ -32,8 +32,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
 
     def run(body, job=b"", imports="os", timeout_seconds=60):
-        (tmp_path / "stranger.py").write_text(MODULE.format(imports=imports, body=body))
-        return run_isolated("stranger", job, tmp_path, timeout_seconds)
+        (tmp_path / "hostile_module.py").write_text(MODULE.format(imports=imports, body=body))
+        return run_isolated("hostile_module", job, tmp_path, timeout_seconds)
 
     return run
 
@@ -43,7 +43,7 @@ def test_the_answer_comes_back_and_what_is_printed_does_not(run, tmp_path):
 
 
 @pytest.mark.parametrize("what", TRIES)
-def test_strangers_may_not(what, run):
+def test_hostile_code_may_not(what, run):
     imports, body = TRIES[what]
     with pytest.raises(ModelError, match=r"ended with 1 \(PermissionError: .* is not allowed here"):
         run(f"{body}; return b''", b"80", imports)
@@ -67,6 +67,6 @@ def test_memory_and_time_are_bounded(run):
         run("import time; time.sleep(60); return b''", timeout_seconds=1)
 
 
-def test_a_crash_is_told(run):
+def test_a_crash_is_reported(run):
     with pytest.raises(ModelError, match=r"was killed by signal 9|ended with"):
         run("os.kill(os.getpid(), 9)")

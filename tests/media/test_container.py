@@ -9,7 +9,7 @@ from unmask.errors import LimitError, NoVideoError, UnreadableError, Unsupported
 from unmask.media import Limits, probe
 
 
-def test_a_sound_track_before_the_picture_is_no_picture(tmp_path):
+def test_a_sound_track_before_the_video_is_no_video(tmp_path):
     with av.open(str(tmp_path / "clip.mkv"), "w") as container:
         sound = container.add_stream("aac", rate=44100)
         stream = container.add_stream("libx264", rate=30)
@@ -43,13 +43,13 @@ def test_play_lists_open_nothing(tmp_path, text):
         probe(tmp_path / "list.mp4")
 
 
-def test_a_picture_is_not_supported(tmp_path):
+def test_an_image_is_not_supported(tmp_path):
     import cv2
 
-    cv2.imwrite(str(tmp_path / "picture.png"), pattern(1))
-    shutil.move(tmp_path / "picture.png", tmp_path / "picture.mp4")
+    cv2.imwrite(str(tmp_path / "image.png"), pattern(1))
+    shutil.move(tmp_path / "image.png", tmp_path / "image.mp4")
     with pytest.raises(UnsupportedError, match="convert"):
-        probe(tmp_path / "picture.mp4")
+        probe(tmp_path / "image.mp4")
 
 
 def test_huge_frames_are_refused(tmp_path):

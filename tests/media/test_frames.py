@@ -12,10 +12,10 @@ from unmask.media import Limits, SignatureLog, open_video, pick_frames, read_fra
 def full_decode(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        pictures = []
+        images = []
         with contextlib.suppress(av.error.FFmpegError):  # a truncated file
-            pictures.extend(frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
-        return pictures
+            images.extend(frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
+        return images
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_copied_cut_gives_the_frames_that_exist(tmp_path):
     shown = full_decode(cut)
     frames = list(sample_frames(cut, 1000))
     assert len(frames) == len(shown) < 120
-    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(picture) for picture in shown]
+    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(image) for image in shown]
     assert frames[0].time_seconds == 0
 
 
@@ -80,7 +80,7 @@ def test_a_truncated_clip_gives_what_is_left(tmp_path):
     shown = full_decode(path)
     frames = list(sample_frames(path, 1000))
     assert 20 < len(frames) < 120
-    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(picture) for picture in shown]
+    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(image) for image in shown]
 
 
 def test_holes_give_fewer_frames_never_doubles(tmp_path):

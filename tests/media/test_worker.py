@@ -73,7 +73,7 @@ def test_sound_follows_its_suffix(ask, clip):
     assert b"ftyp" in connection.recv_bytes()[:32]
 
 
-def test_what_confines_it_is_told(ask, clip):
+def test_what_confines_it_is_named(ask, clip):
     assert parse(ask("guards", clip).recv_bytes()) == {"guards": ["a guard"]}
 
 
@@ -92,6 +92,6 @@ def test_too_little_memory_is_a_limit(ask, clip, monkeypatch, error, status):
     assert "2048 MB" in answer["message"]
 
 
-def test_a_fault_of_ours_is_told_with_its_place(ask, clip, monkeypatch):
+def test_a_fault_of_ours_is_reported_with_its_place(ask, clip, monkeypatch):
     monkeypatch.setattr(worker, "open_in_process", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in parse(ask("decode", clip).recv_bytes())["fault"]

@@ -108,12 +108,12 @@ def test_redirects_are_followed(tmp_path):
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with serve({}) as server, pytest.raises(DownloadError, match="the server answers 404"):
         download(f"{server.url}/a", tmp_path / "a", nothing)
 
 
-def test_no_network_is_told(tmp_path):
+def test_no_network_is_reported(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: refused at once
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/a"

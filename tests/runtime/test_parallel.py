@@ -8,7 +8,7 @@ from unmask.runtime.parallel import Failure, map_items, prefetch
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_order_is_kept_and_a_bad_item_stops_nobody(workers):
+def test_order_is_kept_and_a_bad_item_stops_no_other(workers):
     def function(item):
         time.sleep(0.01 * (5 - item % 5))
         if item == 3:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +9,13 @@ import pytest
 
 import unmask.scan.scores
 from tests.media_factory import on_canvas, write_video
+from tests.scan.test_scores import Says
 from unmask import Scanner
 from unmask.models import Fusion
 from unmask.models.card import Thresholds, bundled_folder
-from unmask.scan.crops import Cutter
 from unmask.scan.decide import Judgement
-from unmask.scan.people import number_people
-from unmask.scan.scores import FaceScores
 from unmask.scan.stop import Adaptive, Progress
-from unmask.types import CropScore, Face, Frame, FrameScore, PersonVerdict
+from unmask.types import FrameScore, PersonVerdict
 
 RULE = Adaptive(first_frames=8, spread=0.7, sigmas=2, max_loss=0.005)
 
@@ -107,20 +104,6 @@ def test_nonsense_is_refused(wrong):
         Adaptive(**wrong)
 
 
-class Says:
-    """A network that gives every face one logit, and counts them."""
-
-    def __init__(self, card, logit):
-        self.card, self.logit, self.faces = card, logit, 0
-
-    def submit(self, crops):
-        self.faces += len(crops)
-        futures = [Future() for _ in crops]
-        for future in futures:
-            future.set_result(CropScore(self.logit, None))
-        return futures
-
-
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory):
     """Three members with thresholds of 0.2 and 0.8."""
@@ -167,18 +150,6 @@ def test_a_crowd_is_shown_to_all_members_at_once(ensemble, clip, monkeypatch):
     monkeypatch.setattr(unmask.scan.scores, "MAX_KEPT_FACES", 5)
     assert len(ensemble.scan(clip).models) == 3
     assert [network.faces for network in says] == [8, 8, 8]
-
-
-def test_a_frame_counts_once(card):
-    """A frame that replaced a damaged one at one stage is not counted again when it comes itself."""
-    scores, cutter = FaceScores([Says(card, 1)]), Cutter([card])
-    scores.ask(1)
-    image, face = np.full((200, 200, 3), 90, np.uint8), Face((50, 50, 150, 150), 1.0)
-    for index in (4, 0, 4):
-        frame = Frame(image, index / 10, index)
-        scores.add(frame, cutter.cut(frame, [face]))
-    assert [scored.index for scored in scores.scored_faces(number_people(scores.frames()))] == [0, 4]
-    assert scores.decoded == 2
 
 
 def test_what_nobody_stopped_is_a_full_scan(clips, scanner):

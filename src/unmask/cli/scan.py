@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
     from unmask.scan.inputs import Input
     from unmask.scan.journal import Journal
+    from unmask.scan.options import ScanKeywords
 
 Row = dict[str, Any]
 
@@ -39,7 +40,7 @@ class Precision(StrEnum):
 
 
 class Preset(StrEnum):
-    """Published systems, see `unmask.systems.presets.PRESETS`."""
+    """Names of published systems, see `unmask.systems.presets.PRESETS`."""
 
     WINNER = "winner"
     WINNER_EXACT = "winner-exact"
@@ -48,7 +49,7 @@ class Preset(StrEnum):
 
 
 class Fuse(StrEnum):
-    """Fusion rules of published systems, see `unmask.models.FUSIONS`."""
+    """Names of fusion rules, see `unmask.models.FUSIONS`."""
 
     WINNER = "winner"
     WM = "wm"
@@ -99,8 +100,8 @@ def scan(
     identity: Annotated[
         Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the graphics card, if any.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -126,7 +127,7 @@ def scan(
         if not items:
             say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
             raise SystemExit(ExitCode.WRONG_USE)
-        options: dict[str, Any] = {"precision": precision.value, "workers": workers}
+        options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
         if preset is None or _is_given(context, "frames"):
@@ -142,7 +143,7 @@ def scan(
         journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
         for row in progress(_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
-            _tell(row, verbose, json_to_stdout)
+            _print_row(row, verbose, json_to_stdout)
         if journal is not None:
             _write_outputs(journal, items, csv, json_file, html)
             journal.discard()
@@ -151,7 +152,7 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> BaseScanner:
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
 
@@ -161,7 +162,7 @@ def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, An
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
-    """Whether the user named an option, be it with its default."""
+    """Tell whether the user named an option, even with its default value."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
@@ -177,7 +178,7 @@ def _names(inputs: Sequence[str]) -> Iterator[str]:
 
 
 def _check_outputs(outputs: Sequence[Path], html: Path | None, resume: bool) -> None:
-    """Refuse before the work what would fail after it."""
+    """Refuse, before any work, outputs that cannot be written after it."""
     from unmask.errors import UsageError
 
     if resume and not outputs:
@@ -208,7 +209,13 @@ def _open_journal(
     if is_device(beside):
         beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
     path = beside.with_name(f"{beside.name}.partial")
-    return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
+    journal = stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
+    if resume and journal.foreign_rows:
+        say(
+            f"unmask: {journal.foreign_rows} rows of an earlier run were made with other models or settings, or by "
+            "another version of unmask; their videos are scanned again"
+        )
+    return journal
 
 
 def _rows(scanner: BaseScanner, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
@@ -243,7 +250,8 @@ def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]
     return known
 
 
-def _tell(row: Row, verbose: bool, as_json: bool) -> None:
+def _print_row(row: Row, verbose: bool, as_json: bool) -> None:
+    """Print one verdict: a line, with its people where that is asked for, or JSON."""
     from unmask.storage.rowlog import json_line
 
     if as_json:
@@ -275,9 +283,7 @@ def _write_outputs(
         rows = zip(items, journal.rows(paths), strict=True)
         unknown = write_csv(((portable(item.name), row["fake_probability"]) for item, row in rows), csv)
         if unknown:
-            say(
-                f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"
-            )
+            say(f"unmask: {unknown} videos have no number; {csv} says 0.5 for them, since its form needs one")
     if html is not None:
         sweep(html)
         write_index(journal.rows(paths), html)

@@ -135,12 +135,13 @@ def fit_calibration(
 
     Args:
         labelled: Predictions of the card's model with scores of faces, and what is true of their clips.
-        card: The model's.
-        false_alarms: Share of 0 to 0.5.
+        card: The model's card.
+        false_alarms: Share of authentic clips that may be called fake, 0 to 0.5.
         seed: Seed of folds and resamples.
 
     Raises:
-        UsageError: Scores of faces are missing, another model gave them, or real or fake clips of two sources are.
+        UsageError: Scores of faces are missing, another model gave them, or there are not real and fake clips of two
+            sources each.
     """
     if not 0 <= false_alarms <= 0.5:
         raise UsageError(f"the share of false alarms must be in 0..0.5, not {false_alarms:g}")
@@ -202,7 +203,7 @@ def fit_thresholds(clips: ScoredClips, scores_C: Floats, chosen_C: Mask, false_a
         clips: The clips, real and fake ones chosen.
         scores_C: Fake probabilities of all C clips.
         chosen_C: (C,) which clips to fit to.
-        false_alarms: Share of 0 to 0.5.
+        false_alarms: Share of authentic clips that may be called fake, 0 to 0.5.
     """
     as_fake_C = np.where(clips.can_be_fake_C, scores_C, -np.inf)
     as_real_C = np.where(clips.can_be_real_C, 1 - scores_C, -np.inf)

@@ -1,4 +1,4 @@
-"""Predictions and labels in, every measure with its interval out."""
+"""Measure predictions against labels: every measure with its interval over source videos."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ METRICS: dict[str, metrics.Metric] = {
     "calibration_error": metrics.calibration_error,
     "risk_coverage_area": metrics.risk_coverage_area,
 }
-"""What is measured, by name."""
+"""Name -> measure."""
 SLICE_METRICS = {name: METRICS[name] for name in ("auc", "log_loss", "accuracy")}
 HISTOGRAM_BINS = 20
 MAX_CURVE_POINTS = 400
@@ -88,7 +88,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Everything that is known of how good the predictions are."""
+    """All measures of a set of predictions."""
 
     about: dict[str, str]
     """What was compared with what, in words."""
@@ -103,7 +103,7 @@ class Evaluation:
     frames: Level | None
     """Each judged face of each frame by itself; None when only clips were scored."""
     confusion: dict[str, dict[str, int]]
-    """Truth -> answer in words -> clips; where a prediction has no word, 0.5 and above is fake."""
+    """True label -> predicted label -> clips; where a prediction has no label, 0.5 and above is fake."""
     slices: tuple[Slice, ...]
     """By method, split, compression, ... where known."""
     roc: Points
@@ -117,11 +117,11 @@ class Evaluation:
     missing: Missing
     """Which rows these numbers are not about; true when there are any."""
     faults: tuple[str, ...]
-    """What is wrong with the labels."""
+    """Faults of the labels, in sentences."""
     notes: tuple[str, ...]
     """What limits these numbers, in sentences."""
     calibration: CalibrationFit | None = None
-    """The fit that was asked for."""
+    """The fit of ``--calibrate``; None where none was asked for."""
     version: str = field(default=__version__)
     """Version of unmask."""
 

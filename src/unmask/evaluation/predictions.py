@@ -1,4 +1,4 @@
-"""What a model predicted of each clip: read from a table, from JSON verdicts, or scanned on the spot."""
+"""Get the prediction for each clip: read from a table, from JSON verdicts, or scanned on the spot."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ScoredClips:
 
         Args:
             labelled: Predictions of the card's model with scores of faces; those without a probability are left out.
-            card: The model's.
+            card: The model's card.
 
         Raises:
             UsageError: Scores of faces are missing, or another model gave them.

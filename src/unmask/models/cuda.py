@@ -51,9 +51,9 @@ class _Graph:
 
     graph: torch.cuda.CUDAGraph
     crops_NSS3: torch.Tensor
-    """What it reads."""
+    """Crops that the graph reads."""
     outputs: tuple[torch.Tensor, ...]
-    """What it writes."""
+    """Logits and maps that the graph writes."""
 
 
 class TorchNetwork(QueuedNetwork[_Slot]):

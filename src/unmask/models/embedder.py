@@ -37,7 +37,7 @@ class EmbedderCard:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     kind: Literal["embedder"]
-    """What it is."""
+    """Kind of model."""
     name: str
     """Short name, as verdicts show it."""
     version: str

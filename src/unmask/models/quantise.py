@@ -34,7 +34,7 @@ reads their faint output, lose too much in int8."""
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What int8 changes, measured on crops that did not calibrate it."""
+    """Changes by int8, measured on crops that did not calibrate it."""
 
     crops: int
     """How many were scored."""

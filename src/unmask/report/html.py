@@ -37,7 +37,7 @@ class Dot:
     y: float
     """Place by fake probability, 0 at the top for 1, 90 for 0."""
     time_seconds: float
-    """Since the first frame."""
+    """Seconds since the first frame."""
     fake_probability: float
     """0 real to 1 fake."""
 
@@ -47,7 +47,7 @@ class Plot:
     """The scores of one person over time, in plot units."""
 
     dots: tuple[Dot, ...]
-    """In order of time."""
+    """One for each frame, in order of time."""
     times: tuple[tuple[float, str], ...]
     """Place and text of each time on the axis."""
     real_y: float

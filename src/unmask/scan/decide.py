@@ -17,41 +17,47 @@ from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, PersonVerd
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the sightings of one video amount to."""
+    """What the scored faces of one video amount to."""
 
     label: Label
+    """What the thresholds, and how much was seen, make of ``fake_probability``."""
     fake_probability: float
+    """Fused over frames, people and models, 0 real to 1 fake."""
     reasons: tuple[str, ...]
+    """Why, in sentences, most important first."""
     warnings: tuple[str, ...]
+    """What limits the answer, in sentences."""
     faces: tuple[PersonVerdict, ...]
+    """One entry for each person, most suspicious first; those seen in too few frames come last."""
     frames: tuple[FrameScore, ...]
+    """One entry for each judged face in each frame, in order of time."""
 
 
-def judge(sightings: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
-    """Fuse sightings by the rules of the first card's `Fusion`, and say why.
+def judge(scored: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
+    """Fuse scored faces by the rules of the first card's `Fusion`, and say why.
 
     Each person is judged on their own, so one manipulated face among many is found and named. A person seen
     in fewer than the card's ``min_frames`` never decides a label while another was seen in enough.
 
     Args:
-        sightings: At least one, in order of time.
+        scored: At least one face, in order of time.
         cards: One for each model. The first one's fusion and thresholds hold for the ensemble.
     """
     lead = cards[0]
     people: dict[int, list[ScoredFace]] = {}
-    for sighting in sightings:
-        people.setdefault(sighting.person, []).append(sighting)
+    for face in scored:
+        people.setdefault(face.person, []).append(face)
     faces = sorted(
         (_judge_person(group, cards) for group in people.values()),
         key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
     )
     deciding = deciding_faces(
-        [sighting.person for sighting in sightings],
-        [sighting.index for sighting in sightings],
-        [sighting.face.side_px for sighting in sightings],
+        [face.person for face in scored],
+        [face.index for face in scored],
+        [face.face.side_px for face in scored],
         lead.fusion,
     )
-    probability = fuse_clip(_scores(sightings), deciding, lead.fusion, _weights(cards))
+    probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards))
     label = deciding.limit(lead.thresholds.label(probability))
     if deciding.pooled:
         reasons = _pool_reasons(probability, len(deciding.people[0]), lead)
@@ -64,16 +70,20 @@ def judge(sightings: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
         reasons=reasons,
         warnings=_warnings(faces, cards),
         faces=tuple(faces),
-        frames=tuple(
-            FrameScore(s.person, s.index, s.time_seconds, s.face.xyxy_px, s.face.confidence, s.fake_probability)
-            for s in sightings
-        ),
+        frames=tuple(_frame_score(face) for face in scored),
     )
 
 
-def _scores(sightings: Sequence[ScoredFace]) -> NDArray[np.float64]:
+def _frame_score(scored: ScoredFace) -> FrameScore:
+    face = scored.face
+    return FrameScore(
+        scored.person, scored.index, scored.time_seconds, face.xyxy_px, face.confidence, scored.fake_probability
+    )
+
+
+def _scores(scored: Sequence[ScoredFace]) -> NDArray[np.float64]:
     """Fake probabilities (M, n) of M models and n faces."""
-    return np.array([[score.fake_probability for score in sighting.scores] for sighting in sightings]).T
+    return np.array([[score.fake_probability for score in face.scores] for face in scored]).T
 
 
 def _weights(cards: Sequence[Card]) -> list[float]:
@@ -84,7 +94,7 @@ def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card]) -> PersonV
     lead, scores_Mn = cards[0], _scores(group)
     probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
     label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
-    portrait = max(group, key=lambda sighting: sighting.clarity).portrait_SS3
+    portrait = max(group, key=lambda scored: scored.clarity).portrait_SS3
     return PersonVerdict(
         person=group[0].person,
         label=label,
@@ -99,7 +109,7 @@ def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card]) -> PersonV
 
 
 def thumbnail_jpeg(portrait_SS3: ImageHW3) -> bytes:
-    """Encode the picture of a person as it stands in a verdict."""
+    """Encode the portrait of a person as it stands in a verdict."""
     bgr_SS3 = cv2.cvtColor(portrait_SS3, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr_SS3, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
 
@@ -115,8 +125,8 @@ def _by_model(scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> dict[str
 
 def _region(group: Sequence[ScoredFace], spec: CropSpec) -> str | None:
     """Name the part of the face nearest to where the first model's maps, averaged, are strongest."""
-    maps = [sighting.scores[0].map_hw for sighting in group if sighting.scores[0].map_hw is not None]
-    parts = [part for sighting in group if (part := _landmarks_in_crop(sighting.face, spec)) is not None]
+    maps = [scored.scores[0].map_hw for scored in group if scored.scores[0].map_hw is not None]
+    parts = [part for scored in group if (part := _landmarks_in_crop(scored.face, spec)) is not None]
     if not maps or not parts:
         return None
     mean_hw: NDArray[np.float32] = np.mean(maps, axis=0)
@@ -157,7 +167,7 @@ def _reasons(label: Label, probability: float, faces: Sequence[PersonVerdict], c
 
 
 def _pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
-    """Say why all faces of a video were judged together: by choice of the card, or because nobody stays for long."""
+    """Say why all faces were judged together: by choice of the card, or because everyone is seen too briefly."""
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
     if card.fusion.pooled:

@@ -56,13 +56,13 @@ def list_inputs(
 
 @contextmanager
 def open_input(
-    path: str | os.PathLike[str], most_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+    path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
 ) -> Iterator[BufferedReader]:
     """Open a file, or fetch an address into a temporary file without a name, which no killed process leaves behind.
 
     Args:
         path: A file, an https address, or an `Input`.
-        most_bytes: Length of what is fetched, at most.
+        max_bytes: Length of what is fetched, at most.
         is_given_up: Is asked while something is fetched; True ends that.
 
     Raises:
@@ -75,7 +75,7 @@ def open_input(
             yield file
         return
     with tempfile.TemporaryFile() as room:
-        fetch_public(name, room, most_bytes, is_given_up, is_public)
+        fetch_public(name, room, max_bytes, is_given_up, is_public)
         if not os.fstat(room.fileno()).st_size:
             raise UnreadableError("nothing lies at this address: the server gives an empty file")
         with os.fdopen(os.dup(room.fileno()), "rb") as file:
@@ -84,11 +84,11 @@ def open_input(
 
 
 def hash_input(
-    path: str | os.PathLike[str], most_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+    path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
 ) -> str | None:
     """Return the sha256 of what lies at a path or an address now, None when it cannot be read; see `open_input`."""
     try:
-        with open_input(path, most_bytes, is_given_up) as file:
+        with open_input(path, max_bytes, is_given_up) as file:
             return sha256_of(file)
     except (InputError, DownloadError, OSError):
         return None

@@ -32,10 +32,15 @@ class Journal:
         Raises:
             UsageError: Another run holds the journal, or an interrupted one left it and ``resume`` is not set.
         """
+        self.foreign_rows = 0
+        """Rows of earlier runs that are not used again since models, settings or unmask's version were others."""
 
         def path_of_usable(row: Row) -> str | None:
-            usable = row["settings"]["hash"] == settings_hash and row["media"]
-            return row["path"] if usable and row["status"] not in ("internal_error", "crashed") else None
+            if row["settings"]["hash"] != settings_hash:
+                self.foreign_rows += 1
+                return None
+            usable = row["media"] and row["status"] not in ("internal_error", "crashed")
+            return row["path"] if usable else None
 
         self._log = RowLog(path, path_of_usable)
         if not resume and not self._log.was_empty:

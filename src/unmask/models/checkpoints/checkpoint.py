@@ -1,4 +1,4 @@
-"""What ``torch.save`` wrote, in either of its formats, looked at from all sides before a tensor is made.
+"""Check a file of ``torch.save``, in either of its formats, before any tensor is made.
 
 A zip archive holds ``data.pkl`` and a file of numbers for each storage. The format before it (torch 1.5 and older) is
 a row of pickles, then the numbers. `unmask.models.checkpoints.program` reads the pickles without running them.

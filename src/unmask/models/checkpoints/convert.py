@@ -46,7 +46,7 @@ class Job:
     name: str
     """Name of the model that is made."""
     kind: CheckpointKind
-    """What the checkpoint must be."""
+    """Kind of checkpoint that the file must hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Answer:
     error: Literal["", "ModelError", "UsageError"] = ""
     """Empty when the model was written."""
     message: str = ""
-    """What is wrong."""
+    """Error in a sentence; empty when the model was written."""
 
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)

@@ -60,7 +60,7 @@ class Named:
 
     @property
     def meaning(self) -> str:
-        """What it stands for."""
+        """Meaning of the name."""
         return _MEANINGS[self.name]
 
 

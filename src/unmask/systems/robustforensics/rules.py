@@ -29,9 +29,9 @@ _VIDEO_SHARE = 0.4
 _SHRINK_FACTOR, _SHRINK_SURE = 0.96, 0.98
 
 
-def every_nth(count: int, most: int) -> range:
-    """Return the places 0, n, 2n ... of ``count``, with the least n that leaves at most ``most`` of them."""
-    return range(0, count, max(1, -(-count // most)))
+def every_nth(count: int, max_count: int) -> range:
+    """Return the places 0, n, 2n ... of ``count``, with the smallest n that leaves at most ``max_count`` of them."""
+    return range(0, count, max(1, -(-count // max_count)))
 
 
 def image_frames(frames: int) -> range:
