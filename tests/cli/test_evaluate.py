@@ -73,7 +73,7 @@ def test_rows_without_a_partner_or_a_number_are_told(tables):
         (["{p}", "--labels", "missing.csv"], "cannot read"),
         (["{p}", "--labels", "{l}", "--calibrate", "bundled"], "no frame scores"),
         (["{p}", "--labels", "{l}", "--calibrate", "nobody"], "no model at"),
-        (["{p}", "--labels", "{l}", "--out", "{p}"], "File exists"),
+        (["{p}", "--labels", "{l}", "--out", "{p}"], "is an input"),
         (["--model", "nobody", "--data", "{l}"], "no model at"),
     ],
 )

@@ -44,5 +44,5 @@ def test_a_stray_face_does_not_move_its_track():
 
 @pytest.mark.parametrize("wrong", [[[0.0, 0.0]], [[np.nan, 1.0]]])
 def test_nonsense_is_refused(wrong):
-    with pytest.raises(UsageError, match="zero or no number"):
+    with pytest.raises(UsageError, match="zero or not finite"):
         cluster(wrong)

@@ -10,12 +10,13 @@ import typer
 
 from unmask._version import __version__
 from unmask.cli import doctor, evaluate, explore, models, prepare, sample, scan, train
+from unmask.cli.console import flush_stdout
 
 app = typer.Typer(
     name="unmask",
     help="Is the face in this video real?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
@@ -47,4 +48,7 @@ def main() -> None:
     """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: a name that has no bytes here ends nothing
-    app()
+    try:
+        app()
+    finally:
+        flush_stdout()

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from types import FrameType
 from typing import Any, TypeVar
@@ -31,6 +31,14 @@ _CURES = {
 """Number of a system error -> what to do about it, shown after its message."""
 
 
+EXTRAS = {
+    "data": ("pyarrow",),
+    "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
+    "int8": ("nncf",),
+}
+"""Name of an extra -> the packages that it installs, which the base install lacks."""
+
+
 class ExitCode(IntEnum):
     """The exit code of a command."""
 
@@ -39,6 +47,8 @@ class ExitCode(IntEnum):
     SOME_NOT_OK = 3
     NONE_OK = 4
     INTERRUPTED = 130
+    STDOUT_CLOSED = 141
+    """What a shell reports of a program that writes to a closed pipe, as in ``unmask scan ... | head -1``."""
     TERMINATED = 143
 
 
@@ -58,10 +68,42 @@ def wrong_use() -> Iterator[None]:
     """Turn the errors that unmask raises on purpose into a sentence and exit code 2."""
     try:
         yield
+    except BrokenPipeError:
+        give_up_stdout()
+        raise SystemExit(ExitCode.STDOUT_CLOSED) from None
+    except ModuleNotFoundError as error:
+        cure = missing_package(error.name or "")
+        if cure is None:
+            raise
+        say(f"unmask: {cure}")
+        raise SystemExit(ExitCode.WRONG_USE) from None
     except (UnmaskError, OSError) as error:
         cure = _CURES.get(error.errno or 0) if isinstance(error, OSError) else None
         say(f"unmask: {error}; {cure}" if cure else f"unmask: {error}")
         raise SystemExit(ExitCode.WRONG_USE) from error
+
+
+def missing_package(module: str) -> str | None:
+    """Say how to install the package that a module is from; None where it is no optional one."""
+    package = module.partition(".")[0]
+    extra = next((extra for extra, names in EXTRAS.items() if package in names), None)
+    return extra and f"this needs {package}, which is not installed; run: pip install 'unmask[{extra}]'"
+
+
+def flush_stdout() -> None:
+    """Write what is left for stdout, or drop it where nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Let what is written to stdout from now on go nowhere: whoever read it, as head does, has left."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

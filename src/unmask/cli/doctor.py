@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 
 from unmask._version import __version__
-from unmask.cli.console import ExitCode
+from unmask.cli.console import EXTRAS, ExitCode
 
 
 def doctor() -> None:
@@ -40,10 +40,8 @@ def _packages() -> str:
 
 
 def _extras() -> str:
-    extras = {"data": ("pyarrow",), "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript")}
-    extras["int8"] = ("nncf",)
     lines = []
-    for extra, names in extras.items():
+    for extra, names in EXTRAS.items():
         missing = [name for name in names if find_spec(name) is None]
         lines.append(
             f"{extra} lacks {', '.join(missing)}: pip install 'unmask[{extra}]'" if missing else f"{extra} is there"

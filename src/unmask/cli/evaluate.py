@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.console import ExitCode, printable, progress, say, wrong_use
+from unmask.cli.outputs import EVALUATION, NUMBERS, check_output
 
 if TYPE_CHECKING:
     from unmask.evaluation import Evaluation, Labels, Prediction
@@ -65,6 +66,7 @@ def evaluate(
         import unmask.evaluation as evaluation
         from unmask.report import write_json
 
+        _check_outputs(out, json, [path for path in (predictions, labels, data) if path is not None])
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         given, truth, about = _inputs(predictions, labels, model, data, quiet)
@@ -79,6 +81,14 @@ def evaluate(
     _show(measured, json is not None and str(json) == "-", quiet)
     refused = measured.calibration is not None and not measured.calibration.helps
     raise SystemExit(ExitCode.SOME_NOT_OK if measured.missing or refused else ExitCode.ALL_OK)
+
+
+def _check_outputs(out: Path | None, json: Path | None, inputs: list[Path]) -> None:
+    """Refuse outputs that would destroy something, before any work."""
+    if out is not None:
+        check_output("--out", out, EVALUATION, inputs)
+    if json is not None and str(json) != "-":
+        check_output("--json", json, NUMBERS, inputs)
 
 
 def _inputs(

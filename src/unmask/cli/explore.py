@@ -9,6 +9,7 @@ import typer
 
 from unmask.cli.console import exit_code, interruptible, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.outputs import EXPLORATION, check_output
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -51,6 +52,7 @@ def explore(
         from unmask.explore.summary import find_suspicions
         from unmask.explore.tables import write_faces, write_videos
 
+        check_output("--out", out, EXPLORATION, [data])
         index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(

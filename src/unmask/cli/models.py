@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.console import ExitCode, byte_progress, say, wrong_use
+from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
     from unmask.models import Card
@@ -41,6 +42,7 @@ def export(
 ) -> None:
     """Write a trained network as a model folder, which scan takes: ONNX, safetensors and card."""
     with wrong_use():
+        check_output("--out", out, MODEL, [run])
         from unmask.training.export import export_run
 
         card = export_run(run, out, checkpoint=checkpoint, licence=licence, version=version)

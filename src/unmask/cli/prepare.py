@@ -11,6 +11,7 @@ import typer
 
 from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.outputs import PREPARED, check_output
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -78,6 +79,7 @@ def prepare(
         from unmask.prepare.preparation import Preparation
         from unmask.types import DetectorSpec
 
+        check_output("--out", out, PREPARED, [data, *([] if boxes_from is None else [boxes_from])])
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")

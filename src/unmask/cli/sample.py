@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unmask.cli.console import interruptible, wrong_use
+from unmask.cli.outputs import SAMPLE, check_output
 
 
 def sample(
@@ -25,5 +26,6 @@ def sample(
         from unmask.augment.selfblend import self_blend
         from unmask.datasets.synthetic import write_sample
 
+        check_output("OUT", out, SAMPLE, sources)
         clips = write_sample(out, sources, self_blend, parts=parts, seconds=seconds, seed=seed)
     print(f"{out}: {clips} clips in {parts} parts")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
 from unmask.media.formats import CONTAINER_FORMATS
 from unmask.media.quantiser import EXPORT
+from unmask.storage.content import HEAD_BYTES, content_of
 
 _MAX_TICKS = 1 << 62
 """Time stamps further apart than this are noise, and their differences no 64-bit numbers."""
@@ -63,10 +64,13 @@ def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[In
 
     Raises:
         UnreadableError: The bytes are no media file.
-        UnsupportedError: A container format outside the allow-list, or a codec without decoder.
+        UnsupportedError: An image, a container format outside the allow-list, or a codec without decoder.
         NoVideoError: Sound only, or a still cover image.
         LimitError: Frames of more than ``frame_pixels``.
     """
+    file.seek(0)
+    if content_of(file.read(HEAD_BYTES)) == "image":
+        raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
     file.seek(0)
     options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file"}
     try:

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv",
-    ".ts", ".webm", ".wmv",
-})
-# fmt: on
-"""Files of a folder with another suffix are passed over; a file that is named is always taken."""
+from unmask.storage.content import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 
 # Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg open other files and addresses, so they stay out.
 # The sound formats are here to be answered with "no_video".

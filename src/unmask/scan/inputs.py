@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, InputError, UnreadableError
-from unmask.media.formats import VIDEO_SUFFIXES
 from unmask.media.regular import open_regular, sha256_of
 from unmask.net.address import is_address, is_public
 from unmask.net.public import fetch_public
+from unmask.storage.content import HEAD_BYTES, Content, content_of, content_of_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,50 @@ class Input:
         return self.path
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is to be scanned, and what of the named folders is not."""
+
+    items: tuple[Input, ...]
+    """Files and addresses, in the order named, each folder's sorted by name."""
+    images: int = 0
+    """Images that were passed over."""
+    sounds: int = 0
+    """Sound files that were passed over."""
+    folders: int = 0
+    """Folders within the named ones that were not looked into."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Suffix -> number of all other files that were passed over, the most frequent first."""
+
+    def passed_over(self) -> str | None:
+        """Say what was passed over, e.g. ``3 images, 1 sound file, 2 other files (.txt)``; None for nothing."""
+        suffixes = ", ".join(
+            [suffix or "without suffix" for suffix, _ in self.others[:5]] + ["..."] * (len(self.others) > 5)
+        )
+        counts = {
+            "image{}": self.images,
+            "sound file{}": self.sounds,
+            "other file{} (" + suffixes + ")": sum(count for _, count in self.others),
+            "folder{} (-r looks into them)": self.folders,
+        }
+        told = [f"{count} {what.replace('{}', 's' * (count != 1))}" for what, count in counts.items() if count]
+        return ", ".join(told) or None
+
+
 def list_inputs(
     paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow_links: bool = False
 ) -> list[Input]:
-    """Expand files, addresses and folders to files and addresses, in the order named, each folder's sorted by name.
+    """Expand files, addresses and folders to files and addresses; see `survey_inputs`."""
+    return list(survey_inputs(paths, recursive=recursive, follow_links=follow_links).items)
+
+
+def survey_inputs(
+    paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow_links: bool = False
+) -> Listing:
+    """Expand files, addresses and folders to files and addresses, and count what is passed over.
+
+    Of a folder, files with the suffix of a video are taken, and files without a known suffix that begin as a video
+    does. Hidden ones of the latter are not looked at.
 
     Args:
         paths: Files, which need not exist (their rows will say so), https addresses, folders, and inputs that are
@@ -49,9 +89,12 @@ def list_inputs(
         recursive: Also look into the folders of folders.
         follow_links: Also where they are links, and take linked files; otherwise the rows of these say that they are.
     """
-    found = [item for path in paths for item in _expand(path, recursive, follow_links)]
+    passed: Counter[str] = Counter()
+    found = [item for path in paths for item in _expand(path, recursive, follow_links, passed)]
     times = Counter(item.name for item in found)
-    return [item if times[item.name] == 1 else Input(item.path, item.path, item.below) for item in found]
+    items = tuple(item if times[item.name] == 1 else Input(item.path, item.path, item.below) for item in found)
+    images, sounds, folders = (passed.pop(kind, 0) for kind in ("image", "sound", "folder"))
+    return Listing(items, images, sounds, folders, tuple(passed.most_common()))
 
 
 @contextmanager
@@ -94,7 +137,7 @@ def hash_input(
         return None
 
 
-def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool) -> Iterator[Input]:
+def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool, passed: Counter[str]) -> Iterator[Input]:
     if isinstance(path, Input):
         yield path
         return
@@ -104,10 +147,22 @@ def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool) -
     elif not path or not Path(path).is_dir():
         yield Input(path, Path(path).name or path)
     else:
-        yield from _expand_folder(path, recursive, follow_links)
+        yield from _expand_folder(path, recursive, follow_links, passed)
 
 
-def _expand_folder(root: str, recursive: bool, follow_links: bool) -> Iterator[Input]:
+def _content_inside(item: Input) -> Content | None:
+    """Return what the first bytes of a file say that it holds, None where they say nothing or it is hidden."""
+    if Path(item.path).name.startswith("."):
+        return None
+    try:
+        with open_regular(item.path, item.below) as file:
+            return content_of(file.read(HEAD_BYTES))
+    except (InputError, OSError):
+        return None
+
+
+def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Counter[str]) -> Iterator[Input]:
+    """Yield the videos of a folder; count in ``passed`` what else is there, as image, sound, folder or by suffix."""
     below = None if follow_links else root
 
     def found(path: Path) -> Input:
@@ -118,9 +173,13 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool) -> Iterator[I
     for folder, folders, files in os.walk(root, onerror=closed.append, followlinks=follow_links):
         here = Path(folder)
         for file in sorted(files):
-            if Path(file).suffix.lower() in VIDEO_SUFFIXES:
+            content = content_of_name(file) or _content_inside(found(here / file))
+            if content == "video":
                 yield found(here / file)
+            elif content is not None or not file.startswith("."):
+                passed[content or Path(file).suffix.lower()] += 1
         if not recursive:
+            passed["folder"] += sum(not name.startswith(".") for name in folders)
             break
         folders.sort()
         if follow_links:  # each folder once, since links can lead in circles

@@ -32,7 +32,7 @@ HEAD_BYTES = 1024
 
 _STARTS: dict[Content, tuple[bytes, ...]] = {
     "image": (
-        b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ", b"8BPS",
+        b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ", b"\0\0\0\x0cJXL ", b"8BPS",
         b"v/1\x01",
     ),
     "sound": (
@@ -80,6 +80,8 @@ def content_of(head: bytes) -> Content | None:
         return "video"
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12])
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return "image"
     if head[:4] == b"FORM" and head[8:11] == b"AIF":
         return "sound"
     if head[:4] == b"OggS":

@@ -143,6 +143,17 @@ def json_form(*keys: str) -> Recogniser:
     return is_own
 
 
+def log_form(*alternatives: Sequence[str]) -> Recogniser:
+    """Recognise a log of JSON lines that unmask wrote: its first line has all keys of one of ``alternatives``."""
+
+    def is_own(path: Path) -> bool:
+        with path.open("rb") as file:
+            first = file.readline(_MAX_LINE_BYTES)
+        return any(_has_keys(first, keys) for keys in alternatives)
+
+    return is_own
+
+
 def is_own_page(path: Path) -> bool:
     """Recognise an HTML page that unmask wrote."""
     with path.open("rb") as file:
@@ -184,10 +195,15 @@ def _check_folder(output: Output, form: FolderForm) -> None:
         raise UsageError(f"{start}: this is a file; name a folder, e.g. {output.option} {form.example}")
     if not path.is_dir() or any(_recognises(is_own, path / name) for name, is_own in form.marks):
         return
-    if there := sorted(file.name for pattern in form.writes for file in path.glob(pattern)):
+    there = sorted(file.name for pattern in form.writes for file in path.glob(pattern) if not _is_empty(file))
+    if there:
         raise UsageError(
             f"{start}: it holds {there[0]}, which unmask did not write there; remove that first, or {another}"
         )
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and not path.stat().st_size
 
 
 def _recognises(is_own: Recogniser, path: Path) -> bool:
