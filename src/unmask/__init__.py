@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from unmask.faces import Detector
     from unmask.media import FrameIndex, Limits, Video, open_video, probe, read_frames, sample_frames
+    from unmask.media.shots import Shots
     from unmask.media.signature import SignatureLog
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from unmask.scan.sampler import Sampler
     from unmask.scan.scanner import Scanner
     from unmask.scan.stop import Adaptive, Progress, Step, StopRule
+    from unmask.scan.timeline import Timeline
     from unmask.systems.presets import open_preset
     from unmask.types import (
         AudioFacts,
@@ -76,6 +78,7 @@ _HOMES = {
         "read_frames",
         "sample_frames",
     ),
+    "unmask.media.shots": ("Shots",),
     "unmask.media.signature": ("SignatureLog",),
     "unmask.media.video": ("Decode",),
     "unmask.models": (
@@ -96,6 +99,7 @@ _HOMES = {
         "Step",
         "StopRule",
     ),
+    "unmask.scan.timeline": ("Timeline",),
     "unmask.systems.presets": ("open_preset",),
     "unmask.types": (
         "AudioFacts",
@@ -139,11 +143,13 @@ __all__ = [
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "Shots",
     "SignatureLog",
     "Step",
     "StopRule",
     "Thresholds",
     "TimedOutError",
+    "Timeline",
     "UnmaskError",
     "UnreadableError",
     "UnsupportedError",
