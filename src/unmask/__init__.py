@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from unmask.media.signature import SignatureLog
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
+    from unmask.models.passages import PassageRule
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
     from unmask.scan.options import ScanKeywords, ScanOptions
@@ -47,10 +48,13 @@ if TYPE_CHECKING:
         CropSpec,
         DetectorSpec,
         Face,
+        FaceQuality,
         Frame,
         FrameScore,
         MediaFacts,
+        Passage,
         PersonVerdict,
+        UnjudgedPerson,
         Verdict,
     )
 
@@ -85,6 +89,7 @@ _HOMES = {
         "Fusion",
         "Thresholds",
     ),
+    "unmask.models.passages": ("PassageRule",),
     "unmask.scan.base": ("BaseScanner",),
     "unmask.scan.decide": ("Judgement",),
     "unmask.scan.options": (
@@ -106,10 +111,13 @@ _HOMES = {
         "CropSpec",
         "DetectorSpec",
         "Face",
+        "FaceQuality",
         "Frame",
         "FrameScore",
         "MediaFacts",
+        "Passage",
         "PersonVerdict",
+        "UnjudgedPerson",
         "Verdict",
     ),
 }
@@ -126,6 +134,7 @@ __all__ = [
     "DetectorSpec",
     "DownloadError",
     "Face",
+    "FaceQuality",
     "Frame",
     "FrameIndex",
     "FrameScore",
@@ -137,6 +146,8 @@ __all__ = [
     "MediaFacts",
     "ModelError",
     "NoVideoError",
+    "Passage",
+    "PassageRule",
     "PersonVerdict",
     "Progress",
     "Sampler",
@@ -150,6 +161,7 @@ __all__ = [
     "Thresholds",
     "TimedOutError",
     "Timeline",
+    "UnjudgedPerson",
     "UnmaskError",
     "UnreadableError",
     "UnsupportedError",
