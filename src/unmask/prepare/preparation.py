@@ -5,8 +5,8 @@ same pixels. An original and its fakes form a family, and families are prepared 
 each step of each clip was made from. So a run that was killed goes on where it was, and when a step is done again, the
 steps that depend on it are done again too.
 
-Method: selimsef/dfdc_deepfake_challenge, mended: true frame numbers, any number of faces and frames, differences that
-do not wrap around, and nothing skipped in silence.
+Method: selimsef/dfdc_deepfake_challenge, with true frame numbers, any number of faces and frames, differences that do
+not wrap around, and nothing skipped without a report.
 """
 
 from __future__ import annotations
