@@ -111,7 +111,7 @@ def test_told_to_end_it_writes_a_checkpoint_after_the_step(prepared_often, tmp_p
     ("args", "words"),
     [
         ([], "training needs a recipe"),
-        (["recipe.toml", "--data", "d", "--out", "o"], "cannot read the recipe"),
+        (["recipe.toml", "--data", "d", "--out", "o"], "there is no recipe recipe.toml"),
         ([TINY, "--data", "missing", "--out", "o"], "run the step folds"),
         ([TINY, "--data", "d", "--out", "o", "--set", "epochs"], "write KEY=VALUE"),
         ([TINY, "--data", "d", "--out", "o", "--set", "colour=red"], "colour"),

@@ -62,7 +62,13 @@ def read_winner_log(path: Path) -> list[dict[str, Any]]:
 
 
 def plot_page(run: Path) -> Path:
-    """Return the page that `write_plot` is to write: in the folder of a run, beside a log."""
+    """Return the page that `write_plot` is to write: in the folder of a run, beside a log.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    if not run.exists():
+        raise UsageError(f"cannot read the log of {run}: there is no such run; name its folder, or a log")
     return run.with_name(f"{run.name}.html") if run.is_file() else run / "loss.html"
 
 
