@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ def main() -> None:
     options.add_argument("--judge-every", type=float, default=60)
     options.add_argument("--also", action="append", nargs="+", default=[], metavar="NAME KEY=VALUE")
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for all recipes")
+    options.add_argument("--keep", type=Path, help="folder that the first network's weights are copied to, while it learns")
+    options.add_argument("--late", type=Path, help="table of a pack that may appear while training, outside the folder")
     given = options.parse_args()
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
     common = dict(parsed(word) for word in given.set)
     main_recipe = load_recipe(given.recipe, dict(common))
@@ -44,7 +47,7 @@ def main() -> None:
         changes = common | dict(parsed(word) for word in words)
         every = int(changes.pop("every", 1))
         parts.append(Part(name, load_recipe(given.recipe, changes), every=every))
-    run = Together(parts, given.data, given.out, device=given.device, workers=given.workers)
+    run = Together(parts, given.data, given.out, device=given.device, workers=given.workers, late=given.late)
     print("ready", flush=True)
     seconds = given.seconds
     if given.until is not None:
@@ -56,7 +59,9 @@ def main() -> None:
             log.write(line + "\n")
             log.flush()
             if event["event"] == "judged":
-                run.save(run.learners[0])
+                path = run.save(run.learners[0])
+                if given.keep is not None:
+                    shutil.copy(path, given.keep / f"{path.stem}_so_far.safetensors")
     for learner in run.learners:
         print(run.save(learner), flush=True)
 

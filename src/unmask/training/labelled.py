@@ -75,13 +75,18 @@ class SourcedBatch:
 class LabelledFaces:
     """The packs of a folder, as `unmask train` wants its data."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: Recipe, late: Path | None = None) -> None:
         """Read the packs.
+
+        Args:
+            folder: Of the packs.
+            recipe: Of the run.
+            late: Table of a pack of reconstructions that may appear later: it is taken in as soon as it is there.
 
         Raises:
             UsageError: There are none, or a share names what the packs do not have.
         """
-        self.packs, self._recipe = FacePacks(folder), recipe
+        self.packs, self._recipe, self._late = FacePacks(folder), recipe, late
         left_out = set(recipe.data.leave_out)
         self.by_name = {face.name: number for number, face in enumerate(self.packs.faces)}
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -90,21 +95,32 @@ class LabelledFaces:
         for number, face in enumerate(self.packs.faces):
             if face.fold == recipe.data.fold or left_out & {face.method, face.collection}:
                 continue
-            if face.collection == RECONSTRUCTED and face.original not in self.by_name:
-                continue
             if face.label:
-                self.fakes[face.collection][face.method].append(number)
+                self._enter_fake(number, face)
             else:
                 self.reals[face.collection].append(number)
                 self.groups[face.collection, face.group].append(number)
         self.shares = self._known_shares()
         self.validation = [i for i, face in enumerate(self.packs.faces) if face.fold == recipe.data.fold]
 
+    def _enter_fake(self, number: int, face: PackedFace) -> None:
+        if face.collection != RECONSTRUCTED or face.original in self.by_name:
+            self.fakes[face.collection][face.method].append(number)
+
+    def has_reconstructions(self) -> bool:
+        """Whether there are reconstructions by now."""
+        if self._late is not None and self._late.exists():
+            for number in self.packs.add(self._late):
+                self._enter_fake(number, self.packs.faces[number])
+            self._late = None
+        return RECONSTRUCTED in self.fakes
+
     def _known_shares(self) -> dict[str, float]:
         wanted = self._recipe.data.shares or dict.fromkeys((*self.fakes, SELFBLEND), 1.0)
         left_out = set(self._recipe.data.leave_out)
         shares = {name: share for name, share in wanted.items() if name not in left_out and share > 0}
-        missing = [name for name in shares if name != SELFBLEND and name not in self.fakes]
+        waited_for = {RECONSTRUCTED} if self._late is not None else set()
+        missing = [name for name in shares if name not in {SELFBLEND, *waited_for, *self.fakes}]
         if missing or not self.reals:
             raise UsageError(f"the packs have no fakes of {', '.join(missing)}, or nothing authentic; see data.shares")
         return {name: share / sum(shares.values()) for name, share in shares.items()}
@@ -159,6 +175,8 @@ class LabelledItems(Dataset[list[Item]]):
         name = names[int(rng.choice(len(names), p=list(self._faces.shares.values())))]
         if name == SELFBLEND:
             return self._blended(rng)
+        if name == RECONSTRUCTED and not self._faces.has_reconstructions():
+            raise ValueError("there are no reconstructions yet")
         methods = self._faces.fakes[name]
         method = _pick(sorted(methods), rng)
         number = _pick(methods[method], rng)

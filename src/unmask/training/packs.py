@@ -70,15 +70,24 @@ class FacePacks:
         self._bytes: list[bytes] = []
         self._pack: list[int] = []
         for table in sorted(folder.glob("*.csv")):
-            content = table.with_suffix(".bin").read_bytes()
-            rows = _read_rows(table)
-            if rows and rows[-1].start + rows[-1].length > len(content):
-                raise UsageError(f"{table.with_suffix('.bin')} is cut short; write the pack again")
-            self.faces += rows
-            self._pack += [len(self._bytes)] * len(rows)
-            self._bytes.append(content)
+            self.add(table)
         if not self.faces:
             raise UsageError(f"no pack of faces in {folder}; scripts/pack_faces.py writes one")
+
+    def add(self, table: Path) -> range:
+        """Read one more pack, and return the numbers of its pictures.
+
+        Raises:
+            UsageError: It is cut short.
+        """
+        content, rows = table.with_suffix(".bin").read_bytes(), _read_rows(table)
+        if rows and rows[-1].start + rows[-1].length > len(content):
+            raise UsageError(f"{table.with_suffix('.bin')} is cut short; write the pack again")
+        before = len(self.faces)
+        self.faces += rows
+        self._pack += [len(self._bytes)] * len(rows)
+        self._bytes.append(content)
+        return range(before, len(self.faces))
 
     def read(self, number: int) -> ImageHW3:
         """Return a picture, RGB uint8."""

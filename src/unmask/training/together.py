@@ -69,10 +69,11 @@ class Learner:
         self._device = device.split(":")[0]
 
     def wanted(self, sources: Sequence[tuple[str, str]]) -> list[int] | None:
-        """Return which samples of a batch it learns from; None for all."""
+        """Return which samples of a batch it learns from, some twice; None for all."""
         if not self._left_out:
             return None
-        return [i for i, source in enumerate(sources) if not self._left_out & set(source)]
+        kept = [i for i, source in enumerate(sources) if not self._left_out & set(source)]
+        return (kept * len(sources))[: len(sources)]  # always as many: each new size costs seconds on a graphics card
 
     def learn(self, image_N3SS: Tensor, target_N2hw: Tensor, label_N: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """Do one step at a share of the whole way; return class loss and map loss."""
@@ -97,7 +98,7 @@ class Learner:
         return loss.detach(), where.detach()
 
     @torch.no_grad()
-    def score(self, images: Tensor, prepare: Any, batch: int = 256) -> NDArray[np.float64]:
+    def score(self, images: Tensor, prepare: Any, batch: int = 128) -> NDArray[np.float64]:
         """Return logits of uint8 pictures by the averaged weights."""
         kept = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         self.network.load_state_dict(self.average.tensors)
@@ -105,7 +106,9 @@ class Learner:
         logits = []
         for start in range(0, len(images), batch):
             with torch.autocast(self._device, self._kind, enabled=self._kind != torch.float32):
-                logits.append(self.network(prepare(images[start : start + batch])).logit_N.float().cpu())
+                part = images[start : start + batch]
+                whole = part if len(part) == batch else torch.cat([part, images[: batch - len(part)]])[:batch]
+                logits.append(self.network(prepare(whole)).logit_N.float().cpu()[: len(part)])
         self.network.load_state_dict(kept)
         return torch.cat(logits).double().numpy()
 
@@ -113,7 +116,9 @@ class Learner:
 class Together:
     """A run of several networks."""
 
-    def __init__(self, parts: Sequence[Part], data: Path, out: Path, *, device: str, workers: int) -> None:
+    def __init__(
+        self, parts: Sequence[Part], data: Path, out: Path, *, device: str, workers: int, late: Path | None = None
+    ) -> None:
         """Read the data, start the loading processes, and build the networks.
 
         Args:
@@ -122,10 +127,11 @@ class Together:
             out: Folder for weights, scores and the log.
             device: ``cpu`` or ``cuda``.
             workers: Processes that load pictures.
+            late: See `LabelledFaces`.
         """
         self._parts, self._out, self._device = parts, out, device
         recipe = parts[0].recipe
-        self._faces = LabelledFaces(data, recipe)
+        self._faces = LabelledFaces(data, recipe, late)
         pairs = recipe.batch_size // 2
         items = SourcedItems(self._faces.training_items(0, range(_MOST_STEPS * pairs)))
         self._batches: Iterator[SourcedBatch] = iter(  # before CUDA starts: the processes are forked
