@@ -20,17 +20,17 @@ import numpy as np
 
 from common import Goal, interleave, mean_ratio, measure, median, row, spread, write
 from unmask import Scanner, Verdict, open_preset
-from unmask.adaptive import Adaptive
 from unmask.datasets import read_index
 from unmask.metrics import log_loss, roc_auc
-from unmask.presets import Scans
+from unmask.scan.base import BaseScanner
+from unmask.scan.stop import Adaptive
 
 RESAMPLES = 1000
 
 
 def main() -> None:
     arguments = _arguments()
-    rule = Adaptive(arguments.first_frames, arguments.spread, arguments.sigmas, arguments.most_loss)
+    rule = Adaptive(arguments.first_frames, arguments.spread, arguments.sigmas, arguments.max_loss)
     load = partial(open_preset, arguments.preset) if arguments.preset else Scanner
     models = arguments.model or ([] if arguments.preset else ["bundled"])
     full, adaptive = load(models, workers=1), load(models, workers=1, adaptive=rule)
@@ -63,11 +63,11 @@ def main() -> None:
     )
 
 
-def compare(path: Path, full: Scans, adaptive: Scans, rounds: int) -> dict[str, Any] | None:
+def compare(path: Path, full: BaseScanner, adaptive: BaseScanner, rounds: int) -> dict[str, Any] | None:
     """Scan a clip in both ways; None where there is no verdict."""
     verdicts: dict[str, Verdict] = {}
 
-    def run(name: str, scanner: Scans) -> Any:
+    def run(name: str, scanner: BaseScanner) -> Any:
         cost, verdicts[name] = measure(lambda: scanner.scan(path))
         return cost
 
@@ -133,7 +133,7 @@ def _arguments() -> argparse.Namespace:
     options.add_argument("--first-frames", type=int, default=rule.first_frames)
     options.add_argument("--spread", type=float, default=rule.spread)
     options.add_argument("--sigmas", type=float, default=rule.sigmas)
-    options.add_argument("--most-loss", type=float, default=rule.most_loss)
+    options.add_argument("--max-loss", type=float, default=rule.max_loss)
     return options.parse_args()
 
 

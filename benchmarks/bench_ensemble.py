@@ -43,13 +43,13 @@ from common import (
 )
 from random_models import random_models, timm_weights
 from unmask import Scanner
-from unmask.engine import cores
 from unmask.faces import crop_face
-from unmask.media import open_video, pick_frames, read_frames
+from unmask.media import open_video, read_frames
 from unmask.models import load_card
 from unmask.models.card import INT8_FILES
+from unmask.models.cpu import resolve_precision
 from unmask.models.quantise import quantise_model
-from unmask.models.runtime import resolve_precision
+from unmask.runtime.parallel import cores
 
 GOALS = {"fp32": ("P1", 1.9, 2.4, 1e-3), "bf16": ("P2", 2.9, 4.0, 1e-2), "int8": ("P3", 4.5, 6.0, None)}
 """Precision -> goal, must, stretch, and how far a video's fake probability may be from the reference's."""
@@ -118,7 +118,7 @@ def some_crops(clips: Sequence[Clip], model: Path) -> np.ndarray[Any, np.dtype[n
     spec = scanner.cards[0].crop
     for clip in clips:
         with open_video(clip.path) as video:
-            for frame in read_frames(video, pick_frames(video, scanner.frames, scanner.sampling)):
+            for frame in read_frames(video, scanner.sampler.pick(video)):
                 crops += [crop_face(frame.image_HW3, face, spec) for face in scanner.detector.detect(frame.image_HW3)]
         if len(crops) >= CALIBRATING:
             break

@@ -18,9 +18,9 @@ import torch
 from common import Goal, Reference, load_clips, parser, row, write
 from random_models import random_network, timm_weights
 from unmask import open_preset
-from unmask.engine import cores
 from unmask.models import load_card, model_folder
-from unmask.models.published import KINDS, import_checkpoint
+from unmask.models.checkpoints import CHECKPOINT_KINDS, import_checkpoint
+from unmask.runtime.parallel import cores
 
 PRESETS = ("winner-exact", "winner")
 FILE = "final_111_DeepFakeClassifier_tf_efficientnet_b7_ns_0_36"
@@ -65,7 +65,7 @@ def installed(kind: str, work: Path, seed: int) -> Path:
     file = work / f"{kind}-{seed}" / FILE
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        encoder, size_px = KINDS[kind].parameters["encoder"], KINDS[kind].card.crop.size_px
+        encoder, size_px = CHECKPOINT_KINDS[kind].parameters["encoder"], CHECKPOINT_KINDS[kind].card.crop.size_px
         state = random_network(encoder, size_px, seed).state_dict()
         halves = {
             f"module.{name}": value.half() if value.is_floating_point() else value for name, value in state.items()

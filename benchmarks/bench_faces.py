@@ -32,10 +32,10 @@ from common import (
     row,
     write,
 )
-from unmask._openvino import op, ov
 from unmask.faces import Detector, load_detector
 from unmask.media import open_video, pick_frames, read_frames
-from unmask.types import Detection, Face, Frame
+from unmask.runtime.openvino import op, ov
+from unmask.types import DetectorSpec, Face, Frame
 
 TIMED_FRAMES = 8
 MIN_IOU = 0.9
@@ -43,7 +43,7 @@ MIN_IOU = 0.9
 
 def main() -> None:
     arguments = parser(__doc__, reference=True).parse_args()
-    detector, as_is = load_detector(Detection(scale=0.5)), load_detector(Detection(scale=1.0))
+    detector, as_is = load_detector(DetectorSpec(scale=0.5)), load_detector(DetectorSpec(scale=1.0))
     clips: dict[str, dict[str, Any]] = {}
     with Reference(arguments.reference_python) as reference, one_opencv_thread():
         for clip in load_clips(arguments.clips):

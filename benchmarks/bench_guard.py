@@ -1,4 +1,4 @@
-"""What isolation costs: a scan whose clips are decoded in confined processes against one that decodes in its own (C3).
+"""What isolation costs: a scan whose clips are decoded in confined processes against one that decodes in its own.
 
     python benchmarks/bench_guard.py --clips CLIPS --out benchmarks/results/guard.json
 
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from common import Clip, Goal, Measure, interleave, load_clips, median, parser, row, write
 from unmask import Scanner
-from unmask.media import Limits, guard
+from unmask.media import Limits
+from unmask.media.server import SERVER
 
 
 def main() -> None:
@@ -59,11 +60,10 @@ def cost(clip: Clip, scanner: Scanner) -> Measure:
 
 
 def decoders_seconds() -> float:
-    """Return the processor time of the server of decoders and of all decoders that have ended."""
-    process = guard._SERVER._process
-    if process is None:
+    """Return the CPU time of the server of decoders and of all decoders that have ended."""
+    if SERVER.pid is None:
         return 0.0
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    fields = Path(f"/proc/{SERVER.pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 

@@ -38,7 +38,7 @@ from clips import ClipSpec, encode
 from common import Clip, Goal, Measure, interleave, load_clips, median, parser, row, write
 from unmask.faces import Detector, load_detector
 from unmask.media import open_video, read_frames
-from unmask.types import Detection, ImageHW3
+from unmask.types import DetectorSpec, ImageHW3
 
 FAMILIES = (
     "480p-wide-30fps-2faces-gop30",
@@ -120,7 +120,7 @@ def make_family(clip: Clip, work: Path, fakes: int) -> Path:
     real = f"{clip.name}.mp4"
     shutil.copy(clip.path, part / real)
     entries: dict[str, dict[str, str]] = {real: {"label": "REAL", "split": "train"}}
-    boxes = face_boxes(clip.path, load_detector(Detection(scale=0.5)))
+    boxes = face_boxes(clip.path, load_detector(DetectorSpec(scale=0.5)))
     for fake in range(fakes):
         name = f"{clip.name}-fake{fake}.mp4"
         print(f"making {name}", flush=True)

@@ -33,14 +33,14 @@ from common import (
 from unmask import Scanner
 from unmask.faces import Detector, crop_face, load_detector
 from unmask.media import open_video, pick_frames, read_frames
-from unmask.types import Detection, Frame
+from unmask.types import DetectorSpec, Frame
 
 NETWORK_CROPS = 64
 
 
 def main() -> None:
     arguments = parser(__doc__, reference=True).parse_args()
-    scanner, half_size = Scanner(), load_detector(Detection(scale=0.5))
+    scanner, half_size = Scanner(), load_detector(DetectorSpec(scale=0.5))
     files = load_clips(arguments.clips)
     clips: dict[str, dict[str, Any]] = {}
     with Reference(arguments.reference_python) as reference:
@@ -113,7 +113,7 @@ def compare(clip: Clip, scanner: Scanner, half_size: Detector, reference: Refere
 def decode(clip: Clip, scanner: Scanner) -> list[Frame]:
     """Read the frames of a scan."""
     with open_video(clip.path) as video:
-        return list(read_frames(video, pick_frames(video, scanner.frames, scanner.sampling)))
+        return list(read_frames(video, scanner.sampler.pick(video)))
 
 
 def decode_and_detect(clip: Clip, detector: Detector) -> None:

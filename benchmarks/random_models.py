@@ -11,12 +11,12 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from unmask.datasets.sample import read_picture
+from unmask.datasets.synthetic import read_portrait
 from unmask.models import Card, NetworkSpec
 from unmask.models.card import CARD_FILE, WEIGHTS_FILE, Fusion, load_card
 from unmask.models.networks import build_network
 from unmask.models.networks.export import IMAGENET_MEAN, IMAGENET_STD, export_model
-from unmask.types import CropSpec, Detection
+from unmask.types import CropSpec, DetectorSpec
 
 PORTRAIT = Path(__file__).parents[1] / "examples" / "data" / "eileen_collins.png"
 PORTRAITS = 24
@@ -32,7 +32,7 @@ def _random_model(folder: Path, encoder: str, size_px: int, seed: int) -> Path:
         return folder
     network = random_network(encoder, size_px, seed)
     spec = NetworkSpec("classifier", {"encoder": encoder})
-    crop = CropSpec(size_px=size_px, detection=Detection(scale=0.5, shrink="bicubic"))
+    crop = CropSpec(size_px=size_px, detection=DetectorSpec(scale=0.5, shrink="bicubic"))
     fusion = Fusion(frames="confident", people="pool", min_frames=1)
     words = ("Measures speed.", f"{encoder}, random weights", "none")
     card = Card(f"random-{seed}", "1", *words, crop, {}, fusion=fusion, network=spec)
@@ -71,7 +71,7 @@ def _settle(network: torch.nn.Module, x_N3SS: torch.Tensor) -> None:
 
 def _portraits(size_px: int, rng: np.random.Generator) -> torch.Tensor:
     """Return the portrait in many crops and lights, (N, 3, S, S), normalised."""
-    portrait_HW3 = read_picture(PORTRAIT)
+    portrait_HW3 = read_portrait(PORTRAIT)
     side = min(portrait_HW3.shape[:2])
     crops = []
     for share, x, y, light in rng.uniform((0.6, 0, 0, 0.6), (1, 1, 1, 1.3), (PORTRAITS, 4)):

@@ -10,18 +10,19 @@ import tempfile
 from pathlib import Path
 
 from make_clips import PORTRAIT
+from unmask.augment.selfblend import self_blend
 from unmask.datasets import read_index
-from unmask.datasets.explore import Exploration, LookSettings
-from unmask.datasets.explore_page import write_explore_page
-from unmask.datasets.sample import write_sample
-from unmask.datasets.summary import summarise
+from unmask.datasets.synthetic import write_sample
+from unmask.explore.exploration import Exploration, LookSettings
+from unmask.explore.page import write_explore_page
+from unmask.explore.summary import summarise
 
 with tempfile.TemporaryDirectory() as folder:
     if len(sys.argv) > 2:
         data, out = Path(sys.argv[1]), Path(sys.argv[2])
     else:
         data, out = Path(folder) / "dfdc", Path(folder) / "eda"
-        write_sample(data, [PORTRAIT], parts=2, seconds=1)
+        write_sample(data, [PORTRAIT], self_blend, parts=2, seconds=1)
 
     index = read_index(data)
     for fault in index.faults:
@@ -36,7 +37,7 @@ with tempfile.TemporaryDirectory() as folder:
         write_explore_page(index, rows, settings, out / "index.html")
 
     facts = summarise(index, rows, settings.detectors)
-    print(f"{facts['clips']} clips: {dict(facts['labels'])}")
+    print(f"{facts['clips']} clips: {dict(sorted(facts['labels'].items()))}")
     for detector in facts["detectors"]:
         print(f"{detector['name']}: faces in {detector['frames_with_faces']:.0%} of the frames")
     for clip, oddities in facts["suspicions"].items():

@@ -12,18 +12,19 @@ from pathlib import Path
 import cv2
 
 from make_clips import PORTRAIT
+from unmask.augment.selfblend import self_blend
 from unmask.datasets import read_index
-from unmask.datasets.clip_steps import Settings
-from unmask.datasets.pairs import pairs
-from unmask.datasets.prepare import Preparation
-from unmask.datasets.sample import write_sample
+from unmask.datasets.synthetic import write_sample
+from unmask.prepare.clip_steps import Settings
+from unmask.prepare.pairs import pairs
+from unmask.prepare.preparation import Preparation
 
 with tempfile.TemporaryDirectory() as folder:
     if len(sys.argv) > 2:
         data, out = Path(sys.argv[1]), Path(sys.argv[2])
     else:
         data, out = Path(folder) / "dfdc", Path(folder) / "prepared"
-        write_sample(data, [PORTRAIT], parts=2, seconds=1)
+        write_sample(data, [PORTRAIT], self_blend, parts=2, seconds=1)
 
     # resume=True goes on with what an interrupted run left, and does nothing twice.
     with Preparation(read_index(data), out, settings=Settings(every=10), resume=True) as preparation:

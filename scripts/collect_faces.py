@@ -20,12 +20,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unmask.datasets.layout import CropRow, encode_array, encode_image, stem, write_folds
-from unmask.engine import map_items
 from unmask.faces import load_detector
-from unmask.inputs import list_inputs
 from unmask.media import sample_frames
-from unmask.types import Detection, ImageHW3
+from unmask.prepare.layout import CropRow, encode_array, encode_image, stem, write_folds
+from unmask.runtime.parallel import map_items
+from unmask.scan.inputs import list_inputs
+from unmask.types import DetectorSpec, ImageHW3
 
 MARGIN, MOST_PX, BORDER_PX, HELD_OUT = 0.3, 256, 64, 3
 VIDEO_FRAMES = 120
@@ -64,7 +64,7 @@ def crops_of(name: str, source: list[tuple[int, ImageHW3]] | Path, out: Path, le
     """Write the crops of one source and yield their rows."""
     still = not isinstance(source, Path)
     frames = source if still else [(frame.index, frame.image_HW3) for frame in sample_frames(source, VIDEO_FRAMES)]
-    detector = load_detector(Detection(scale=1.0 if still else "adaptive", thresholds=(0.7, 0.8, 0.95)))
+    detector = load_detector(DetectorSpec(scale=1.0 if still else "adaptive", thresholds=(0.7, 0.8, 0.95)))
     fold = 1 if still else min(1, int(hashlib.sha256(person(name).encode()).hexdigest(), 16) % HELD_OUT)
     for number, image_HW3 in frames:
         edge = BORDER_PX if still else 0  # tight pictures: the detector needs to see around a face

@@ -20,7 +20,7 @@ from score_pictures import score_pictures
 
 from unmask import Scanner
 from unmask.datasets import read_index
-from unmask.evaluation import Labels, Prediction, Report, evaluate, scan_index, truth_of_index
+from unmask.evaluation import Evaluation, Labels, Prediction, evaluate, scan_index, truth_of_index
 from unmask.evaluation.evaluate import Level
 from unmask.evaluation.labels import Truth
 from unmask.models import load_card, model_folder
@@ -72,10 +72,10 @@ def answered(predictions: list[Prediction], truth: Labels) -> list[tuple[Predict
     return [(p, labels[Path(p.name).name]) for p in predictions if p.fake_probability is not None]
 
 
-def numbers(clips: Report, pictures: Report) -> dict[str, object]:
+def numbers(clips: Evaluation, pictures: Evaluation) -> dict[str, object]:
     """Return the AUCs with their 95 % intervals: of whole clips, by method, and by group of pictures."""
 
-    def found(report: Report, trait: str) -> dict[str, list[float]]:
+    def found(report: Evaluation, trait: str) -> dict[str, list[float]]:
         parts = [part for part in report.slices if part.trait == trait]
         return {part.value: rounded(part.level) for part in parts if part.level.scores["auc"].value is not None}
 
@@ -89,12 +89,12 @@ def rounded(level: Level) -> list[float]:
     return [round(value, 3) for value in (score.value, score.low, score.high) if value is not None]
 
 
-def auc(report: Report) -> str:
+def auc(report: Evaluation) -> str:
     score = report.answered.scores["auc"]
     return f"{score.value:.3f} ({score.low:.2f} to {score.high:.2f})"
 
 
-def by_trait(report: Report, trait: str) -> dict[str, str]:
+def by_trait(report: Evaluation, trait: str) -> dict[str, str]:
     scores = {part.value: part.level.scores["auc"].value for part in report.slices if part.trait == trait}
     return {name: f"{value:.3f}" for name, value in scores.items() if value is not None}
 

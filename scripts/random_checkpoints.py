@@ -16,9 +16,9 @@ from torch import nn
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.networks import TwoClass, build_network
+from unmask.models.networks.library_names import rename_library_tensors
 from unmask.models.networks.retinaface import RetinaFaceNetwork
-from unmask.models.networks.robust import rename_published
-from unmask.models.robust_members import MEMBERS, member_network
+from unmask.systems.robustforensics.members import MEMBERS, member_network
 
 DETECTOR = "mobilenet0.25_Final.pth"
 ENDS = ("_conv_stem", "_bn0", "_conv_head", "_bn1", "_fc")
@@ -61,7 +61,7 @@ def published_state(network: nn.Module) -> dict[str, torch.Tensor]:
         return {name.removeprefix("encoder."): tensor for name, tensor in state.items()}
     blocks = sum(len(list(stage.children())) for stage in network.get_submodule("encoder.blocks").children())
     layers = [*ENDS, *(f"_blocks.{number}.{layer}" for number in range(blocks) for layer in LAYERS)]
-    theirs = rename_published((f"{layer}.{suffix}" for layer in layers for suffix in SUFFIXES), network)
+    theirs = rename_library_tensors((f"{layer}.{suffix}" for layer in layers for suffix in SUFFIXES), network)
     names = {ours: published for published, ours in theirs.items()}
     return {names[name]: tensor for name, tensor in state.items()}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 from unmask.models import load_card, model_folder
@@ -17,19 +18,19 @@ README = Path(__file__).parents[1] / "README.md"
 def card_text() -> str:
     """Say in two sentences what the held-out numbers of the card are."""
     card = load_card(model_folder("bundled"))
-    facts = card.evaluation["thresholds"]
-    clips, held_out = facts["clips"], facts["held_out_by_group"]
-    low, high = held_out["auc_unencoded_95"]
-    return (
-        f"On {clips['authentic']} authentic clips, {clips['authentic_reencoded']} re-encoded copies of them (x264, crf "
-        f"{min(facts['crf'])} to {max(facts['crf'])}) and {clips['fake']} FaceForensics++ fakes (c40),\n"
-        "with each source's clips judged by a fit to the others, it called "
-        f"{held_out['authentic_called_fake']:.1%} of the authentic clips fake and "
-        f"{held_out['authentic_called_real']:.0%} real,\n"
-        f"{held_out['fake_called_fake']:.0%} of the fakes fake and {held_out['fake_called_real']:.0%} real, and was "
-        f"inconclusive about the rest. AUC on clips as they are: {held_out['auc_unencoded']:.2f}\n"
-        f"(95 % interval {low:.2f} to {high:.2f}; `{facts['script']}`, seed {facts['seed']})."
+    facts = card.evaluation["calibration"]
+    clips, held_out, separation = facts["clips"], facts["held_out"], facts["separation"]
+    low, high = separation["auc_95"]
+    copies = clips["authentic_degraded"] + clips["fake_degraded"]
+    text = (
+        f"Measured on {clips['authentic']} authentic and {clips['fake']} fake clips ({facts['data']}) and {copies} "
+        f"degraded copies of them ({', '.join(facts['degradations'])}), each source's clips judged by a fit to the "
+        f"others: it called {held_out['authentic_called_fake']:.1%} of the authentic clips fake and "
+        f"{held_out['authentic_called_real']:.0%} real, {held_out['fake_called_fake']:.0%} of the fakes fake and "
+        f"{held_out['fake_called_real']:.0%} real, and was inconclusive about the rest. AUC of undegraded clips: "
+        f"{separation['auc']:.2f} (95 % interval {low:.2f} to {high:.2f}; `{facts['script']}`, seed {facts['seed']})."
     )
+    return "\n".join(textwrap.wrap(text, 120))
 
 
 def main() -> None:

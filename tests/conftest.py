@@ -4,21 +4,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples.make_clips import PORTRAIT
+from examples.make_clips import PORTRAIT, blend_portrait
 
 from tests.media_factory import write_film
+from tests.prepared import prepare
 from unmask import Scanner
-from unmask.datasets.sample import find_face, read_picture, self_blend, write_sample
+from unmask.augment.selfblend import self_blend
+from unmask.datasets import Index, read_index
+from unmask.datasets.synthetic import read_portrait, write_sample
+from unmask.faces import load_detector
+from unmask.types import DetectorSpec, Face
 
 
 @pytest.fixture(scope="session")
 def portrait() -> np.ndarray:
-    return read_picture(PORTRAIT)
+    return read_portrait(PORTRAIT)
+
+
+@pytest.fixture(scope="session")
+def portrait_face(portrait) -> Face:
+    return load_detector(DetectorSpec()).detect(portrait)[0]
 
 
 @pytest.fixture(scope="session")
 def blended(portrait) -> np.ndarray:
-    return self_blend(portrait, find_face(portrait))[0]
+    return blend_portrait(portrait)
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +49,22 @@ def scanner() -> Scanner:
 def sample(tmp_path_factory) -> Path:
     """Two parts: four originals, six fakes of which one is broken, and a clip without faces."""
     folder = tmp_path_factory.mktemp("sample") / "dfdc"
-    write_sample(folder, [PORTRAIT], parts=2, seconds=1.0)
+    write_sample(folder, [PORTRAIT], self_blend, parts=2, seconds=1.0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def index(sample) -> Index:
+    return read_index(sample)
+
+
+@pytest.fixture(scope="session")
+def prepared(index, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "out"
+    prepare(index, out)
+    return out
 
 
 def pytest_collection_modifyitems(items) -> None:
     """Tests that train come last, so that those of the base install run before torch has started its threads."""
-    items.sort(key=lambda item: bool({"training", "networks", "published"} & set(item.path.parts)))
+    items.sort(key=lambda item: bool({"training", "networks", "checkpoints"} & set(item.path.parts)))

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from unmask.datasets.sample import film, write_clip
+from unmask.datasets.synthetic import film, write_clip
 
 SIZE = (160, 96)
 
@@ -22,27 +22,27 @@ def heed_interrupts() -> None:
 
 
 def pattern(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """Return a picture (H, W, 3) that shows its number: 16 black or white blocks in its upper half."""
+    """Return an image (H, W, 3) that shows its number: 16 black or white blocks in its upper half."""
     width, height = size
-    picture = np.full((height, width, 3), 90, np.uint8)
-    picture[height // 2 :, :, 0] = np.linspace(0, 255, width, dtype=np.uint8)
-    picture[height // 2 :, :, 2] = (number * 7) % 256
+    image = np.full((height, width, 3), 90, np.uint8)
+    image[height // 2 :, :, 0] = np.linspace(0, 255, width, dtype=np.uint8)
+    image[height // 2 :, :, 2] = (number * 7) % 256
     for bit in range(16):
         x = slice(bit * width // 16, (bit + 1) * width // 16)
-        picture[: height // 2, x] = 255 * (number >> bit & 1)
-    return picture
+        image[: height // 2, x] = 255 * (number >> bit & 1)
+    return image
 
 
-def number_of(picture: np.ndarray) -> int:
-    """Read the number of a `pattern` back from a decoded picture."""
-    height, width = picture.shape[:2]
-    row = picture[height // 4, :, 1]
+def number_of(image: np.ndarray) -> int:
+    """Read the number of a `pattern` back from a decoded image."""
+    height, width = image.shape[:2]
+    row = image[height // 4, :, 1]
     return sum(int(row[bit * width // 16 + width // 32] > 128) << bit for bit in range(16))
 
 
 def write_video(
     path: Path,
-    pictures: Iterable[np.ndarray],
+    images: Iterable[np.ndarray],
     *,
     times: Sequence[int] | None = None,
     rate: int = 30,
@@ -54,9 +54,9 @@ def write_video(
     gop: int | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Path:
-    """Encode pictures; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip)."""
-    pictures = list(pictures)
-    height, width = pictures[0].shape[:2]
+    """Encode images; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip)."""
+    images = list(images)
+    height, width = images[0].shape[:2]
     with av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
@@ -68,14 +68,14 @@ def write_video(
         if orientation:
             stream.set_display_rotation(orientation[0], hflip=orientation[1], vflip=orientation[2])
         sound = container.add_stream("aac", rate=44100) if tone else None
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        for i, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             if times is not None:
                 frame.pts, frame.time_base = times[i], Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
         if sound is not None:
-            write_tone(container, sound, len(pictures) / rate)
+            write_tone(container, sound, len(images) / rate)
     return path
 
 
@@ -90,7 +90,7 @@ def write_tone(container, stream, seconds: float) -> None:
 
 
 def write_sound(path: Path) -> Path:
-    """Write a file without pictures."""
+    """Write a file without images."""
     with av.open(str(path), "w") as container:
         write_tone(container, container.add_stream("aac", rate=44100), 0.5)
     return path
@@ -111,10 +111,10 @@ def cut_without_reencoding(source: Path, target: Path, start_seconds: float) -> 
     return target
 
 
-def on_canvas(picture: np.ndarray, size: tuple[int, int], at: tuple[int, int], side: int) -> np.ndarray:
-    """Place a square picture of ``side`` pixels on grey."""
+def on_canvas(image: np.ndarray, size: tuple[int, int], at: tuple[int, int], side: int) -> np.ndarray:
+    """Place a square image of ``side`` pixels on grey."""
     canvas = np.full((size[1], size[0], 3), 110, np.uint8)
-    canvas[at[1] : at[1] + side, at[0] : at[0] + side] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    canvas[at[1] : at[1] + side, at[0] : at[0] + side] = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
     return canvas
 
 

@@ -22,9 +22,17 @@ def test_the_schema_is_that_of_the_types():
     assert keys(made) == keys(SCHEMA), "run: python scripts/make_schema.py"
 
 
+def test_every_field_is_described():
+    for name, part in {"Verdict": SCHEMA, **SCHEMA["$defs"]}.items():
+        for key, facts in part["properties"].items():
+            assert len(facts.get("description", "")) > 5, f"{name}.{key}: run python scripts/make_schema.py"
+
+
 def test_verdicts_are_valid(scanner, clips, tmp_path):
     for path in (clips["authentic"], clips["blended"], tmp_path / "missing.mp4"):
-        VALIDATOR.validate(json.loads(json.dumps(scanner.scan(path).to_dict())))
+        verdict = scanner.scan(path)
+        VALIDATOR.validate(json.loads(json.dumps(verdict.to_dict())))
+        VALIDATOR.validate(json.loads(json.dumps(verdict.to_dict(timing=True))))
 
 
 def test_a_changed_verdict_is_not(scanner, clips):

@@ -15,38 +15,146 @@ from typing import TYPE_CHECKING, Any
 from unmask._version import __version__
 
 if TYPE_CHECKING:
-    from unmask.errors import InputError, ModelError, UnmaskError, UsageError
-    from unmask.media import probe, sample_frames
-    from unmask.presets import open_preset
-    from unmask.scan import Scanner
-    from unmask.types import CropSpec, Face, FaceVerdict, Frame, FrameScore, MediaFacts, Verdict
+    from unmask.errors import (
+        CrashedError,
+        DownloadError,
+        InputError,
+        LimitError,
+        ModelError,
+        NoVideoError,
+        TimedOutError,
+        UnmaskError,
+        UnreadableError,
+        UnsupportedError,
+        UsageError,
+    )
+    from unmask.faces import Detector
+    from unmask.media import FrameIndex, Limits, Video, open_video, probe, read_frames, sample_frames
+    from unmask.media.signature import SignatureLog
+    from unmask.media.video import Decode
+    from unmask.models import Fusion, Thresholds
+    from unmask.scan.base import BaseScanner
+    from unmask.scan.decide import Judgement
+    from unmask.scan.options import ScanKeywords, ScanOptions
+    from unmask.scan.sampler import Sampler
+    from unmask.scan.scanner import Scanner
+    from unmask.scan.stop import Adaptive, Progress, Step, StopRule
+    from unmask.systems.presets import open_preset
+    from unmask.types import (
+        AudioFacts,
+        CropSpec,
+        DetectorSpec,
+        Face,
+        Frame,
+        FrameScore,
+        MediaFacts,
+        PersonVerdict,
+        Verdict,
+    )
 
 _HOMES = {
-    "unmask.errors": ("InputError", "ModelError", "UnmaskError", "UsageError"),
-    "unmask.media": ("probe", "sample_frames"),
-    "unmask.presets": ("open_preset",),
-    "unmask.report": ("Verdict",),  # which teaches it to save itself
-    "unmask.scan": ("Scanner",),
-    "unmask.types": ("CropSpec", "Face", "FaceVerdict", "Frame", "FrameScore", "MediaFacts"),
+    "unmask.errors": (
+        "CrashedError",
+        "DownloadError",
+        "InputError",
+        "LimitError",
+        "ModelError",
+        "NoVideoError",
+        "TimedOutError",
+        "UnmaskError",
+        "UnreadableError",
+        "UnsupportedError",
+        "UsageError",
+    ),
+    "unmask.faces": ("Detector",),
+    "unmask.media": (
+        "FrameIndex",
+        "Limits",
+        "Video",
+        "open_video",
+        "probe",
+        "read_frames",
+        "sample_frames",
+    ),
+    "unmask.media.signature": ("SignatureLog",),
+    "unmask.media.video": ("Decode",),
+    "unmask.models": (
+        "Fusion",
+        "Thresholds",
+    ),
+    "unmask.scan.base": ("BaseScanner",),
+    "unmask.scan.decide": ("Judgement",),
+    "unmask.scan.options": (
+        "ScanKeywords",
+        "ScanOptions",
+    ),
+    "unmask.scan.sampler": ("Sampler",),
+    "unmask.scan.scanner": ("Scanner",),
+    "unmask.scan.stop": (
+        "Adaptive",
+        "Progress",
+        "Step",
+        "StopRule",
+    ),
+    "unmask.systems.presets": ("open_preset",),
+    "unmask.types": (
+        "AudioFacts",
+        "CropSpec",
+        "DetectorSpec",
+        "Face",
+        "Frame",
+        "FrameScore",
+        "MediaFacts",
+        "PersonVerdict",
+        "Verdict",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Adaptive",
+    "AudioFacts",
+    "BaseScanner",
+    "CrashedError",
     "CropSpec",
+    "Decode",
+    "Detector",
+    "DetectorSpec",
+    "DownloadError",
     "Face",
-    "FaceVerdict",
     "Frame",
+    "FrameIndex",
     "FrameScore",
+    "Fusion",
     "InputError",
+    "Judgement",
+    "LimitError",
+    "Limits",
     "MediaFacts",
     "ModelError",
+    "NoVideoError",
+    "PersonVerdict",
+    "Progress",
+    "Sampler",
+    "ScanKeywords",
+    "ScanOptions",
     "Scanner",
+    "SignatureLog",
+    "Step",
+    "StopRule",
+    "Thresholds",
+    "TimedOutError",
     "UnmaskError",
+    "UnreadableError",
+    "UnsupportedError",
     "UsageError",
     "Verdict",
+    "Video",
     "__version__",
     "open_preset",
+    "open_video",
     "probe",
+    "read_frames",
     "sample_frames",
 ]
 

@@ -1,12 +1,12 @@
-"""Everything unmask raises on purpose.
+"""Define all errors that unmask raises on purpose.
 
     UnmaskError
     ├── InputError              the file cannot be judged; carries the row's status
     │   ├── UnreadableError     status "unreadable": broken, empty, not media, not a regular file
     │   ├── UnsupportedError    status "unsupported": a format or codec outside the allow-list
-    │   ├── NoVideoError        status "no_video": sound only, or a cover picture
-    │   ├── LimitError          status "rejected_limit": larger than the policy allows
-    │   ├── TimedOutError       status "timeout": decoding took longer than the policy allows
+    │   ├── NoVideoError        status "no_video": sound only, or a cover image
+    │   ├── LimitError          status "rejected_limit": larger than the limits allow
+    │   ├── TimedOutError       status "timeout": decoding took longer than the limits allow
     │   └── CrashedError        status "crashed": the file brought its decoder down
     ├── ModelError              a model folder is missing, damaged or does not fit
     ├── DownloadError           a file cannot be fetched; carries the row's status, where an address is scanned
@@ -17,7 +17,11 @@ Messages say what happened, what is allowed, and what to do next.
 
 from __future__ import annotations
 
+import errno
 from typing import Literal
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Numbers of errors that lie with the disk: the next write would fail as well."""
 
 
 class UnmaskError(Exception):
@@ -43,7 +47,7 @@ class UnsupportedError(InputError):
 
 
 class NoVideoError(InputError):
-    """The file holds no moving picture."""
+    """The file holds no moving images."""
 
     status = "no_video"
 

@@ -1,4 +1,4 @@
-"""How good predictions are. Arrays in, floats out; 1 is fake, 0 is real.
+"""Measure how good predictions are. Arrays in, floats out; 1 is fake, 0 is real.
 
 Where scikit-learn has a measure, this one equals it to 1e-12. All raise `UsageError` when the lists are empty, differ
 in length, hold anything but labels and numbers (probabilities: in 0..1), or lack a class that the measure needs.
@@ -26,7 +26,7 @@ WORDS = ("real", "inconclusive", "fake", "none")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RocCurve:
-    """What each threshold catches, and what it accuses wrongly."""
+    """Shares of fakes and reals at or above each threshold."""
 
     false_positive_rate: Floats
     """(k,) share of the reals at or above each threshold, rising from 0 to 1."""
@@ -45,7 +45,7 @@ class RiskCoverage:
     risk: Floats
     """(k,) share of wrong answers among them, 0 to 1."""
     confidence: Floats
-    """(k,) least |fake probability - 0.5| that is answered, falling, 0 to 0.5."""
+    """(k,) lowest |fake probability - 0.5| that is answered, falling, 0 to 0.5."""
     area: float
     """Mean risk over all coverages, 0 to 1; lower is better."""
 
@@ -267,7 +267,7 @@ def bootstrap_intervals(
         scores: (n,).
         groups: (n,) source of each sample.
         repeats: Resamples, at least 1; those without both classes are ignored.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Raises:
         UsageError: One of the classes is missing, from the samples or from every resample; or fewer than two groups.

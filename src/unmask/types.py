@@ -6,11 +6,11 @@ prints shapes, never pixels. Array axes: H height, W width, 3 RGB, K landmarks; 
 
 from __future__ import annotations
 
-import base64
-import os
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,9 +19,14 @@ from numpy.typing import NDArray
 
 from unmask._version import __version__
 from unmask.errors import UsageError
+from unmask.facts import AudioFacts as AudioFacts
+from unmask.facts import MediaFacts as MediaFacts
+from unmask.facts import check
+from unmask.runtime.jsonable import from_jsonable, jsonable, portable
+from unmask.runtime.libraries import library_versions
 
 ImageHW3 = NDArray[np.uint8]
-"""Upright RGB picture, (H, W, 3) uint8 in [0, 255]."""
+"""Upright RGB image, (H, W, 3) uint8 in [0, 255]."""
 
 Status = Literal[
     "ok", "ok_partial", "no_face", "no_video", "unreadable", "unsupported",
@@ -29,12 +34,16 @@ Status = Literal[
 ]  # fmt: skip
 Label = Literal["fake", "real", "inconclusive"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TIMING = ("elapsed_seconds", "scanned_at")
+"""Fields of a verdict that differ from scan to scan."""
+
+THUMBNAIL_PX = 96
+"""Side of the portrait of a person in a verdict, in pixels."""
 
 
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _is_probability(value: float | None) -> bool:
@@ -42,87 +51,20 @@ def _is_probability(value: float | None) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class AudioFacts:
-    """The soundtrack, as its header tells it. None where the header is silent."""
-
-    codec: str
-    """Codec name, e.g. ``aac``."""
-    channels: int | None
-    """Number of channels."""
-    sample_rate_hz: int | None
-    """Samples a second."""
-    frames: int | None
-    """Number of packets that the header claims."""
-    bit_rate: int | None
-    """Bits a second."""
-    duration_seconds: float | None
-    """Length of the track."""
-    start_seconds: float | None
-    """Time stamp of its first sample."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFacts:
-    """What a video file is: container, picture and sound, measured where possible."""
-
-    size_bytes: int
-    """Length of the file."""
-    sha256: str
-    """Hash of the file's bytes, 64 hex digits."""
-    container: str
-    """Long name of the container format, e.g. ``QuickTime / MOV``."""
-    codec: str
-    """Codec of the picture, e.g. ``h264``."""
-    pixel_format: str
-    """Pixel format as FFmpeg names it, e.g. ``yuv420p``."""
-    width: int
-    """Width of an upright frame in pixels, after rotation."""
-    height: int
-    """Height of an upright frame in pixels, after rotation."""
-    rotation_degrees: int
-    """Counter-clockwise turn from the stored to the upright frame: 0, 90, 180 or 270."""
-    mirrored: bool
-    """Whether the file asks for a mirrored display."""
-    sample_aspect_ratio: float
-    """Width of a stored pixel over its height; 1.0 when square or unknown."""
-    frames: int
-    """Frames whose packets are in the file."""
-    frames_claimed: int | None
-    """Frames that the header claims; a rumour."""
-    cut_short: bool
-    """Whether the file ends before the data that its header lists."""
-    frame_rate: float | None
-    """Average frames a second, None when the header does not say."""
-    duration_seconds: float
-    """Time from the first frame to the end of the last."""
-    start_seconds: float | None
-    """Time stamp of the first frame."""
-    bit_rate: int | None
-    """Bits a second of the picture track; measured where the header does not say."""
-    encoder: str | None
-    """Program that wrote the file, as it names itself."""
-    audio: AudioFacts | None
-    """The first soundtrack, None when silent."""
-
-    def __post_init__(self) -> None:
-        _check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
-        _check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
-        _check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")
-
-
-@dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture."""
+    """One decoded image of a video."""
 
     image_HW3: ImageHW3
-    """Upright RGB picture, (H, W, 3) uint8."""
+    """Upright RGB image, (H, W, 3) uint8."""
     time_seconds: float
     """Time since the first frame of the video."""
     index: int
     """Position among the frames that exist, in order of display, from 0."""
+    quantiser: float | None = None
+    """Mean quantiser as a share of the codec's range, 0 finest to 1; None where the decoder does not tell."""
 
     def __post_init__(self) -> None:
-        _check(
+        check(
             self.image_HW3.ndim == 3 and self.image_HW3.shape[2] == 3 and self.image_HW3.dtype == np.uint8,
             f"a frame is (H, W, 3) uint8, not {self.image_HW3.shape} {self.image_HW3.dtype}",
         )
@@ -141,16 +83,16 @@ class Face:
     confidence: float
     """How sure the detector is, 0 to 1."""
     landmarks_px: NDArray[np.float32] | None = None
-    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the picture).
+    """(5, 2) x, y of left eye, right eye, nose, left and right mouth corner (left in the image).
 
     None where the detector gives boxes only: the face is judged all the same, but no region of it is named.
     """
 
     def __post_init__(self) -> None:
         x1, y1, x2, y2 = self.xyxy_px
-        _check(x2 > x1 and y2 > y1, f"box {self.xyxy_px} is empty")
+        check(x2 > x1 and y2 > y1, f"box {self.xyxy_px} is empty")
         if self.landmarks_px is not None:
-            _check(self.landmarks_px.shape == (5, 2), f"landmarks are (5, 2), not {self.landmarks_px.shape}")
+            check(self.landmarks_px.shape == (5, 2), f"landmarks are (5, 2), not {self.landmarks_px.shape}")
 
     @property
     def side_px(self) -> float:
@@ -164,7 +106,29 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class Detection:
+class FaceQuality:
+    """How well one face can be seen in one frame."""
+
+    side_px: float
+    """Longer side of its box in pixels of the upright frame, above 0."""
+    sharpness: float
+    """Fine detail beside contrast, from 0; about 0.1 in a sharp photograph. See `unmask.faces.quality`."""
+    confidence: float
+    """How sure the detector is, 0 to 1."""
+    motion: float | None = None
+    """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
+    quantiser: float | None = None
+    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
+    bits_per_pixel: float | None = None
+    """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
+
+    def __post_init__(self) -> None:
+        check(self.side_px > 0 and self.sharpness >= 0, f"side {self.side_px} or sharpness {self.sharpness}")
+        check(self.quantiser is None or 0 <= self.quantiser <= 1, f"quantiser {self.quantiser} is not in 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSpec:
     """How faces are looked for. Part of a model's card."""
 
     detector: str = "mtcnn"
@@ -179,9 +143,9 @@ class Detection:
     """How frames are made smaller: ``area`` is OpenCV's and the fastest, ``bicubic`` Pillow's."""
 
     def __post_init__(self) -> None:
-        _check(self.scale == "adaptive" or 0 < float(self.scale) <= 4, f"scale {self.scale} is not in (0, 4]")
-        _check(all(0 < t < 1 for t in self.thresholds), f"thresholds {self.thresholds} are not in (0, 1)")
-        _check(self.min_face_px >= 12, f"min_face_px {self.min_face_px} is below the detector's 12 pixels")
+        check(self.scale == "adaptive" or 0 < float(self.scale) <= 4, f"scale {self.scale} is not in (0, 4]")
+        check(all(0 < t < 1 for t in self.thresholds), f"thresholds {self.thresholds} are not in (0, 1)")
+        check(self.min_face_px >= 12, f"min_face_px {self.min_face_px} is below the detector's 12 pixels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +162,55 @@ class CropSpec:
     """Filter where the face is smaller than the crop; shrinking always averages areas."""
     min_side_px: int = 0
     """Faces whose longer side is below this, in pixels of the upright frame, are not judged."""
-    detection: Detection = field(default_factory=Detection)
+    detection: DetectorSpec = field(default_factory=DetectorSpec)
     """How the faces are found."""
 
     def __post_init__(self) -> None:
-        _check(16 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 16..2048")
-        _check(0 <= self.margin <= 2, f"margin {self.margin} is not in 0..2")
+        check(16 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 16..2048")
+        check(0 <= self.margin <= 2, f"margin {self.margin} is not in 0..2")
+
+
+@dataclass(frozen=True, slots=True)
+class CropScore:
+    """What a network says of one crop."""
+
+    logit: float
+    """Calibrated; its sigmoid is the fake probability."""
+    map_hw: NDArray[np.float32] | None = field(repr=False)
+    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
+
+    @property
+    def fake_probability(self) -> float:
+        """0 real to 1 fake."""
+        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredFace:
+    """One face in one frame, with what each model says of it."""
+
+    person: int
+    """Number of the person, from 1."""
+    index: int
+    """Frame index, see `unmask.types.Frame.index`."""
+    time_seconds: float
+    """Time since the first frame."""
+    face: Face
+    """Where it is."""
+    scores: tuple[CropScore, ...]
+    """One for each model."""
+    portrait_SS3: ImageHW3
+    """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
+
+    @property
+    def fake_probability(self) -> float:
+        """Mean over the models, 0 real to 1 fake."""
+        return float(np.mean([score.fake_probability for score in self.scores]))
+
+    @property
+    def clarity(self) -> float:
+        """How well the face can be seen: its side in pixels times the detector's confidence."""
+        return self.face.side_px * self.face.confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +231,11 @@ class FrameScore:
     """Calibrated, mean over the models, 0 real to 1 fake."""
 
     def __post_init__(self) -> None:
-        _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
+        check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
 
 
 @dataclass(frozen=True, slots=True)
-class FaceVerdict:
+class PersonVerdict:
     """One person in the video, judged over all their frames."""
 
     person: int
@@ -264,13 +271,13 @@ class Verdict:
     fake_probability: float | None
     """0 real to 1 fake, by default of the most suspicious person; None unless the status is ok or ok_partial.
 
-    Under a preset that repeats the faults of a released code it may be 0.5 with any status; a warning says so.
+    An inconclusive verdict may be without one, too: the reasons say why.
     """
     reasons: tuple[str, ...] = ()
     """Why, in sentences, most important first."""
     warnings: tuple[str, ...] = ()
     """What limits the answer, in sentences."""
-    faces: tuple[FaceVerdict, ...] = ()
+    faces: tuple[PersonVerdict, ...] = ()
     """One entry for each person, most suspicious first; those seen in too few frames come last."""
     frames: tuple[FrameScore, ...] = ()
     """One entry for each judged face in each sampled frame, in order of time."""
@@ -283,36 +290,64 @@ class Verdict:
     models: tuple[dict[str, str], ...] = ()
     """Name, version and sha256 of each model."""
     sha256: str | None = None
-    """Of the file, None when it could not be opened."""
+    """Hash of the file's bytes, 64 hex digits; None when it could not be opened."""
     media: MediaFacts | None = None
     """What the file is, None when it could not be read."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All that is needed to repeat the scan."""
-    elapsed_seconds: float = 0.0
+    elapsed_seconds: float = field(default=0.0, compare=False)
     """Wall time of this scan."""
+    scanned_at: str = field(default_factory=_now, compare=False)
+    """Date and time of this scan in UTC, e.g. ``2026-11-26T10:00:12Z``."""
     version: str = __version__
     """Version of unmask."""
+    libraries: dict[str, str] = field(default_factory=library_versions)
+    """Name -> version of the libraries that decode and compute: PyAV, FFmpeg, OpenVINO, OpenCV."""
 
     def __post_init__(self) -> None:
-        _check(self.status in get_args(Status), f"status {self.status!r} is not one of {get_args(Status)}")
+        check(self.status in get_args(Status), f"status {self.status!r} is not one of {get_args(Status)}")
         judged = self.status in ("ok", "ok_partial")
-        unjudged = None, 0.5
-        _check(
-            self.label is not None and self.fake_probability is not None
+        numbered = self.fake_probability is not None
+        check(
+            (self.label == "inconclusive" or (self.label is not None and numbered))
             if judged
-            else self.label is None and self.fake_probability in unjudged,
+            else (self.label is None and not numbered),
             f"status {self.status} with label {self.label} and fake_probability {self.fake_probability}",
         )
-        _check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
+        check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, *, timing: bool = False) -> dict[str, Any]:
         """Return the verdict as JSON-ready values: what the CLI, the report and a service share.
 
-        Scanning the same file with the same settings gives the same values, so the elapsed time is left out.
+        Args:
+            timing: With ``elapsed_seconds`` and ``scanned_at``. Without, scanning the same file with the same settings
+                gives the same values.
         """
-        data = {"schema_version": SCHEMA_VERSION, **_jsonable(self), "path": portable(self.path)}
-        del data["elapsed_seconds"]
-        return data
+        data = {"schema_version": SCHEMA_VERSION, **jsonable(self), "path": portable(self.path)}
+        return data if timing else {key: value for key, value in data.items() if key not in TIMING}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
+        """Return the verdict that `to_dict` made these values of.
+
+        Raises:
+            UsageError: They are no verdict, or one of another version of the schema.
+        """
+        if (version := data.get("schema_version")) != SCHEMA_VERSION:
+            raise UsageError(f"this verdict has schema version {version}, not {SCHEMA_VERSION}; scan the file again")
+        try:
+            verdict: Verdict = from_jsonable(cls, {key: data[key] for key in data if key != "schema_version"})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"these values are no verdict of unmask ({type(error).__name__}: {error})") from error
+        return verdict
+
+    def __repr__(self) -> str:
+        path = self.path if len(self.path) <= 120 else f"...{self.path[-117:]}"
+        score = None if self.fake_probability is None else round(self.fake_probability, 4)
+        return (
+            f"Verdict({path!r}, status={self.status!r}, label={self.label!r}, fake_probability={score}, "
+            f"people={len(self.faces)}, frames={self.frames_decoded})"
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the verdict; the suffix of ``path`` picks the form, e.g. ``.json``, ``.html``, ``.csv``.
@@ -321,34 +356,12 @@ class Verdict:
             UsageError: The suffix is not one of the known forms.
         """
         target = Path(path)
-        writer = VERDICT_WRITERS.get(target.suffix.lower())
-        if writer is None:
-            raise UsageError(f"cannot save a verdict as {target.suffix!r}; use one of {', '.join(VERDICT_WRITERS)}")
-        writer(self, target)
+        module = _WRITERS.get(target.suffix.lower())
+        if module is None:
+            raise UsageError(f"cannot save a verdict as {target.suffix!r}; use one of {', '.join(_WRITERS)}")
+        import_module(module).save_verdict(self, target)
         return target
 
 
-VERDICT_WRITERS: dict[str, Callable[[Verdict, Path], None]] = {}
-"""Suffix -> function that writes one verdict; `unmask.report` fills it."""
-
-
-def portable(path: str) -> str:
-    """Return a path as text that is the same in every locale: UTF-8, with other bytes as surrogate escapes."""
-    if sys.getfilesystemencoding() == "utf-8":
-        return path
-    return os.fsencode(path).decode("utf-8", "surrogateescape")
-
-
-def _jsonable(value: Any) -> Any:
-    """Plain dicts, lists and numbers; slotted dataclasses by field, JPEG bytes as base64."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {item.name: _jsonable(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, float):
-        return round(value, 6)
-    return value
+_WRITERS = {".json": "unmask.report.json", ".csv": "unmask.report.csv", ".html": "unmask.report.html"}
+"""Suffix -> module whose ``save_verdict`` writes one verdict; imported when it is used."""

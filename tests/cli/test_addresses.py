@@ -10,8 +10,10 @@ import trustme
 from typer.testing import CliRunner
 
 from tests.server import serve
-from unmask import Scanner, fetch, inputs
+from unmask import Scanner
 from unmask.cli import app
+from unmask.net import address, download, public
+from unmask.scan import inputs
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def serve_tls(authority, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     monkeypatch.setattr(inputs, "is_public", lambda ip: ip in ("127.0.0.1", "::1"))
-    monkeypatch.setattr(fetch, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
     return lambda files: serve(files, context)
 
 
@@ -72,19 +74,22 @@ def test_rows_of_addresses_and_resuming(serve_tls, files, clips, tmp_path, monke
             "blended.mp4", "missing.mp4", "authentic.mp4", "a.mp4",
         ]  # fmt: skip
         whole, scanned = out.read_bytes(), []
-        original = Scanner._look
+        original = Scanner.scan_video
         monkeypatch.setattr(
-            Scanner, "_look", lambda self, video, stopping: scanned.append(1) or original(self, video, stopping)
+            Scanner, "scan_video", lambda self, video, draft: scanned.append(1) or original(self, video, draft)
         )
         assert unmask(*args, "--resume").exit_code == 3
         assert (out.read_bytes(), scanned) == (whole, [])
         server.files["blended.mp4"] = files["authentic.mp4"]
         assert unmask(*args, "--resume").exit_code == 3
-        assert (out.read_bytes() != whole, scanned) == (True, [1])
+        assert (out.read_bytes() != whole, scanned) == (True, [])  # another content, but one that is known
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+        assert rows[0]["path"] == named[0]
+        assert rows[0] | {"path": ""} == rows[2] | {"path": ""}
 
 
 def test_nothing_is_fetched_from_this_machine(scanner, serve_tls, files, monkeypatch):
-    monkeypatch.setattr(inputs, "is_public", fetch.is_public)
+    monkeypatch.setattr(inputs, "is_public", address.is_public)
     with serve_tls(files) as server:
         status, reason = row_of(scanner, f"{server.url}/blended.mp4")
     assert status == "unreadable"
@@ -107,13 +112,13 @@ def test_a_redirect_into_a_private_network_is_refused(scanner, serve_tls, files,
 
 def look_up(monkeypatch):
     """Let all names lead to this machine; return the list that their first words will be in."""
-    asked, honest = [], fetch.socket.getaddrinfo
+    asked, honest = [], public.socket.getaddrinfo
 
     def getaddrinfo(host, port, **options):
         asked.append(host.partition(".")[0])
         return honest("127.0.0.1", port, **options)
 
-    monkeypatch.setattr(fetch.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(public.socket, "getaddrinfo", getaddrinfo)
     return asked
 
 
@@ -164,7 +169,7 @@ def test_a_large_one_is_refused(serve_tls, files, tmp_path, length):
 
 
 def test_a_slow_server_is_given_up(scanner, serve_tls, files, monkeypatch):
-    monkeypatch.setattr(fetch, "PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(public, "PATIENCE_SECONDS", 1.0)
     with serve_tls(files) as server:
         server.pause_seconds = 30.0
         started = time.monotonic()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.media_factory import heed_interrupts
 from unmask.cli import app
-from unmask.datasets.layout import read_folds
+from unmask.prepare.layout import read_folds
 
 
 def unmask(*args):
@@ -62,7 +62,7 @@ def test_faults_are_told_and_cost_only_their_row(sample, tmp_path):
         (["prepare", "sample", "--out", "out", "--detector", "retinaface"], "not installed"),
         (["prepare", "sample", "--out", "out", "--detector", "eyes"], "unknown face detector 'eyes'"),
         (["prepare", "sample", "--out", "out", "--dataset", "imagenet"], "unknown dataset layout"),
-        (["prepare", "sample", "--out", "file"], "File exists"),
+        (["prepare", "sample", "--out", "file"], "this is a file; name a folder"),
         (["explore", "sample", "--out", "out", "--detectors", "mtcnn,eyes"], "unknown face detector 'eyes'"),
     ],
 )

@@ -73,7 +73,7 @@ def test_rows_without_a_partner_or_a_number_are_told(tables):
         (["{p}", "--labels", "missing.csv"], "cannot read"),
         (["{p}", "--labels", "{l}", "--calibrate", "bundled"], "no frame scores"),
         (["{p}", "--labels", "{l}", "--calibrate", "nobody"], "no model at"),
-        (["{p}", "--labels", "{l}", "--out", "{p}"], "File exists"),
+        (["{p}", "--labels", "{l}", "--out", "{p}"], "is an input"),
         (["--model", "nobody", "--data", "{l}"], "no model at"),
     ],
 )
@@ -100,7 +100,9 @@ def dataset(tmp_path_factory, clips):
 def test_a_model_on_a_dataset(dataset, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(bundled_folder(), model)
-    done = unmask("evaluate", "--model", model, "--data", dataset, "--bootstrap", 20, "--calibrate", model)
+    done = unmask(
+        "evaluate", "--model", model, "--data", dataset, "--bootstrap", 20, "--calibrate", model, "--false-alarms", 0.1
+    )
     assert done.exit_code == 3
     assert "2 real and 2 fake clips" in done.stdout
     assert "frames " in done.stdout
@@ -109,6 +111,12 @@ def test_a_model_on_a_dataset(dataset, tmp_path):
     card = load_card(model)
     assert card.calibration != load_card(bundled_folder()).calibration
     assert card.evaluation["calibration"]["seed"] == 0
+    assert card.evaluation["calibration"]["false_alarms"] == 0.1
+    assert "wrote thresholds for 10.0% false alarms" in done.stderr
+
+
+def face(index, p):
+    return {"person": 1, "index": index, "xyxy_px": [0, 0, 100, 100], "fake_probability": p}
 
 
 def test_a_calibration_that_makes_it_worse_is_not_written(tmp_path):
@@ -121,7 +129,7 @@ def test_a_calibration_that_makes_it_worse_is_not_written(tmp_path):
     }
     scores = {"real1": 0.1, "real2": 0.9, "fake1": 0.9, "fake2": 0.1}  # what fits one half misleads the other
     rows = [
-        {"path": name, "fake_probability": p, "frames": [{"person": 1, "fake_probability": p}] * 6} | facts
+        {"path": name, "fake_probability": p, "frames": [face(i, p) for i in range(6)]} | facts
         for name, p in scores.items()
     ]
     (tmp_path / "o.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -129,9 +137,9 @@ def test_a_calibration_that_makes_it_worse_is_not_written(tmp_path):
     args = ["--labels", tmp_path / "l.csv", "--bootstrap", 5, "--calibrate", model, "--out", tmp_path / "out"]
     done = unmask("evaluate", tmp_path / "o.jsonl", *args)
     assert done.exit_code == 3
-    assert "stays as it is" in done.stderr
-    assert load_card(model) == load_card(bundled_folder())
-    assert "the card stays as it was" in (tmp_path / "out" / "index.html").read_text()
+    assert "keeps temperature 1.344 and offset -1.2, since a fit takes" in done.stderr
+    assert load_card(model).calibration == load_card(bundled_folder()).calibration
+    assert "the card keeps temperature" in (tmp_path / "out" / "index.html").read_text()
 
 
 def test_a_scan_and_a_model_measure_the_same(dataset, tmp_path):

@@ -13,7 +13,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from tests.media_factory import heed_interrupts, pattern, write_video
-from tests.test_scan import bad_inputs
+from tests.scan.test_scanner import bad_inputs
 from unmask.cli import app
 
 
@@ -38,8 +38,8 @@ def test_options_are_frozen():
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
         "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--fuse", "--html", "--identity", "--json",
-        "--limits", "--model", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--verbose",
-        "--workers",
+        "--limits", "--model", "--people", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--timing",
+        "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
@@ -49,13 +49,15 @@ def test_options_are_frozen():
         "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
         "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
+    assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--json", "--labels", "--model", "--out", "--quiet", "--seed",
+        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
+        "--seed",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "scan", "train"]
+    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "sample", "scan", "train"]
 
 
 def test_one_line_a_video(folder):
@@ -87,7 +89,7 @@ def test_all_outputs(folder, tmp_path):
     table = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
     assert [row["filename"] for row in table] == ["authentic.mp4", "blended.mp4", "nobody.mp4"]
     assert [float(row["label"]) for row in table] == [rows[0]["fake_probability"], rows[1]["fake_probability"], 0.5]
-    assert "1 videos have no verdict" in done.stderr
+    assert "1 videos have no number" in done.stderr
     index = (tmp_path / "report" / "index.html").read_text()
     assert "000002.html" in index
     assert "blended.mp4" in (tmp_path / "report" / "000002.html").read_text()
@@ -142,7 +144,10 @@ def test_exit_codes(tmp_path, clips):
         (["scan", "x.mp4", "--csv", "/nowhere/at/all.csv"], "does not exist"),
         (["scan", "x.mp4", "--csv", "{empty}"], "this is a folder"),
         (["scan", "x.mp4", "--html", __file__], "this is a file"),
-        (["scan", "x.mp4", "--csv", "{empty}/z", "--json", "{empty}/z"], "same name"),
+        (["scan", "x.mp4", "--csv", "{empty}/z", "--json", "{empty}/z"], "are the same"),
+        (["scan", "x.mp4", "--csv", "-", "--json", "-"], "only one of --json and --csv can go to stdout"),
+        (["scan", "x.mp4", "--csv", "-", "--resume"], "needs an output"),
+        (["scan", "x.mp4", "y.mp4", "--html", "{empty}/z.html"], "there are 2 videos; name a folder"),
         (["scan", "x.mp4", "--resume"], "needs an output"),
         (["scan", "{empty}"], "no video found"),
     ],
@@ -158,7 +163,7 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     out = tmp_path / "o.jsonl"
     unmask("scan", folder, "--json", out, "--frames", 8, "-q")
     first = out.read_bytes()
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     scanned = []
     original = Scanner._scan
@@ -171,11 +176,12 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     assert unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume").exit_code == 3
     assert scanned == []
     assert out.read_bytes() == first
-    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes())
+    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes() + b"\0\0\0\x08free")
     unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
     assert scanned == ["nobody.mp4"]
-    unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
+    done = unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
     assert len(scanned) == 4
+    assert "3 rows of an earlier run were made with other models or settings" in done.stderr
 
 
 def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monkeypatch):
@@ -183,7 +189,7 @@ def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monke
     unmask("scan", folder, "--json", out, "--frames", 8, "-q")
     whole = out.read_bytes()
     out.unlink()
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     original = Scanner._scan
 
@@ -209,8 +215,9 @@ def test_an_interrupted_run_goes_on_with_the_same_result(folder, tmp_path, monke
 
 def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch):
     out = tmp_path / "s.csv"
-    out.write_text("old")
-    import unmask.report.rows as rows
+    old = "filename,label\nold.mp4,0.123\n"
+    out.write_text(old)
+    import unmask.report.csv as rows
 
     original = rows.csv.writer
 
@@ -227,7 +234,7 @@ def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch)
     monkeypatch.setattr(rows.csv, "writer", FullAfterTwoRows)
     done = unmask("scan", folder, "--csv", out, "--frames", 2, "-q")
     assert done.exit_code == 2
-    assert out.read_text() == "old"
+    assert out.read_text() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.csv", "s.csv.partial", "videos"]
 
 
@@ -297,7 +304,7 @@ def test_the_progress_bar_leaves_stdout_alone(clips):
 
 def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
     from unmask.errors import UsageError
-    from unmask.report import Journal
+    from unmask.scan.journal import Journal
 
     with Journal(tmp_path / "o.jsonl.partial", "hash"):
         done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
@@ -308,11 +315,11 @@ def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
 
 
 def test_what_an_interrupted_run_left_is_not_wiped(clips, tmp_path):
-    (tmp_path / "o.jsonl.partial").write_text('{"path": "x"}\n')
+    (tmp_path / "o.jsonl.partial").write_text('{"schema_version":2}\n')
     done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
     assert done.exit_code == 2
     assert "--resume" in done.stderr
-    assert (tmp_path / "o.jsonl.partial").read_text() == '{"path": "x"}\n'
+    assert (tmp_path / "o.jsonl.partial").read_text() == '{"schema_version":2}\n'
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")
@@ -324,7 +331,7 @@ def test_a_table_to_stdout(clips, tmp_path):
 
 
 def test_a_link_stays_a_link(clips, tmp_path):
-    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "real.csv").write_text("filename,label\n")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
     unmask("scan", clips["authentic"], "--csv", tmp_path / "link.csv", "--frames", 2, "-q")
     assert (tmp_path / "link.csv").is_symlink()

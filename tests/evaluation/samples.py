@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unmask.evaluation import Labels, Prediction, Truth
+from unmask.evaluation import Labels, PredictedFace, Prediction, Truth
 
 
 def made_up(sources=40, seed=0):
@@ -18,3 +18,9 @@ def made_up(sources=40, seed=0):
             p = float(np.clip(rng.normal(0.7 if method else 0.3, 0.2), 0, 1))
             predictions.append(Prediction(name, p))
     return predictions, Labels(tuple(clips))
+
+
+def faces(*people):
+    """Return the faces of people with these fake probabilities, person after person, one face a frame."""
+    scores = [(person, p) for person, scores in enumerate(people, 1) for p in scores]
+    return tuple(PredictedFace(person, frame, 100.0, float(p)) for frame, (person, p) in enumerate(scores))

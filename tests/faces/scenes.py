@@ -23,8 +23,8 @@ def scene(number: int) -> np.ndarray:
         side = int(rng.uniform(0.35, 0.9) * height)
         turn = cv2.getRotationMatrix2D((256, 256), rng.uniform(-25, 25), side / 512)
         turn[:, 2] += [rng.uniform(0, width) - 256, rng.uniform(0.2, 0.8) * height - 256]
-        picture = portrait[:, ::-1] if rng.random() < 0.5 else portrait
-        picture = cv2.convertScaleAbs(picture, alpha=rng.uniform(0.6, 1.2), beta=rng.uniform(-20, 20))
+        image = portrait[:, ::-1] if rng.random() < 0.5 else portrait
+        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.6, 1.2), beta=rng.uniform(-20, 20))
         inside = cv2.warpAffine(np.ones((512, 512), np.uint8), turn, (width, height))
-        canvas = np.where(inside[..., None] > 0, cv2.warpAffine(picture, turn, (width, height)), canvas)
+        canvas = np.where(inside[..., None] > 0, cv2.warpAffine(image, turn, (width, height)), canvas)
     return canvas

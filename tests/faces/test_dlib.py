@@ -11,7 +11,7 @@ from unmask.errors import UsageError
 from unmask.faces import load_detector
 from unmask.faces.dlib_hog import score_to_confidence
 from unmask.faces.track import iou
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 installed = pytest.mark.skipif(importlib.util.find_spec("dlib") is None, reason="dlib is not installed")
 
@@ -62,7 +62,7 @@ def fake_dlib(monkeypatch) -> ModuleType:
 
 
 def test_boxes_are_in_frame_pixels_largest_first(fake_dlib):
-    faces = load_detector(Detection(detector="dlib", scale=0.5)).detect(np.zeros((300, 400, 3), np.uint8))
+    faces = load_detector(DetectorSpec(detector="dlib", scale=0.5)).detect(np.zeros((300, 400, 3), np.uint8))
     assert [face.xyxy_px for face in faces] == [(200, 40, 380, 220), (-8, 20, 92, 120)]
     assert [face.confidence for face in faces] == [pytest.approx(0.8176, abs=1e-4), 0.5]
     assert all(face.landmarks_px is None for face in faces)
@@ -70,13 +70,13 @@ def test_boxes_are_in_frame_pixels_largest_first(fake_dlib):
 
 
 def test_large_faces_need_no_upsampling(fake_dlib):
-    detector = load_detector(Detection(detector="dlib", scale=1.0, min_face_px=80))
+    detector = load_detector(DetectorSpec(detector="dlib", scale=1.0, min_face_px=80))
     assert len(detector.detect(np.zeros((300, 400, 3), np.uint8))) == 1
     assert fake_dlib.calls == [((300, 400, 3), 0, 0.0)]
 
 
 def test_each_thread_has_its_own_detector(fake_dlib):
-    detector = load_detector(Detection(detector="dlib"))
+    detector = load_detector(DetectorSpec(detector="dlib"))
     threads = [threading.Thread(target=detector.detect, args=(np.zeros((40, 40, 3), np.uint8),)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -88,7 +88,7 @@ def test_each_thread_has_its_own_detector(fake_dlib):
 def test_without_dlib_the_message_names_the_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
     with pytest.raises(UsageError, match="pip install dlib"):
-        load_detector(Detection(detector="dlib"))
+        load_detector(DetectorSpec(detector="dlib"))
 
 
 def test_confidence_grows_with_the_score_within_0_and_1():
@@ -101,8 +101,8 @@ def test_confidence_grows_with_the_score_within_0_and_1():
 
 @installed
 def test_agrees_with_mtcnn_on_the_portrait(portrait):
-    faces = load_detector(Detection(detector="dlib", scale=1.0)).detect(portrait)
-    (mtcnn,) = load_detector(Detection(scale=1.0)).detect(portrait)
+    faces = load_detector(DetectorSpec(detector="dlib", scale=1.0)).detect(portrait)
+    (mtcnn,) = load_detector(DetectorSpec(scale=1.0)).detect(portrait)
     best = max(faces, key=lambda face: face.confidence)
     assert iou(np.asarray(best.xyxy_px), np.asarray(mtcnn.xyxy_px)) > 0.5
     assert best.confidence > 0.7
@@ -111,4 +111,4 @@ def test_agrees_with_mtcnn_on_the_portrait(portrait):
 @installed
 @pytest.mark.parametrize("shape", [(1, 1), (12, 12), (13, 500), (40, 19)])
 def test_tiny_pictures_have_no_face(shape):
-    assert load_detector(Detection(detector="dlib")).detect(np.zeros((*shape, 3), np.uint8)) == []
+    assert load_detector(DetectorSpec(detector="dlib")).detect(np.zeros((*shape, 3), np.uint8)) == []

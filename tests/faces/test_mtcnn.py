@@ -8,14 +8,14 @@ from tests.faces.scenes import COUNT, scene
 from unmask.errors import ModelError, UsageError
 from unmask.faces import detector_scale, load_detector, mtcnn
 from unmask.faces.track import iou
-from unmask.types import Detection
+from unmask.types import DetectorSpec
 
 REFERENCE = json.loads((Path(__file__).parent / "reference_boxes.json").read_text())
 
 
 @pytest.fixture(scope="module")
 def detector():
-    return mtcnn.Mtcnn(Detection(scale=1.0, thresholds=tuple(REFERENCE["thresholds"])))
+    return mtcnn.Mtcnn(DetectorSpec(scale=1.0, thresholds=tuple(REFERENCE["thresholds"])))
 
 
 def test_finds_the_faces_of_facenet_pytorch(detector):
@@ -40,9 +40,9 @@ def test_finds_the_faces_of_facenet_pytorch(detector):
 
 def test_largest_face_comes_first_in_frame_pixels():
     number = max(range(COUNT), key=lambda n: len(REFERENCE["scenes"][n]))
-    faces = load_detector(Detection(scale=0.5)).detect(np.repeat(np.repeat(scene(number), 2, 0), 2, 1))
+    faces = load_detector(DetectorSpec(scale=0.5)).detect(np.repeat(np.repeat(scene(number), 2, 0), 2, 1))
     areas = [(f.xyxy_px[2] - f.xyxy_px[0]) * (f.xyxy_px[3] - f.xyxy_px[1]) for f in faces]
-    small = mtcnn.Mtcnn(Detection(scale=1.0)).detect(scene(number))
+    small = mtcnn.Mtcnn(DetectorSpec(scale=1.0)).detect(scene(number))
     assert len(faces) > 1
     assert areas == sorted(areas, reverse=True)
     assert faces[0].xyxy_px == pytest.approx([2 * x for x in small[0].xyxy_px], abs=2)
@@ -56,7 +56,7 @@ def test_tiny_pictures_have_no_face(detector, shape):
 
 def test_min_face_px_leaves_small_faces_out():
     number = next(n for n in range(COUNT) if REFERENCE["scenes"][n])
-    boxes, _, _ = mtcnn.Mtcnn(Detection(scale=1.0, min_face_px=250)).detect_scaled(scene(number))
+    boxes, _, _ = mtcnn.Mtcnn(DetectorSpec(scale=1.0, min_face_px=250)).detect_scaled(scene(number))
     assert len(boxes) < len(REFERENCE["scenes"][number])
 
 
@@ -79,7 +79,7 @@ def test_adaptive_scale_is_the_rule_of_the_challenge(width, height, scale):
 
 def test_unknown_detector_names_the_known_ones():
     with pytest.raises(UsageError, match="mtcnn"):
-        load_detector(Detection(detector="nobody"))
+        load_detector(DetectorSpec(detector="nobody"))
 
 
 def test_a_replaced_weight_file_is_refused(monkeypatch):

@@ -4,12 +4,12 @@ import json
 import numpy as np
 import pytest
 
-from unmask.datasets.aligned import TextBoxes, write_text_boxes
-from unmask.datasets.tubes import boxes_of_faces
 from unmask.errors import ModelError
 from unmask.faces import load_detector
 from unmask.faces.retinaface import MODEL, decode, priors, searched_size
-from unmask.types import Detection
+from unmask.faces.tubes import boxes_of_faces
+from unmask.prepare.aligned import TextBoxes, write_text_boxes
+from unmask.types import DetectorSpec
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_the_size_at_which_is_searched(height, width, searched):
 
 
 def test_priors():
-    """A picture of 33 x 17 pixels: 3 x 5, 2 x 3 and 1 x 2 places, two squares each."""
+    """An image of 33 x 17 pixels: 3 x 5, 2 x 3 and 1 x 2 places, two squares each."""
     found = priors(17, 33)
     assert found.shape == (2 * (15 + 6 + 2), 4)
     assert found[:3].tolist() == [[4, 4, 16, 16], [4, 4, 32, 32], [12, 4, 16, 16]]
@@ -33,7 +33,7 @@ def test_priors():
 
 class TestDecoding:
     def answers(self, faces):
-        """Of a picture of 64 x 64: (number of a prior, score, shift) of some, the rest sees nothing."""
+        """Of an image of 64 x 64: (number of a prior, score, shift) of some, the rest sees nothing."""
         count = len(priors(64, 64))
         shift, score, points = np.zeros((count, 4), np.float32), np.zeros(count, np.float32), np.zeros((count, 10))
         for number, value, move in faces:
@@ -74,13 +74,13 @@ class TestInstallation:
 
     def test_when_it_is_missing_the_message_names_the_cure(self):
         with pytest.raises(ModelError, match=f"not installed.*unmask models import .* --as {MODEL}"):
-            load_detector(Detection(detector="retinaface"))
+            load_detector(DetectorSpec(detector="retinaface"))
 
     @pytest.mark.parametrize(
         ("card", "words"),
         [
-            ("{", "does not tell the sha256"),
-            ('{"files": {}}', "does not tell the sha256"),
+            ("{", "does not name the sha256"),
+            ('{"files": {}}', "does not name the sha256"),
             ('{"files": {"model.onnx": {"sha256": "00"}}}', "damaged or was replaced"),
             (json.dumps({"files": {"model.onnx": {"sha256": hashlib.sha256(b"x").hexdigest()}}}), "is no network"),
         ],
@@ -91,7 +91,7 @@ class TestInstallation:
         (folder / "model.onnx").write_bytes(b"x")
         (folder / "card.json").write_text(card)
         with pytest.raises(ModelError, match=words):
-            load_detector(Detection(detector="retinaface"))
+            load_detector(DetectorSpec(detector="retinaface"))
 
 
 def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tmp_path):
@@ -100,7 +100,7 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     pytest.importorskip("onnxscript")
     from unmask.models import verify_folder
     from unmask.models.networks.retinaface import RetinaFaceNetwork, export_retinaface
-    from unmask.models.robust_members import retinaface_card
+    from unmask.systems.robustforensics.members import retinaface_card
 
     torch.manual_seed(0)
     network = RetinaFaceNetwork()
@@ -113,8 +113,8 @@ def test_a_network_finds_something_and_it_can_be_written_as_text(monkeypatch, tm
     export_retinaface(network, folder, retinaface_card())
     assert verify_folder(folder).name == MODEL
 
-    picture = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
-    faces = load_detector(Detection(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(picture)
+    image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)
+    faces = load_detector(DetectorSpec(detector="retinaface", thresholds=(0.5, 0.5, 0.3))).detect(image)
     areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (face.xyxy_px for face in faces)]
     assert areas == sorted(areas, reverse=True)
     assert faces[0].landmarks_px.shape == (5, 2)

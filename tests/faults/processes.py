@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 from tests.media_factory import heed_interrupts
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all files of a folder by name, hidden ones too; pages without the minute in which they were written."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    minute = rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    return {name: re.sub(minute, b"", data) if name.endswith(".html") else data for name, data in files.items()}
 
 
 def start(*args, mark: Path, **options) -> subprocess.Popen:
@@ -38,7 +46,7 @@ def left_running(mark: Path, seconds: float = 10) -> list[int]:
 
 
 def _decoders(mark: Path) -> list[int]:
-    """The server of decoders is told where to import from, its children have the same command line."""
+    """Find the server of decoders by where it imports from; its children have the same command line."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from unmask.cli import app
-from unmask.datasets.clip_steps import ClipSteps
-from unmask.scan import Scanner
+from unmask.prepare.clip_steps import ClipSteps
+from unmask.scan.scanner import Scanner
 
 
 def unmask(*args):
@@ -83,7 +83,7 @@ def read_only(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permission")
-def test_a_read_only_folder_is_told_before_the_work(tmp_path, clips, sample, monkeypatch):
+def test_a_read_only_folder_is_reported_before_the_work(tmp_path, clips, sample, monkeypatch):
     monkeypatch.setattr(Scanner, "_scan", lambda *_: pytest.fail("nothing should be scanned"))
     with read_only(tmp_path / "closed") as folder:
         for args in (
@@ -130,7 +130,7 @@ def test_an_output_folder_that_is_removed_ends_a_preparation_soon(tmp_path, samp
 
 def test_two_runs_on_one_output(tmp_path, clips, sample):
     """Whatever else they write: each output is held."""
-    from unmask.lock import sole_writer
+    from unmask.storage.lock import sole_writer
 
     table = tmp_path / "s.csv"
     table.write_text("old")
@@ -143,8 +143,8 @@ def test_two_runs_on_one_output(tmp_path, clips, sample):
 
 
 def test_what_a_killed_run_held_is_free(tmp_path, clips):
-    code = "import os, pathlib, sys, unmask.lock\n"
-    code += "held = unmask.lock.sole_writer(pathlib.Path(sys.argv[1]))\nheld.__enter__()\nos._exit(9)"
+    code = "import os, pathlib, sys, unmask.storage.lock\n"
+    code += "held = unmask.storage.lock.sole_writer(pathlib.Path(sys.argv[1]))\nheld.__enter__()\nos._exit(9)"
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "s.csv"], check=False).returncode == 9
     assert (tmp_path / ".s.csv.lock").exists()
     assert unmask("scan", clips["authentic"], "--csv", tmp_path / "s.csv", "--frames", 2, "-q").exit_code == 0
@@ -153,7 +153,7 @@ def test_what_a_killed_run_held_is_free(tmp_path, clips):
 
 @pytest.mark.parametrize("command", ["explore", "prepare"])
 def test_two_runs_on_one_folder(tmp_path, sample, command):
-    from unmask.log import RowLog
+    from unmask.storage.rowlog import RowLog
 
     out = tmp_path / "out"
     out.mkdir()

@@ -13,7 +13,7 @@ from unmask.cli import app
 from unmask.errors import ModelError
 from unmask.models import load_network
 from unmask.models.card import bundled_folder, file_facts, load_card, verify_folder, write_card
-from unmask.models.runtime import ov
+from unmask.models.cpu import ov
 
 FLIPS = 1000
 
@@ -38,8 +38,8 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def precise(monkeypatch):
-    """Spares `load_network` from asking the processor for its number formats."""
-    monkeypatch.setattr("unmask.models.runtime.resolve_precision", lambda precision: "fp32")
+    """Spares `load_network` from asking the CPU for its number formats."""
+    monkeypatch.setattr("unmask.models.cpu.resolve_precision", lambda precision: "fp32")
 
 
 def refused(folder):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.faults.processes import start
+from tests.faults.processes import contents, start
 
 ELSEWHERE = {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati", "PYTHONUTF8": "0"}
 PLAIN = {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"}
@@ -20,10 +20,6 @@ def folder(tmp_path, clips):
     return folder
 
 
-def tree(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def run(*args, home, umask, **environment):
     """Run in a working folder of its own; return what it wrote into ``out`` there."""
     home.mkdir()
@@ -31,7 +27,7 @@ def run(*args, home, umask, **environment):
     process = start(*args, mark=home, cwd=home, umask=umask, environment=environment)
     _, talk = process.communicate(timeout=120)
     assert process.returncode in (0, 3), talk
-    return tree(home / "out")
+    return contents(home / "out")
 
 
 def test_scans(folder, tmp_path):

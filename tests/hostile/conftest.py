@@ -19,7 +19,7 @@ import pytest
 
 from tests.hostile.factory import QUICK, RATE, portraits, write_hostile
 from tests.media_factory import write_video
-from unmask.inputs import VIDEO_SUFFIXES
+from unmask.media.formats import VIDEO_SUFFIXES
 
 MEASURE = """
 import resource, subprocess, sys
@@ -34,7 +34,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "hostile.md"
 
 @dataclass(frozen=True)
 class Listener:
-    """A server on loopback that nobody should know of."""
+    """A server on loopback that must not be called."""
 
     server: socket.socket
 
@@ -117,8 +117,8 @@ def good(tmp_path_factory, portrait, blended) -> list[Path]:
     folder = tmp_path_factory.mktemp("hostile")
     clips = []
     for number in range(10):
-        pictures = portraits(blended if number % 2 else portrait, 16 + number)[number:]
-        clips.append(write_video(folder / f"good_{number}.mp4", pictures, rate=RATE, options=QUICK))
+        images = portraits(blended if number % 2 else portrait, 16 + number)[number:]
+        clips.append(write_video(folder / f"good_{number}.mp4", images, rate=RATE, options=QUICK))
     return clips
 
 

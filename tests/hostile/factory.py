@@ -31,7 +31,7 @@ SIDE = 320
 
 
 def portraits(portrait: np.ndarray, count: int) -> list[np.ndarray]:
-    """Return pictures (320, 320, 3) of a face that moves a little."""
+    """Return images (320, 320, 3) of a face that moves a little."""
     return [on_canvas(portrait, (SIDE, SIDE), (10 + i % 20, 15), 280) for i in range(count)]
 
 
@@ -43,14 +43,14 @@ def write_hostile(folder: Path, portrait: np.ndarray, port: int) -> None:
         portrait: A face, (H, W, 3).
         port: Of a listener on loopback, which play lists name.
     """
-    pictures = portraits(portrait, 30)
-    plain = write_video(folder / "c_upright.mp4", pictures, rate=RATE, options=QUICK, gop=6)
+    images = portraits(portrait, 30)
+    plain = write_video(folder / "c_upright.mp4", images, rate=RATE, options=QUICK, gop=6)
     fast = repack(plain, folder / "c_fast_start.mp4", movflags="faststart")
     for name, content in {**broken(fast.read_bytes(), plain.read_bytes()), **lying(fast.read_bytes())}.items():
         (folder / name).write_bytes(content)
-    write_odd_codecs(folder, pictures)
-    write_odd_shapes(folder, pictures)
-    write_odd_times(folder, pictures, plain)
+    write_odd_codecs(folder, images)
+    write_odd_shapes(folder, images)
+    write_odd_times(folder, images, plain)
     write_bombs(folder, repack(plain, folder / "c_stream.ts"))
     for name, content in tricks(port, "c_upright.mp4").items():
         (folder / name).write_bytes(content.encode())
@@ -126,11 +126,11 @@ def lying(fast: bytes) -> dict[str, bytes]:
     }
 
 
-def write_odd_codecs(folder: Path, pictures: Sequence[np.ndarray]) -> None:
-    """C: sound, covers, and ways of storing pictures."""
-    few = pictures[:12]
+def write_odd_codecs(folder: Path, images: Sequence[np.ndarray]) -> None:
+    """C: sound, covers, and ways of storing images."""
+    few = images[:12]
     write_sound(folder / "c_sound_only.mp4")
-    write_cover(folder / "c_cover.m4v", pictures[0])
+    write_cover(folder / "c_cover.m4v", images[0])
     quiet = "log-level=none:pools=1:frame-threads=1"
     hdr = f"{quiet}:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
     forms: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -150,35 +150,35 @@ def write_odd_codecs(folder: Path, pictures: Sequence[np.ndarray]) -> None:
     write_video(folder / "c_no_suffix.mkv", few, rate=RATE, options=QUICK).rename(folder / "c_no_suffix")
 
 
-def write_cover(path: Path, picture: np.ndarray) -> None:
-    """Write sound with a still cover picture."""
+def write_cover(path: Path, image: np.ndarray) -> None:
+    """Write sound with a still cover image."""
     with av.open(str(path), "w", format="mp4") as container:
         sound, cover = container.add_stream("aac", rate=44100), container.add_stream("png")
-        cover.height, cover.width, cover.pix_fmt = *picture.shape[:2], "rgb24"
+        cover.height, cover.width, cover.pix_fmt = *image.shape[:2], "rgb24"
         cover.disposition = Disposition.attached_pic
-        container.mux(cover.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         write_tone(container, sound, 0.5)
 
 
-def write_odd_shapes(folder: Path, pictures: Sequence[np.ndarray]) -> None:
+def write_odd_shapes(folder: Path, images: Sequence[np.ndarray]) -> None:
     """C: orientation, sizes, several tracks."""
-    # Lossless, since a codec sees other blocks in a picture that lies on its side.
+    # Lossless, since a codec sees other blocks in an image that lies on its side.
     lossless: dict[str, Any] = {"rate": RATE, "options": QUICK | {"crf": "0"}, "pixel_format": "yuv444p"}
     for degrees in (0, 90, 180, 270):
-        stored = [np.ascontiguousarray(np.rot90(picture, -degrees // 90)) for picture in pictures]
+        stored = [np.ascontiguousarray(np.rot90(image, -degrees // 90)) for image in images]
         turned = (degrees, False, False)
         write_video(folder / f"c_rotated_{degrees}.mp4", stored, orientation=turned, **lossless)
-    stored = [np.ascontiguousarray(picture[:, ::-1]) for picture in pictures]
+    stored = [np.ascontiguousarray(image[:, ::-1]) for image in images]
     write_video(folder / "c_mirrored.mp4", stored, orientation=(0, True, False), **lossless)
-    odd = [np.ascontiguousarray(picture[:-1, :-1]) for picture in pictures[:12]]
+    odd = [np.ascontiguousarray(image[:-1, :-1]) for image in images[:12]]
     write_video(folder / "c_odd_size.mp4", odd, rate=RATE, options=QUICK, pixel_format="yuv444p")
     write_video(folder / "c_2x2.mp4", [np.zeros((2, 2, 3), np.uint8)] * 12, options=QUICK)
     write_video(folder / "c_8192x16.mp4", [np.zeros((16, 8192, 3), np.uint8)] * 5, options=QUICK)
     write_video(folder / "c_black.mp4", [np.zeros((240, 320, 3), np.uint8)] * 12, options=QUICK)
-    write_tracks(folder / "c_two_tracks.mp4", [pictures[:12], [pattern(i) for i in range(12)]])
-    write_tracks(folder / "c_wide_pixels.mp4", [pictures[:12]], aspect=Fraction(2))
-    small = write_video(folder / "small.ts", pictures[:8], rate=RATE, options=QUICK)
-    large = [np.repeat(np.repeat(picture, 2, 0), 2, 1) for picture in pictures[:8]]
+    write_tracks(folder / "c_two_tracks.mp4", [images[:12], [pattern(i) for i in range(12)]])
+    write_tracks(folder / "c_wide_pixels.mp4", [images[:12]], aspect=Fraction(2))
+    small = write_video(folder / "small.ts", images[:8], rate=RATE, options=QUICK)
+    large = [np.repeat(np.repeat(image, 2, 0), 2, 1) for image in images[:8]]
     with write_video(folder / "large.ts", large, rate=RATE, options=QUICK).open("rb") as more:
         (folder / "c_size_change.ts").write_bytes(small.read_bytes() + more.read())
     small.unlink()
@@ -186,37 +186,37 @@ def write_odd_shapes(folder: Path, pictures: Sequence[np.ndarray]) -> None:
 
 
 def write_tracks(path: Path, tracks: Sequence[Sequence[np.ndarray]], aspect: Fraction | None = None) -> None:
-    """Write several picture tracks of one rate, the first one being the default."""
+    """Write several video tracks of one rate, the first one being the default."""
     with av.open(str(path), "w") as container:
         streams = []
-        for number, pictures in enumerate(tracks):
+        for number, images in enumerate(tracks):
             stream = container.add_stream("libx264", rate=RATE, options=QUICK)
-            stream.height, stream.width = pictures[0].shape[:2]
+            stream.height, stream.width = images[0].shape[:2]
             stream.pix_fmt = "yuv420p"
             if number == 0:
                 stream.disposition = Disposition.default
             if aspect is not None:
                 stream.codec_context.sample_aspect_ratio = aspect
             streams.append(stream)
-        for stream, pictures in zip(streams, tracks, strict=True):
-            for picture in pictures:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for stream, images in zip(streams, tracks, strict=True):
+            for image in images:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
             container.mux(stream.encode())
 
 
-def write_odd_times(folder: Path, pictures: Sequence[np.ndarray], plain: Path) -> None:
+def write_odd_times(folder: Path, images: Sequence[np.ndarray], plain: Path) -> None:
     """C: few frames, and strange time stamps."""
-    write_video(folder / "c_one_frame.mp4", pictures[:1], options=QUICK)
-    write_video(folder / "c_five_frames.mp4", pictures[:5], options=QUICK)
+    write_video(folder / "c_one_frame.mp4", images[:1], options=QUICK)
+    write_video(folder / "c_five_frames.mp4", images[:5], options=QUICK)
     gaps = np.random.default_rng(0).integers(10, 400, 20).cumsum()
-    write_video(folder / "c_uneven.mp4", pictures[:20], times=[int(gap) for gap in gaps], options=QUICK)
+    write_video(folder / "c_uneven.mp4", images[:20], times=[int(gap) for gap in gaps], options=QUICK)
     late = [3_600_000 + 100 * i for i in range(12)]
-    write_video(folder / "c_starts_at_1_h.mkv", pictures[:12], times=late, options=QUICK)
+    write_video(folder / "c_starts_at_1_h.mkv", images[:12], times=late, options=QUICK)
     cut_without_reencoding(plain, folder / "c_edit_list.mp4", 0.9)
     endless = QUICK | {"keyint_min": "9999", "sc_threshold": "0"}
-    write_video(folder / "c_endless_gop.mp4", pictures, rate=RATE, options=endless, gop=9999)
-    write_video(folder / "c_1000_a_second.mp4", pictures[:12], times=range(12), options=QUICK)
-    write_video(folder / "c_one_in_10_s.mp4", pictures[:4], times=range(0, 40_000, 10_000), options=QUICK)
+    write_video(folder / "c_endless_gop.mp4", images, rate=RATE, options=endless, gop=9999)
+    write_video(folder / "c_1000_a_second.mp4", images[:12], times=range(12), options=QUICK)
+    write_video(folder / "c_one_in_10_s.mp4", images[:4], times=range(0, 40_000, 10_000), options=QUICK)
 
 
 def write_bombs(folder: Path, stream: Path) -> None:
@@ -242,16 +242,16 @@ def write_bombs(folder: Path, stream: Path) -> None:
 
 
 def write_grey(path: Path, codec: str, size: tuple[int, int], frames: int, pixel_format: str) -> Path:
-    """Write a film of one colour, without a picture in memory for each colour."""
+    """Write a film of one colour, without an image in memory for each colour."""
     width, height = size
     rows = height if pixel_format == "gray" else height * 3 // 2
-    picture = av.VideoFrame.from_ndarray(np.full((rows, width), 128, np.uint8), format=pixel_format)
+    image = av.VideoFrame.from_ndarray(np.full((rows, width), 128, np.uint8), format=pixel_format)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=1, options=QUICK if codec == "libx264" else {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         for number in range(frames):
-            picture.pts = number
-            container.mux(stream.encode(picture))
+            image.pts = number
+            container.mux(stream.encode(image))
         container.mux(stream.encode())
     return path
 
@@ -261,8 +261,8 @@ def write_repeated(path: Path, frames: int) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=1)
         stream.width = stream.height = 16
-        picture = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
-        (key,) = [*stream.encode(picture), *stream.encode()]
+        image = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        (key,) = [*stream.encode(image), *stream.encode()]
         data, base = bytes(key), key.time_base
         for number in range(frames):
             packet = av.Packet(data)
@@ -272,7 +272,7 @@ def write_repeated(path: Path, frames: int) -> None:
 
 
 def png(width: int, height: int) -> bytes:
-    """Return a picture of one colour and one bit a pixel, row by row."""
+    """Return an image of one colour and one bit a pixel, row by row."""
     deflate = zlib.compressobj(9)
     data = b"".join(deflate.compress(bytes(1 + (width + 7) // 8)) for _ in range(height)) + deflate.flush()
 
@@ -329,7 +329,7 @@ def write_no_files(folder: Path) -> None:
 
 
 def with_outside_data(slow: bytes, url: str) -> bytes:
-    """Return an MP4 file, its index at the end, whose pictures are said to lie at an address (a ``dref`` box)."""
+    """Return an MP4 file, its index at the end, whose images are said to lie at an address (a ``dref`` box)."""
     place = url.encode() + b"\0"
     old = struct.pack(">I4sI", 12, b"url ", 1)
     content = bytearray(slow.replace(old, struct.pack(">I4sI", 12 + len(place), b"url ", 0) + place))

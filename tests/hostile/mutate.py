@@ -1,4 +1,4 @@
-"""Damage at random: what a broken disk, a bad line, or somebody with time does to a file."""
+"""Damage at random: what a broken disk, a bad line, or an attacker does to a file."""
 
 from __future__ import annotations
 

@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from unmask.datasets.aligned import TextBoxes
-from unmask.datasets.index import Clip, Index, read_index
-from unmask.datasets.layout import FOLDS_HEADER, read_boxes, read_folds
+from unmask.datasets.index import Clip, Index
+from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
 from unmask.evaluation.labels import read_truth
 from unmask.evaluation.predictions import read_predictions
-from unmask.log import RowLog
 from unmask.media.container import index_packets
 from unmask.models.card import bundled_folder, load_card
-from unmask.models.published.checkpoint import read_checkpoint
+from unmask.models.checkpoints.checkpoint import read_checkpoint
+from unmask.prepare.aligned import TextBoxes
+from unmask.prepare.layout import FOLDS_HEADER, read_boxes, read_folds
+from unmask.storage.rowlog import RowLog
 from unmask.types import Verdict
 
 

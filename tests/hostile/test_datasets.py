@@ -100,8 +100,8 @@ EXPECTED = {Path(name).stem: status for name, status in CLIPS.items()} | {"good_
 def test_what_cannot_be_used_is_reported(dataset):
     index = read_index(dataset)
     assert {clip.id for clip in index.clips} == set(EXPECTED)
-    told = {(fault.file.partition("/")[0][-1], fault.key) for fault in index.faults}
-    assert told == {
+    reported = {(fault.file.partition("/")[0][-1], fault.key) for fault in index.faults}
+    assert reported == {
         *(("0", name) for name in (*UNUSABLE, "there_but_unlisted.mp4")),
         ("1", None),
         ("2", None),

@@ -31,8 +31,8 @@ class NoFaces:
 def originals(tmp_path_factory) -> list[Path]:
     """Small good files, of several containers and codecs."""
     folder = tmp_path_factory.mktemp("originals")
-    pictures = [pattern(number, (64, 48)) for number in range(12)]
-    slow = write_video(folder / "slow.mp4", pictures, rate=10, options=QUICK, gop=4, tone=True)
+    images = [pattern(number, (64, 48)) for number in range(12)]
+    slow = write_video(folder / "slow.mp4", images, rate=10, options=QUICK, gop=4, tone=True)
     copies = [repack(slow, folder / name) for name in ("copy.mkv", "copy.ts", "copy.flv")]
     fast = repack(slow, folder / "fast.mp4", movflags="faststart")
     pieces = repack(slow, folder / "pieces.mp4", movflags="frag_keyframe+empty_moov")
@@ -43,10 +43,10 @@ def originals(tmp_path_factory) -> list[Path]:
         "old.mpg": ("mpeg2video", {}),
     }
     others = [
-        write_video(folder / name, pictures, rate=25, codec=codec, options=options)
+        write_video(folder / name, images, rate=25, codec=codec, options=options)
         for name, (codec, options) in forms.items()
     ]
-    moving = write_video(folder / "moving.gif", pictures, codec="gif", pixel_format="rgb8")
+    moving = write_video(folder / "moving.gif", images, codec="gif", pixel_format="rgb8")
     return [slow, fast, pieces, *copies, *others, moving]
 
 

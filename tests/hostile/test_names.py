@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.test_scan import unmask
 from tests.hostile.conftest import scan
-from unmask.report.rows import FORMULA_STARTS, spreadsheet_name
+from unmask.report.csv import FORMULA_STARTS, spreadsheet_name
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="most of these names cannot be given there")
 

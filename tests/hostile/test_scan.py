@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.conftest import documented, scan
-from unmask.inputs import hash_input, list_inputs
+from unmask.scan.inputs import hash_input, list_inputs
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,7 +60,7 @@ def test_good_clips_have_the_same_numbers_as_alone(scanned, good, tmp_path):
     assert [among[clip.name] for clip in good] == alone.rows
 
 
-def test_turned_pictures_have_the_score_of_upright_ones(scanned):
+def test_turned_videos_have_the_score_of_upright_ones(scanned):
     rows = by_name(scanned)
     upright = rows["c_rotated_0.mp4"]
     for name in ("c_rotated_90.mp4", "c_rotated_180.mp4", "c_rotated_270.mp4", "c_mirrored.mp4"):
@@ -88,7 +88,7 @@ def test_a_pipe_in_the_place_of_a_scanned_file_stops_no_resumed_run(tmp_path):
     assert hash_input(item, 1 << 30, lambda: False) is None  # to open it would be to wait for a writer
 
 
-def test_nobody_is_called(scanned, listener):
+def test_no_server_is_called(scanned, listener):
     assert not listener.was_called()
     with socket.create_connection(listener.server.getsockname()):  # it would have been noticed
         assert listener.was_called()

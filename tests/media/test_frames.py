@@ -6,44 +6,16 @@ import numpy as np
 import pytest
 
 from tests.media_factory import cut_without_reencoding, number_of, pattern, write_video
-from unmask.errors import UnreadableError, UsageError
-from unmask.media import Limits, open_video, pick_frames, probe, read_frames, sample_frames
-from unmask.media.frames import floor_linspace, spread_over_time
-
-WINNER_300 = [0, 9, 19, 28, 38, 48, 57, 67, 77, 86, 96, 106, 115, 125, 135, 144, 154, 163, 173, 183, 192, 202, 212, 221,
-              231, 241, 250, 260, 270, 279, 289, 299]  # fmt: skip
+from unmask.media import Limits, SignatureLog, open_video, pick_frames, read_frames, sample_frames
 
 
 def full_decode(path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        pictures = []
+        images = []
         with contextlib.suppress(av.error.FFmpegError):  # a truncated file
-            pictures.extend(frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
-        return pictures
-
-
-def test_reference_indices_are_the_winners():
-    assert floor_linspace(np.arange(300) / 30, 32).tolist() == WINNER_300
-    assert floor_linspace(np.arange(10) / 30, 32).tolist() == list(range(10))
-
-
-def test_time_sampling_is_even_in_time_not_in_number():
-    slow, fast = np.arange(0, 5, 0.5), np.arange(5, 10, 0.01)
-    times = np.concatenate([slow, fast])
-    picked = times[spread_over_time(times, 11)]
-    assert picked == pytest.approx(np.linspace(0, times[-1], 11), abs=0.26)
-
-
-@pytest.mark.parametrize(("total", "count"), [(1, 1), (1, 5), (5, 32), (32, 32), (33, 32), (300, 32), (7, 1)])
-def test_each_frame_is_taken_once(total, count):
-    rng = np.random.default_rng(total)
-    times = np.sort(rng.uniform(0, 10, total))
-    picked = spread_over_time(times, count)
-    assert len(picked) == min(total, count)
-    assert (np.diff(picked) > 0).all()
-    assert picked.min() >= 0
-    assert picked.max() < total
+            images.extend(frame.to_ndarray(format="rgb24") for frame in container.decode(stream))
+        return images
 
 
 @pytest.mark.parametrize(
@@ -73,6 +45,12 @@ def test_frames_are_bit_identical_to_a_full_decode(tmp_path, codec, options, gop
         assert len(frames) == min(count, len(expected))
         for frame in frames:
             assert (frame.image_HW3 == expected[frame.index]).all(), (sampling, count, frame)
+    with open_video(path) as video:
+        log = SignatureLog()
+        signed = list(read_frames(video, np.array([3, 50, 51, 97]), log))
+    assert [frame.index for frame in signed] == [3, 50, 51, 97]
+    assert all((frame.image_HW3 == expected[frame.index]).all() for frame in signed)
+    assert {3, 50, 51, 97} <= set(log.arrays()[0].tolist())
 
 
 def test_times_and_numbers_of_a_variable_rate_clip(tmp_path):
@@ -91,7 +69,7 @@ def test_a_copied_cut_gives_the_frames_that_exist(tmp_path):
     shown = full_decode(cut)
     frames = list(sample_frames(cut, 1000))
     assert len(frames) == len(shown) < 120
-    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(picture) for picture in shown]
+    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(image) for image in shown]
     assert frames[0].time_seconds == 0
 
 
@@ -102,7 +80,7 @@ def test_a_truncated_clip_gives_what_is_left(tmp_path):
     shown = full_decode(path)
     frames = list(sample_frames(path, 1000))
     assert 20 < len(frames) < 120
-    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(picture) for picture in shown]
+    assert [number_of(frame.image_HW3) for frame in frames] == [number_of(image) for image in shown]
 
 
 def test_holes_give_fewer_frames_never_doubles(tmp_path):
@@ -117,25 +95,6 @@ def test_holes_give_fewer_frames_never_doubles(tmp_path):
     indices = [frame.index for frame in frames]
     assert indices == sorted(set(indices))
     assert 60 < len(frames) <= 120
-
-
-@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-@pytest.mark.parametrize(("hflip", "vflip"), [(False, False), (True, False), (False, True)])
-def test_frames_are_upright(tmp_path, degrees, hflip, vflip):
-    picture = np.full((96, 160, 3), 40, np.uint8)
-    picture[:32, :32] = [250, 20, 20]  # the stored top left corner is red
-    path = write_video(tmp_path / "clip.mp4", [picture] * 5, orientation=(degrees, hflip, vflip))
-    frame = next(sample_frames(path, 1)).image_HW3
-    facts = probe(path)
-    assert (facts.width, facts.height) == frame.shape[1::-1]
-    assert frame.shape[:2] == ((160, 96) if degrees in (90, 270) else (96, 160))
-    upright = np.rot90(picture, degrees // 90)  # counter-clockwise, as set_display_rotation says
-    upright = upright[:, ::-1] if hflip else upright
-    upright = upright[::-1] if vflip else upright
-    assert np.abs(frame.astype(int) - upright).mean() < 8
-    assert facts.mirrored == (hflip != vflip)
-    if not (hflip or vflip):
-        assert facts.rotation_degrees == degrees
 
 
 def test_a_key_frame_far_ahead_is_jumped_to(tmp_path, monkeypatch):
@@ -155,13 +114,3 @@ def test_a_key_frame_far_ahead_is_jumped_to(tmp_path, monkeypatch):
         frames = list(read_frames(video, pick_frames(video, 4)))
     assert [number_of(frame.image_HW3) for frame in frames] == [0, 200, 399, 599]
     assert 0 < decoded < 80
-
-
-def test_nonsense_is_refused(tmp_path):
-    path = write_video(tmp_path / "clip.mp4", map(pattern, range(3)))
-    with pytest.raises(UsageError, match="at least 1"):
-        next(sample_frames(path, 0))
-    with pytest.raises(UsageError, match="time, reference"):
-        next(sample_frames(path, 3, "random"))
-    with pytest.raises(UnreadableError, match="No such file"):
-        next(sample_frames(tmp_path / "missing.mp4", 3))

@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from unmask.errors import ModelError
@@ -93,3 +94,9 @@ def test_words():
     ]  # fmt: skip
     with pytest.raises(ValueError, match="finite"):
         Calibration(1.0, float("nan"))
+
+
+def test_a_calibration_is_undone():
+    calibration, logits = Calibration(2.0, 0.5), np.array([-3.0, 0.5, 2.5])
+    assert calibration.apply(logits).tolist() == [-1.75, 0.0, 1.0]
+    assert calibration.undo(calibration.apply(logits)).tolist() == logits.tolist()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from unmask.datasets import read_index
-from unmask.datasets.clip_steps import Settings
-from unmask.datasets.prepare import Preparation
+from unmask.prepare.clip_steps import Settings
+from unmask.prepare.preparation import Preparation
 from unmask.training.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny.toml"

@@ -6,10 +6,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.training.conftest import TINY  # noqa: E402
-from unmask.datasets.augment import Example, load_augmentation  # noqa: E402
-from unmask.datasets.layout import encode_image  # noqa: E402
+from unmask.augment.transforms import Example, load_augmentation  # noqa: E402
 from unmask.errors import UsageError  # noqa: E402
-from unmask.models.clips import ClipNetwork  # noqa: E402
+from unmask.models.clip_network import ClipNetwork  # noqa: E402
+from unmask.prepare.layout import encode_image  # noqa: E402
 from unmask.training.clips import PreparedClips, clip_frames, load_data  # noqa: E402
 from unmask.training.data import PreparedCrops, collate  # noqa: E402
 from unmask.training.export import export_run  # noqa: E402

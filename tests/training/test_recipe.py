@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from unmask.errors import UsageError
-from unmask.models.robust_members import MEMBERS
+from unmask.systems.robustforensics.members import MEMBERS
 from unmask.training.recipe import load_recipe
 from unmask.training.schedule import learning_rate
 

@@ -1,4 +1,4 @@
-"""The command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
+"""Run the command line. Nothing heavy is imported until a command runs, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, models, prepare, scan, train
+from unmask.cli import doctor, evaluate, explore, models, prepare, sample, scan, train
+from unmask.cli.console import flush_stdout
 
 app = typer.Typer(
     name="unmask",
     help="Is the face in this video real?",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)
+app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="doctor")(doctor.doctor)
@@ -46,4 +48,7 @@ def main() -> None:
     """Run the command line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: a name that has no bytes here ends nothing
-    app()
+    try:
+        app()
+    finally:
+        flush_stdout()

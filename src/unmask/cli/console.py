@@ -1,4 +1,4 @@
-"""Talk goes to stderr, results to stdout; wrong use ends with code 2 and a sentence."""
+"""Talk to the user: messages go to stderr, results to stdout; wrong use ends with code 2 and a sentence."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from types import FrameType
 from typing import Any, TypeVar
@@ -28,22 +28,32 @@ _CURES = {
     errno.EACCES: "nothing may be written there: name another place, or change its permissions",
     errno.ENOENT: "it is not there, or was removed meanwhile: make it, or name another place",
 }
-"""What to do about an error of the system, after its message."""
+"""Number of a system error -> what to do about it, shown after its message."""
+
+
+EXTRAS = {
+    "data": ("pyarrow",),
+    "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
+    "int8": ("nncf",),
+}
+"""Name of an extra -> the packages that it installs, which the base install lacks."""
 
 
 class ExitCode(IntEnum):
-    """What the shell is told."""
+    """The exit code of a command."""
 
     ALL_OK = 0
     WRONG_USE = 2
     SOME_NOT_OK = 3
     NONE_OK = 4
     INTERRUPTED = 130
+    STDOUT_CLOSED = 141
+    """What a shell reports of a program that writes to a closed pipe, as in ``unmask scan ... | head -1``."""
     TERMINATED = 143
 
 
 def say(text: str) -> None:
-    """Print a line of talk."""
+    """Print a message."""
     print(text, file=sys.stderr)
 
 
@@ -58,21 +68,53 @@ def wrong_use() -> Iterator[None]:
     """Turn the errors that unmask raises on purpose into a sentence and exit code 2."""
     try:
         yield
+    except BrokenPipeError:
+        give_up_stdout()
+        raise SystemExit(ExitCode.STDOUT_CLOSED) from None
+    except ModuleNotFoundError as error:
+        cure = missing_package(error.name or "")
+        if cure is None:
+            raise
+        say(f"unmask: {cure}")
+        raise SystemExit(ExitCode.WRONG_USE) from None
     except (UnmaskError, OSError) as error:
         cure = _CURES.get(error.errno or 0) if isinstance(error, OSError) else None
         say(f"unmask: {error}; {cure}" if cure else f"unmask: {error}")
         raise SystemExit(ExitCode.WRONG_USE) from error
 
 
+def missing_package(module: str) -> str | None:
+    """Say how to install the package that a module is from; None where it is no optional one."""
+    package = module.partition(".")[0]
+    extra = next((extra for extra, names in EXTRAS.items() if package in names), None)
+    return extra and f"this needs {package}, which is not installed; run: pip install 'unmask[{extra}]'"
+
+
+def flush_stdout() -> None:
+    """Write what is left for stdout, or drop it where nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        give_up_stdout()
+
+
+def give_up_stdout() -> None:
+    """Let what is written to stdout from now on go nowhere: whoever read it, as head does, has left."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 @contextmanager
 def interruptible(how_to_go_on: str) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the block and the program within `GRACE_SECONDS`, with exit code 130 or 143.
 
-    Threads are waited for, so that files are whole and decoders gone; one that does not listen, such as one that reads
+    Threads are waited for, so that files are whole and decoders gone; one that does not end, such as one that reads
     from a disk that hangs, is not waited for any longer. A second signal ends the program at once.
 
     Args:
-        how_to_go_on: What is said then, after "interrupted".
+        how_to_go_on: How to continue, shown after "interrupted".
     """
     codes = [ExitCode.INTERRUPTED]
 
@@ -103,7 +145,7 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
 
 
 def exit_code(statuses: Counter[str]) -> ExitCode:
-    """Return what a run with these statuses tells the shell."""
+    """Return the exit code of a run with these statuses."""
     failed = {status: count for status, count in statuses.items() if status not in ("ok", "ok_partial")}
     if not failed:
         return ExitCode.ALL_OK
@@ -111,8 +153,8 @@ def exit_code(statuses: Counter[str]) -> ExitCode:
     return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
 
 
-def tally(rows: Iterator[dict[str, Any]], total: int, what: str, quiet: bool) -> Counter[str]:
-    """Count the rows of a run by status, with a bar."""
+def tally(rows: Iterator[Mapping[str, Any]], total: int, what: str, quiet: bool) -> Counter[str]:
+    """Count the rows of a run by status, behind a progress bar."""
     return Counter(row["status"] for row in progress(rows, total, what, quiet))
 
 
@@ -133,7 +175,7 @@ def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Itera
 
 @contextmanager
 def byte_progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """Show a bar of bytes, on a terminal; the block tells what is there and what there will be, None if unknown."""
+    """Show a bar of bytes, on a terminal; the block calls it with the bytes done and the total, None if unknown."""
     if quiet or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return

@@ -1,4 +1,4 @@
-"""Say what is installed, what is missing, and how to mend it."""
+"""Print what is installed, what is missing, and how to mend it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 
 from unmask._version import __version__
-from unmask.cli.console import ExitCode
+from unmask.cli.console import EXTRAS, ExitCode
 
 
 def doctor() -> None:
-    """Check the installation: packages, processor, models, face detector."""
+    """Check the installation: packages, CPU, models, face detector."""
     print(f"unmask {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
     failures = 0
     for name, check in CHECKS.items():
@@ -40,15 +40,13 @@ def _packages() -> str:
 
 
 def _extras() -> str:
-    extras = {"data": ("pyarrow",), "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript")}
-    extras["int8"] = ("nncf",)
-    told = []
-    for extra, names in extras.items():
+    lines = []
+    for extra, names in EXTRAS.items():
         missing = [name for name in names if find_spec(name) is None]
-        told.append(
+        lines.append(
             f"{extra} lacks {', '.join(missing)}: pip install 'unmask[{extra}]'" if missing else f"{extra} is there"
         )
-    return "; ".join(told)
+    return "; ".join(lines)
 
 
 def _opencv() -> str:
@@ -72,20 +70,20 @@ def _media() -> str:
 
 
 def _decoding() -> str:
-    from unmask.media import isolation
-    from unmask.sandbox import GUARDS
+    from unmask.isolation.confine import GUARDS
+    from unmask.media import guards_in_force
 
-    in_force = isolation()
+    in_force = guards_in_force()
     if not in_force:
-        return "within this process, since none can be forked here: scan files of strangers in a virtual machine"
+        return "within this process, since none can be forked here: scan untrusted files in a virtual machine"
     missing = [guard for guard in GUARDS if guard not in in_force]
     without = f"; this kernel lacks: {', '.join(missing)}" if missing else ""
     return f"in a process a file, confined by {', '.join(in_force)}{without}"
 
 
-def _processor() -> str:
-    from unmask._openvino import ov
-    from unmask.models.runtime import resolve_precision
+def _cpu() -> str:
+    from unmask.models.cpu import resolve_precision
+    from unmask.runtime.openvino import ov
 
     core = ov.Core()
     return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, precision auto = {resolve_precision('auto')}"
@@ -104,9 +102,9 @@ def _detector() -> str:
     import numpy as np
 
     from unmask.faces import load_detector
-    from unmask.types import Detection
+    from unmask.types import DetectorSpec
 
-    load_detector(Detection()).detect(np.zeros((64, 64, 3), np.uint8))
+    load_detector(DetectorSpec()).detect(np.zeros((64, 64, 3), np.uint8))
     return "MTCNN weights are whole and run"
 
 
@@ -116,7 +114,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "OpenCV": _opencv,
     "video": _media,
     "decoding": _decoding,
-    "processor": _processor,
+    "CPU": _cpu,
     "models": _models,
     "face detector": _detector,
 }

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.console import ExitCode, printable, progress, say, wrong_use
+from unmask.cli.outputs import EVALUATION, NUMBERS, check_output
 
 if TYPE_CHECKING:
-    from unmask.evaluation import Labels, Prediction, Report
+    from unmask.evaluation import Evaluation, Labels, Prediction
 
 EPILOG = (
-    "Exit codes: 0 every row has a partner and a probability; 3 some have not, or a calibration that makes the model "
-    "worse was not written; 2 wrong use. For a large dataset, "
+    "Exit codes: 0 every row has a partner and a probability; 3 some have not, or temperature and offset of a card "
+    "stayed as they were since the fit makes held-out clips worse; 2 wrong use. For a large dataset, "
     "unmask scan --json and then unmask evaluate of its file: a scan can be resumed."
 )
 
@@ -46,14 +47,18 @@ def evaluate(
         Path | None, typer.Option(help="Write all numbers as JSON; - for stdout.", show_default=False)
     ] = None,
     bootstrap: Annotated[int, typer.Option(min=1, help="Resamples for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resamples and the split for calibration.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of resamples and folds.")] = 0,
     calibrate: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Fit this model's temperature and offset, and write them into its card.",
+            metavar="MODEL", help="Fit this model's calibration and thresholds, and write them into its card.",
             show_default=False,
         ),
     ] = None,
+    false_alarms: Annotated[
+        float,
+        typer.Option(min=0, max=0.5, help="With --calibrate: share of authentic clips that may be called fake."),
+    ] = 0.05,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:  # fmt: skip
     """Measure predictions, or a model, against labels: log loss, AUC and more, with intervals over source videos."""
@@ -61,20 +66,29 @@ def evaluate(
         import unmask.evaluation as evaluation
         from unmask.report import write_json
 
+        _check_outputs(out, json, [path for path in (predictions, labels, data) if path is not None])
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         given, truth, about = _inputs(predictions, labels, model, data, quiet)
-        report = evaluation.evaluate(given, truth, repeats=bootstrap, seed=seed, about=about)
+        measured = evaluation.evaluate(given, truth, repeats=bootstrap, seed=seed, about=about)
         if calibrate is not None:
-            report = _calibrated(report, given, truth, calibrate, quiet)
+            measured = _calibrated(measured, given, truth, calibrate, false_alarms, quiet)
         if out is not None:
-            evaluation.write_evaluation_page(report, out / "index.html")
-            write_json(report.to_dict(), out / "evaluation.json")
+            evaluation.write_evaluation_page(measured, out / "index.html")
+            write_json(measured.to_dict(), out / "evaluation.json")
         if json is not None and str(json) != "-":
-            write_json(report.to_dict(), json)
-    _tell(report, json is not None and str(json) == "-", quiet)
-    refused = report.calibration is not None and not report.calibration.helps
-    raise SystemExit(ExitCode.SOME_NOT_OK if report.missing or refused else ExitCode.ALL_OK)
+            write_json(measured.to_dict(), json)
+    _show(measured, json is not None and str(json) == "-", quiet)
+    refused = measured.calibration is not None and not measured.calibration.helps
+    raise SystemExit(ExitCode.SOME_NOT_OK if measured.missing or refused else ExitCode.ALL_OK)
+
+
+def _check_outputs(out: Path | None, json: Path | None, inputs: list[Path]) -> None:
+    """Refuse outputs that would destroy something, before any work."""
+    if out is not None:
+        check_output("--out", out, EVALUATION, inputs)
+    if json is not None and str(json) != "-":
+        check_output("--json", json, NUMBERS, inputs)
 
 
 def _inputs(
@@ -96,7 +110,7 @@ def _inputs(
 def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], Labels, dict[str, str]]:
     from unmask.datasets import read_index
     from unmask.evaluation import scan_index, truth_of_index
-    from unmask.scan import Scanner
+    from unmask.scan.scanner import Scanner
 
     index = read_index(data, follow_links=True)
     scanner = Scanner(model)
@@ -106,58 +120,68 @@ def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], 
     return given, truth_of_index(index), {"predictions": f"model {names}", "labels": printable(str(data))}
 
 
-def _calibrated(report: Report, given: list[Prediction], truth: Labels, model: str, quiet: bool) -> Report:
-    """Fit, write the card unless that makes it worse, and return the report with the fit."""
-    from unmask.evaluation import fit_calibration, join, write_calibration
+def _calibrated(
+    measured: Evaluation, given: list[Prediction], truth: Labels, model: str, false_alarms: float, quiet: bool
+) -> Evaluation:
+    """Fit calibration and thresholds, write them into the card, and return the evaluation with the fit."""
+    from unmask.evaluation import fit_calibration, label_predictions, write_calibration
     from unmask.models import load_card, model_folder
 
     folder = model_folder(model)
-    fit = fit_calibration(join(given, truth)[0], load_card(folder), report.seed)
+    labelled, _ = label_predictions(given, truth)
+    fit = fit_calibration(labelled, load_card(folder), false_alarms=false_alarms, seed=measured.seed)
+    write_calibration(fit, folder, ", ".join(f"{name}: {value}" for name, value in measured.about.items()))
     fitted = f"temperature {fit.calibration.temperature:g} and offset {fit.calibration.offset:g}"
-    losses = f"{fit.before['log_loss_balanced']} to {fit.after['log_loss_balanced']}"
+    losses = f"the balanced log loss of held-out clips from {fit.before.log_loss_balanced} to "
+    losses += f"{fit.after.log_loss_balanced}"
     if not fit.helps:
         say(
-            f"unmask: the card of {folder} stays as it is: {fitted}, fitted on {fit.fitted_clips} clips, take the "
-            f"balanced log loss of the held-out half from {losses}; calibrate on more clips"
+            f"unmask: the card of {folder} keeps {fitted}, since a fit takes {losses}; calibrate on clips of more "
+            "sources"
         )
-        return replace(report, calibration=fit)
-    write_calibration(fit, folder, ", ".join(f"{name}: {value}" for name, value in report.about.items()))
+    elif not quiet:
+        say(f"unmask: wrote {fitted} into the card of {folder}; they take {losses}")
     if not quiet:
         say(
-            f"unmask: wrote {fitted} into the card of {folder}; the balanced log loss of the held-out half goes from "
-            f"{losses}. The thresholds are as before: check what they mean now (scripts/calibrate.py fits them)."
+            f"unmask: wrote thresholds for {false_alarms:.1%} false alarms: real up to {fit.thresholds.real_below}, "
+            f"fake from {fit.thresholds.fake_above}; of held-out clips, {fit.held_out.authentic_called_fake:.1%} of "
+            f"the authentic and {fit.held_out.fake_called_fake:.1%} of the fake ones are called fake"
         )
-    return replace(report, calibration=fit)
+    return replace(measured, calibration=fit)
 
 
-def _tell(report: Report, as_json: bool, quiet: bool) -> None:
-    """Print the numbers, and say what they are not about."""
-    from unmask.evaluation.page import MEASURES, show
-    from unmask.report import json_line
+def _show(measured: Evaluation, as_json: bool, quiet: bool) -> None:
+    """Print the numbers, and say what they leave out."""
+    from unmask.storage.rowlog import json_line
 
     if as_json:
-        print(json_line(report.to_dict()))
+        print(json_line(measured.to_dict()))
     else:
-        print(
-            f"{report.answered.reals} real and {report.answered.fakes} fake clips of {report.answered.sources} sources"
-        )
-        for name, measure in MEASURES.items():
-            also = f"   frames {show(report.frames.scores[name])}" if report.frames else ""
-            filled = f"   with 0.5 for no answer {show(report.kaggle.scores[name])}" if report.missing.abstained else ""
-            print(f"{measure.title:<22}{show(report.answered.scores[name])}{filled}{also}")
-        for part in report.slices:
-            print(
-                f"{part.trait} {printable(part.value)}: {part.level.reals} real, {part.level.fakes} fake, "
-                f"AUC {show(part.level.scores['auc'], 3)}, log loss {show(part.level.scores['log_loss'], 3)}"
-            )
+        _print_measures(measured)
     missing = {
-        "predictions have no probability": report.missing.abstained,
-        "predictions match no labelled clip": report.missing.unmatched_predictions + report.missing.unlabelled,
-        "labelled clips have no prediction": report.missing.unmatched_labels,
+        "predictions have no probability": measured.missing.abstained,
+        "predictions match no labelled clip": measured.missing.unmatched_predictions + measured.missing.unlabelled,
+        "labelled clips have no prediction": measured.missing.unmatched_labels,
     }
     for what, names in missing.items():
         if names:
             say(f"unmask: {len(names)} {what}, e.g. {printable(names[0])}")
     if not quiet:
-        for text in (*report.faults[:5], *report.notes):
+        for text in (*measured.faults[:5], *measured.notes):
             say(f"unmask: {text}")
+
+
+def _print_measures(measured: Evaluation) -> None:
+    from unmask.evaluation.page import MEASURES, show
+
+    answered, kaggle, frames = measured.answered, measured.kaggle, measured.frames
+    print(f"{answered.reals} real and {answered.fakes} fake clips of {answered.sources} sources")
+    for name, measure in MEASURES.items():
+        filled = f"   with 0.5 for no answer {show(kaggle.scores[name])}" if measured.missing.abstained else ""
+        also = f"   frames {show(frames.scores[name])}" if frames else ""
+        print(f"{measure.title:<22}{show(answered.scores[name])}{filled}{also}")
+    for part in measured.slices:
+        print(
+            f"{part.trait} {printable(part.value)}: {part.level.reals} real, {part.level.fakes} fake, "
+            f"AUC {show(part.level.scores['auc'], 3)}, log loss {show(part.level.scores['log_loss'], 3)}"
+        )

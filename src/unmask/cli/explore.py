@@ -9,6 +9,7 @@ import typer
 
 from unmask.cli.console import exit_code, interruptible, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.outputs import EXPLORATION, check_output
 
 EPILOG = (
     "Writes index.html, videos.parquet, faces.parquet and index.parquet. Exit codes: 0 every clip was read; "
@@ -32,7 +33,7 @@ def explore(
         bool, typer.Option("--extract-audio", help="Keep the sample's sound as it is, in audio/.")
     ] = False,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the sample and the pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the sample and the images.")] = 0,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
     ] = False,
@@ -46,11 +47,12 @@ def explore(
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
-        from unmask.datasets.explore import Exploration, LookSettings, installed_detectors
-        from unmask.datasets.explore_page import write_explore_page
-        from unmask.datasets.explore_tables import write_faces, write_videos
-        from unmask.datasets.summary import find_suspicions
+        from unmask.explore.exploration import Exploration, LookSettings, installed_detectors
+        from unmask.explore.page import write_explore_page
+        from unmask.explore.summary import find_suspicions
+        from unmask.explore.tables import write_faces, write_videos
 
+        check_output("--out", out, EXPLORATION, [data])
         index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = LookSettings(

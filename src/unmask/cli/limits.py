@@ -1,4 +1,4 @@
-"""The limits on what one file may cost, as options."""
+"""Read the limits on what one file may cost from options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULTS = {
     "download": "2G",
     "isolate": "yes",
 }
-"""Name of each limit, see `unmask.media.Limits` -> its default. Not read from there, since the help answers without
+"""Name of each limit, see `unmask.media.Limits` -> its default. Written again here, since the help answers without
 loading libraries; a test compares them."""
 
 _FIELDS = {

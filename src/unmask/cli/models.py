@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unmask.cli.console import ExitCode, byte_progress, say, wrong_use
+from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
     from unmask.models import Card
@@ -18,14 +19,14 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 @app.command("list")
 def list_models() -> None:
-    """List the models by name, with their purpose and terms."""
+    """List the models by name: what each does (a judge scores faces, a detector finds them), purpose and terms."""
     with wrong_use():
         from unmask.models import load_card, model_folder, model_names
 
         for name in model_names():
             folder = model_folder(name)
             card = load_card(folder)
-            print(f"{name}  ({card.name} {card.version})")
+            print(f"{name}  ({card.kind}: {card.name} {card.version})")
             print(f"    {card.purpose}")
             print(f"    licence: {card.licence}")
             print(f"    folder:  {folder}")
@@ -41,6 +42,7 @@ def export(
 ) -> None:
     """Write a trained network as a model folder, which scan takes: ONNX, safetensors and card."""
     with wrong_use():
+        check_output("--out", out, MODEL, [run])
         from unmask.training.export import export_run
 
         card = export_run(run, out, checkpoint=checkpoint, licence=licence, version=version)
@@ -55,10 +57,10 @@ def import_(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
-    with wrong_use(), byte_progress("fetching", quiet) as report:
-        from unmask.models.published import import_checkpoint
+    with wrong_use(), byte_progress("fetching", quiet) as on_progress:
+        from unmask.models.checkpoints import import_checkpoint
 
-        _tell(import_checkpoint(source, kind, name=name, report=report, say=_talk(quiet)))
+        _print_origin(import_checkpoint(source, kind, name=name, on_progress=on_progress, say=_say_unless(quiet)))
 
 
 @app.command()
@@ -73,14 +75,17 @@ def pull(
     from unmask.errors import DownloadError, ModelError
 
     with wrong_use():
-        from unmask.models.published import RELEASES, look_up
-        from unmask.models.published import pull as pull_model
+        from unmask.models.checkpoints import RELEASES, look_up
+        from unmask.models.checkpoints import pull as pull_model
 
         there, models = 0, look_up("release", RELEASES, release).files
         for model in models:
             try:
-                with byte_progress(model, quiet) as report:
-                    _tell(pull_model(release, model, base_url=base_url, report=report, say=_talk(quiet)))
+                with byte_progress(model, quiet) as on_progress:
+                    card = pull_model(
+                        release, model, base_url=base_url, on_progress=on_progress, say=_say_unless(quiet)
+                    )
+                _print_origin(card)
             except ModelError as error:
                 say(f"unmask: {error}")
             except DownloadError as error:
@@ -94,11 +99,11 @@ def pull(
     raise SystemExit(ExitCode.ALL_OK if there == len(models) else ExitCode.SOME_NOT_OK if there else ExitCode.NONE_OK)
 
 
-def _talk(quiet: bool) -> Callable[[str], None]:
+def _say_unless(quiet: bool) -> Callable[[str], None]:
     return (lambda _: None) if quiet else say
 
 
-def _tell(card: Card) -> None:
+def _print_origin(card: Card) -> None:
     checkpoint = card.training["checkpoint"]
     print(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}")
 
@@ -118,9 +123,9 @@ def quantise(
 ) -> None:
     """Write an int8 network beside a model's own, if it scores alike; scan --precision int8 takes it."""
     with wrong_use():
-        from unmask.datasets.calibration import read_crop_sets
         from unmask.models import load_card, model_folder
         from unmask.models.quantise import quantise_model
+        from unmask.prepare.crop_sets import read_crop_sets
 
         folder = model_folder(model)
         sets = read_crop_sets(data, load_card(folder).crop)

@@ -11,6 +11,7 @@ import typer
 
 from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.outputs import PREPARED, check_output
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -73,17 +74,18 @@ def prepare(
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
-        from unmask.datasets.clip_steps import Settings
-        from unmask.datasets.prepare import Preparation
         from unmask.faces import load_detector
-        from unmask.types import Detection
+        from unmask.prepare.clip_steps import Settings
+        from unmask.prepare.preparation import Preparation
+        from unmask.types import DetectorSpec
 
+        check_output("--out", out, PREPARED, [data, *([] if boxes_from is None else [boxes_from])])
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
         # The winner's thresholds for his detector; RobustForensics' for theirs.
-        thresholds = Settings().detection.thresholds if detector == "mtcnn" else Detection().thresholds
-        detection = Detection(detector, _scale(detector_scale), thresholds)
+        thresholds = Settings().detection.thresholds if detector == "mtcnn" else DetectorSpec().thresholds
+        detection = DetectorSpec(detector, _scale(detector_scale), thresholds)
         if boxes_from is None and detector != "mtcnn":
             load_detector(detection)  # what it needs is told before the work
         boxes = None if boxes_from is None else str(boxes_from)

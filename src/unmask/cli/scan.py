@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -16,12 +13,12 @@ import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.scan_outputs import ScanOutputs, named_inputs
 
 if TYPE_CHECKING:
-    from unmask.inputs import Input
-    from unmask.media import Limits
-    from unmask.presets import Scans
-    from unmask.report import Journal
+    from unmask.scan.base import BaseScanner
+    from unmask.scan.inputs import Input
+    from unmask.scan.options import ScanKeywords
 
 Row = dict[str, Any]
 
@@ -39,7 +36,7 @@ class Precision(StrEnum):
 
 
 class Preset(StrEnum):
-    """Published systems, see `unmask.presets.PRESETS`."""
+    """Names of published systems, see `unmask.systems.presets.PRESETS`."""
 
     WINNER = "winner"
     WINNER_EXACT = "winner-exact"
@@ -48,7 +45,7 @@ class Preset(StrEnum):
 
 
 class Fuse(StrEnum):
-    """Fusion rules of published systems, see `unmask.models.FUSIONS`."""
+    """Names of fusion rules, see `unmask.models.FUSIONS`."""
 
     WINNER = "winner"
     WM = "wm"
@@ -74,14 +71,21 @@ def scan(
         bool, typer.Option("--follow-links", help="Follow links within folders; those you name always are.")
     ] = False,
     csv: Annotated[
-        Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)
+        Path | None, typer.Option(help="Write the challenge's table: filename,label; - for stdout.", show_default=False)
+    ] = None,
+    people: Annotated[
+        Path | None,
+        typer.Option(help="Write a table of the people: words, times, reason, hash; - for stdout.", show_default=False),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write one JSON verdict a line; - for stdout.", show_default=False)
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="Write a report folder: index.html and a page a video.", show_default=False)
+        Path | None, typer.Option(help="Write a report: a folder, or NAME.html for one video.", show_default=False)
     ] = None,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Write into the JSON when and how long each video was scanned.")
+    ] = False,
     model: Annotated[
         list[str] | None,
         typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
@@ -99,8 +103,8 @@ def scan(
     identity: Annotated[
         Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and processor allow.")] = Precision.AUTO,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the graphics card, if any.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -114,19 +118,13 @@ def scan(
 ) -> None:
     """Judge videos: one line a video on stdout, and the files you ask for."""
     statuses: Counter[str] = Counter()
-    json_to_stdout = json is not None and str(json) == "-"
-    json_file = None if json_to_stdout else json
-    outputs = [path for path in (json_file, csv, html) if path is not None]
-    how_to_go_on = "--resume goes on" if outputs else "with --json, --csv or --html, --resume can go on another time"
+    outputs = ScanOutputs(csv, people, json, html, timing)
+    how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
-        from unmask.inputs import list_inputs
+        from unmask.scan.resume import scan_rows
 
-        _check_outputs(outputs, html, resume)
-        items = list_inputs(_names(inputs), recursive=recursive, follow_links=follow_links)
-        if not items:
-            say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
-            raise SystemExit(ExitCode.WRONG_USE)
-        options: dict[str, Any] = {"precision": precision.value, "workers": workers}
+        items = _list_items(inputs, recursive, follow_links, outputs, resume, quiet)
+        options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
         if preset is None or _is_given(context, "frames"):
@@ -139,21 +137,21 @@ def scan(
             options["identity"] = identity
         costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
-        journal = _open_journal(stack, outputs, scanner.settings_hash, resume, json_file) if outputs else None
-        for row in progress(_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
+        journal = outputs.open_journal(stack, scanner.settings_hash, resume)
+        for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
-            _tell(row, verbose, json_to_stdout)
+            _show(row, outputs, verbose)
         if journal is not None:
-            _write_outputs(journal, items, csv, json_file, html)
+            outputs.write(journal, items)
             journal.discard()
     if not quiet and len(items) > 1:
         say(", ".join(f"{count} {status}" for status, count in statuses.most_common()))
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, Any]) -> Scans:
-    from unmask.presets import open_preset
-    from unmask.scan import Scanner
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
+    from unmask.scan.scanner import Scanner
+    from unmask.systems.presets import open_preset
 
     if preset is not None:
         return open_preset(preset.value, models, **options)
@@ -161,94 +159,41 @@ def _scanner(preset: Preset | None, models: Sequence[str], options: dict[str, An
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
-    """Whether the user named an option, be it with its default."""
+    """Tell whether the user named an option, even with its default value."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _names(inputs: Sequence[str]) -> Iterator[str]:
-    for name in inputs:
-        if name != "-":
-            yield name
-            continue
-        for line in sys.stdin.buffer:
-            if stripped := line.rstrip(b"\r\n"):
-                yield stripped.decode("utf-8", "surrogateescape")
+def _list_items(
+    inputs: Sequence[str], recursive: bool, follow_links: bool, outputs: ScanOutputs, resume: bool, quiet: bool
+) -> tuple[Input, ...]:
+    """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
+    from unmask.scan.inputs import survey_inputs
+
+    named = list(named_inputs(inputs))
+    listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
+    passed_over = listing.passed_over()
+    if passed_over is not None and not quiet:
+        say(f"unmask: passed over: {passed_over}")
+    outputs.check(named, listing.items, resume)
+    if not listing.items:
+        say("unmask: no video found; name files, or folders that hold some (-r looks deeper)")
+        raise SystemExit(ExitCode.WRONG_USE)
+    return listing.items
 
 
-def _check_outputs(outputs: Sequence[Path], html: Path | None, resume: bool) -> None:
-    """Refuse before the work what would fail after it."""
-    from unmask.errors import UsageError
+def _show(row: Row, outputs: ScanOutputs, verbose: bool) -> None:
+    """Print one verdict to stdout in words or as JSON, unless a table is to stand there."""
+    from unmask.storage.rowlog import json_line
 
-    if resume and not outputs:
-        raise UsageError("--resume needs an output to go on with: --json, --csv or --html")
-    if len({path.absolute() for path in outputs}) < len(outputs):
-        raise UsageError("two outputs have the same name")
-    for path in outputs:
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"cannot write {path}: its folder does not exist; create it first")
-        if path.is_dir() and path is not html:
-            raise UsageError(f"cannot write {path}: this is a folder; name a file")
-        if path.is_file() and path is html:
-            raise UsageError(f"cannot write the report to {path}: this is a file; name a folder")
+    if not outputs.on_stdout:
+        _print_row(row, verbose)
+    elif outputs.on_stdout == ["--json"]:
+        print(json_line(outputs.json_row(row)), flush=True)
 
 
-def _open_journal(
-    stack: ExitStack, outputs: Sequence[Path], settings_hash: str, resume: bool, finished: Path | None
-) -> Journal:
-    """Hold the outputs, and open the journal beside the first; in a temporary folder when that is a device."""
-    from unmask.atomic import is_device
-    from unmask.lock import sole_writer
-    from unmask.report import Journal
-
-    for path in outputs:
-        if not is_device(path):
-            stack.enter_context(sole_writer(path))
-    beside = outputs[0].absolute()
-    if is_device(beside):
-        beside = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "scan"
-    path = beside.with_name(f"{beside.name}.partial")
-    return stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
-
-
-def _rows(scanner: Scans, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
-    """Yield one row for each input, in order; unchanged rows of an earlier run are used again."""
-    known = _known(items, journal, limits) if journal is not None else set()
-    keep = (lambda verdict: journal.append(verdict.to_dict())) if journal is not None else None
-    fresh = scanner.scan_many((item for item in items if item.path not in known), on_verdict=keep)
-    for item in items:
-        if journal is not None and item.path in known:
-            yield from journal.rows([item.path])
-        else:
-            yield next(fresh).to_dict()
-
-
-def _known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]:
-    """Return the inputs that have not changed since an earlier run left their rows. Addresses are fetched for that."""
-    from unmask.engine import Failure, cores, map_items
-    from unmask.inputs import hash_input
-
-    stopping = threading.Event()
-    there = [(item, sha256) for item in items if (sha256 := journal.sha256_of(item.path)) is not None]
-
-    def is_same(found: tuple[Input, str]) -> bool:
-        return hash_input(found[0], limits.download_bytes, stopping.is_set) == found[1]
-
-    known = set()
-    for (item, _), answer in map_items(is_same, there, cores(), stopping):
-        if isinstance(answer, Failure):
-            raise answer.error
-        if answer:
-            known.add(item.path)
-    return known
-
-
-def _tell(row: Row, verbose: bool, as_json: bool) -> None:
-    from unmask.report import json_line
-
-    if as_json:
-        print(json_line(row), flush=True)
-        return
+def _print_row(row: Row, verbose: bool) -> None:
+    """Print one verdict: a line, with its people where that is asked for."""
     probability = row["fake_probability"]
     number = "  -- " if probability is None else f"{probability:5.2f}"
     print(f"{row['label'] or row['status']:<12} {number}  {printable(row['path'])}  {row['reasons'][0]}", flush=True)
@@ -261,25 +206,3 @@ def _tell(row: Row, verbose: bool, as_json: bool) -> None:
             f"    person {face['person']:<3} {face['label']:<12} {face['fake_probability']:5.2f}  "
             f"{face['start_seconds']:6.1f} - {face['end_seconds']:.1f} s  {face['frames']} frames"
         )
-
-
-def _write_outputs(
-    journal: Journal, items: Sequence[Input], csv: Path | None, json: Path | None, html: Path | None
-) -> None:
-    from unmask.atomic import sweep
-    from unmask.report import write_csv, write_index, write_json_lines
-    from unmask.types import portable
-
-    paths = [item.path for item in items]
-    if csv is not None:
-        rows = zip(items, journal.rows(paths), strict=True)
-        unknown = write_csv(((portable(item.name), row["fake_probability"]) for item, row in rows), csv)
-        if unknown:
-            say(
-                f"unmask: {unknown} videos have no verdict; {csv} says 0.5 of them, since its form has no word for that"
-            )
-    if html is not None:
-        sweep(html)
-        write_index(journal.rows(paths), html)
-    if json is not None:
-        write_json_lines(journal.rows(paths), json)

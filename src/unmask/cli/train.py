@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask.cli.console import ExitCode, progress, say, wrong_use
+from unmask.cli.outputs import LOSSES, RUN, check_output
 
 if TYPE_CHECKING:
     from unmask.training.loop import Trainer
@@ -26,7 +27,9 @@ class Device(StrEnum):
 
 
 def train(
-    recipe: Annotated[Path | None, typer.Argument(help="A recipe, e.g. recipes/tiny.toml.", show_default=False)] = None,
+    recipe: Annotated[
+        Path | None, typer.Argument(help="A file, or the name of one that comes along, e.g. tiny.", show_default=False)
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of unmask prepare.", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
     changes: Annotated[
@@ -53,11 +56,15 @@ def train(
 
         if recipe is None or data is None or out is None:
             raise UsageError("training needs a recipe, --data and --out; or name a run to --plot")
+        check_output("--out", out, RUN, [data, recipe])
+        from unmask.training.recipes import find_recipe
+
+        file = find_recipe(recipe)
         from unmask.training.cluster import join
         from unmask.training.loop import Trainer
         from unmask.training.recipe import load_recipe
 
-        loaded = load_recipe(recipe, dict(map(_change, changes or ())))
+        loaded = load_recipe(file, dict(map(_change, changes or ())))
         with join(device.value) as cluster:
             trainer = Trainer(
                 loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
@@ -101,6 +108,7 @@ def epoch_line(event: dict[str, Any]) -> str:
 def _plot(run: Path) -> None:
     from unmask.training.plot import write_plot
 
+    check_output("--plot", run / "loss.html", LOSSES)
     chosen = write_plot(run, run / "loss.html")
     print(f"{run / 'loss.html'}: candidate epochs: {', '.join(map(str, chosen)) or 'none yet'}")
 

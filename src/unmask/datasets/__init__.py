@@ -1,5 +1,6 @@
-"""Datasets: what is in them, and how they become crops for training."""
+"""Datasets: which clips they hold, and what is known of each."""
 
-from unmask.datasets.index import READERS, Clip, Fault, Index, read_index
+from unmask.datasets.index import READERS, Clip, Fault, Index
+from unmask.datasets.read import read_index
 
 __all__ = ["READERS", "Clip", "Fault", "Index", "read_index"]

@@ -1,42 +1,34 @@
 """The table of a dataset: which clips there are, what is known of each, and what is wrong.
 
-    index = read_index(Path("dfdc"))
-    for clip in index.clips:
-        index.path_of(clip), clip.label, clip.original
-
-A reader knows one layout on disk and returns an `Index`. A new dataset is one file in `unmask.datasets.readers`
-with a function under ``@register_reader("name")``.
+A reader (`unmask.datasets.readers`) knows one layout on disk and returns an `Index`; `unmask.datasets.read.read_index`
+asks the readers. A new layout is one file among the readers, with a function under ``@register_reader("name")``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
-from unmask.datasets.table import read_parquet, write_parquet
+from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
-from unmask.inputs import VIDEO_SUFFIXES
+from unmask.media.formats import VIDEO_SUFFIXES
 
 ClipLabel = Literal["real", "fake"]
 
 _LABELS: dict[str, ClipLabel] = {"real": "real", "0": "real", "0.0": "real", "fake": "fake", "1": "fake", "1.0": "fake"}
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
-_COLUMNS = {
+COLUMNS = {
     "id": "string", "path": "string", "label": "string", "original": "string", "method": "string",
     "compression": "string", "people": "list<string>", "part": "int32", "split": "string",
 }  # fmt: skip
+"""Columns of the table on disk: fields of `Clip`, and their Arrow types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +76,6 @@ class Fault:
         return f"{self.file}: {self.key!r}: {self.message}" if self.key is not None else f"{self.file}: {self.message}"
 
 
-_FAULTS = TypeAdapter(tuple[Fault, ...])
-
-
 @dataclass(frozen=True, slots=True)
 class Index:
     """All clips of a dataset."""
@@ -110,10 +99,10 @@ class Index:
         Raises:
             UsageError: pyarrow is not installed.
         """
-        rows = ({name: getattr(clip, name) for name in _COLUMNS} for clip in self.clips)
+        rows = ({name: getattr(clip, name) for name in COLUMNS} for clip in self.clips)
         facts = {"dataset": self.dataset, "root": str(self.root.resolve())}
         facts["faults"] = json.dumps([asdict(fault) for fault in self.faults])
-        write_parquet(rows, path, _COLUMNS, facts)
+        write_parquet(rows, path, COLUMNS, facts)
 
 
 Reader = Callable[[Path], Index | None]
@@ -140,36 +129,6 @@ def require_clips(index: Index) -> None:
     if not index.clips:
         why = f", e.g. {index.faults[0]}" if index.faults else ""
         raise UsageError(f"the dataset has no clip that can be used{why}")
-
-
-def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False) -> Index:
-    """Read a dataset: a folder in one of the known layouts, a CSV, or an index written as Parquet.
-
-    Args:
-        data: The folder or file.
-        dataset: Name in `READERS`; ``auto`` asks each.
-        follow_links: Also take clips of a folder that are links, or lie in linked folders. What a CSV or an index
-            names is taken as it is.
-
-    Raises:
-        UsageError: There is no such thing, or no reader understands it.
-    """
-    import unmask.datasets.readers  # noqa: F401 - fills READERS
-
-    if dataset not in ("auto", *READERS):
-        raise UsageError(f"unknown dataset layout {dataset!r}; use auto or one of {', '.join(READERS)}")
-    if not data.exists():
-        raise UsageError(f"{data} does not exist; name a dataset's folder, a CSV, or an index.parquet")
-    if data.suffix == ".parquet":
-        return _read_parquet(data)
-    for reader in READERS.values() if dataset == "auto" else [READERS[dataset]]:
-        index = reader(data)
-        if index is not None:
-            return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
-    raise UsageError(
-        f"{data} is laid out in no way that is known ({', '.join(READERS)}); "
-        "write a CSV with the columns path,label (and original, method, person, part, split where known)"
-    )
 
 
 def clip_id(path: str) -> str:
@@ -283,72 +242,3 @@ def _original_problem(clip: Clip, by_id: dict[str, Clip]) -> tuple[str | None, b
             "since folds go by part; move it"
         ), False
     return None, True
-
-
-def _without_clashes(index: Index) -> Index:
-    """Set aside clips whose ids clash, also where a file system takes upper and lower case for the same."""
-    times = Counter(clip.id.casefold() for clip in index.clips)
-    clashing = [clip for clip in index.clips if times[clip.id.casefold()] > 1]
-    faults = [
-        Fault(clip.path, None, f"two clips would share the name {clip.id!r}; set aside; rename one")
-        for clip in clashing
-    ]
-    kept = sorted((clip for clip in index.clips if times[clip.id.casefold()] == 1), key=lambda clip: clip.id)
-    return replace(index, clips=tuple(kept), faults=(*index.faults, *faults))
-
-
-def _without_links(index: Index) -> Index:
-    """Set aside the clips that are links, or lie in linked folders: they may show what lies outside of the dataset."""
-    is_link = cache(Path.is_symlink)
-
-    def is_linked(clip: Clip) -> bool:
-        path = index.path_of(clip)
-        return is_link(path) or any(is_link(index.root / part) for part in Path(clip.path).parents[:-1])
-
-    linked = {clip.id: clip for clip in index.clips if is_linked(clip)}
-    faults = [
-        Fault(clip.path, None, "a link, or in a linked folder; set aside; use --follow-links")
-        for clip in linked.values()
-    ]
-    kept = tuple(clip for clip in index.clips if clip.id not in linked)
-    return replace(index, clips=kept, faults=(*index.faults, *faults))
-
-
-def _read_parquet(path: Path) -> Index:
-    rows, facts = read_parquet(path)
-    if not {"root", "dataset"} <= set(facts) or not all(set(_COLUMNS) <= set(row) for row in rows):
-        raise UsageError(f"{path} is no index; make one with: unmask explore DATA --out DIR")
-    clips: list[Clip] = []
-    try:
-        faults = list(_FAULTS.validate_json(facts.get("faults", "[]")))
-    except ValidationError as error:
-        raise UsageError(f"{path} holds no list of faults; make the index anew") from error
-    for row in rows:
-        try:
-            clip = Clip(**{name: _plain(row[name]) for name in _COLUMNS})
-            if not all(isinstance(text, str) for text in _texts(clip)):
-                raise TypeError("a text is none")
-        except (ValueError, TypeError) as error:
-            faults.append(Fault(path.name, str(row["id"])[:80], f"{error}; set aside"))
-            continue
-        if problem := name_problem(clip.path):
-            faults.append(Fault(path.name, clip.id, problem))
-        else:
-            clips.append(clip)
-    index = _without_clashes(Index(Path(facts["root"]), facts["dataset"], tuple(clips), tuple(faults)))
-    usable, wrong = check_originals(index.clips, lambda clip: (path.name, clip.id))
-    there = {clip.id for clip in usable}  # what is missing beside these was told when the table was written
-    new = [fault for fault in wrong if fault.key not in there]
-    return replace(index, clips=tuple(usable), faults=(*index.faults, *new))
-
-
-def _texts(clip: Clip) -> tuple[object, ...]:
-    """Return all that has to be text in a row that somebody else may have written."""
-    known = clip.original, clip.method, clip.compression, clip.split
-    return clip.path, *(text for text in known if text is not None), *clip.people
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return tuple(value) if isinstance(value, list) else value

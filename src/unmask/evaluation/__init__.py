@@ -1,23 +1,33 @@
-"""How good a model, or any table of predictions, is on labelled clips: every measure with its interval, on one page.
+"""Measure predictions, or a model, on labelled clips: every measure with its interval, on one page.
 
-predictions + labels -> `evaluate` -> `Report`; `fit_calibration` makes a model's numbers honest.
+predictions + labels -> `evaluate` -> `Evaluation`; `fit_calibration` fits a model's calibration and thresholds.
 """
 
 from unmask.evaluation.calibrate import CalibrationFit, fit_calibration, write_calibration
-from unmask.evaluation.evaluate import Report, evaluate
-from unmask.evaluation.labels import Labels, Truth, join, match, read_truth, truth_of_index
+from unmask.evaluation.evaluate import Evaluation, evaluate
+from unmask.evaluation.labels import (
+    LabelledPrediction,
+    Labels,
+    Truth,
+    label_predictions,
+    match,
+    read_truth,
+    truth_of_index,
+)
 from unmask.evaluation.page import write_evaluation_page
-from unmask.evaluation.predictions import Prediction, read_predictions, scan_index
+from unmask.evaluation.predictions import PredictedFace, Prediction, read_predictions, scan_index
 
 __all__ = [
     "CalibrationFit",
+    "Evaluation",
+    "LabelledPrediction",
     "Labels",
+    "PredictedFace",
     "Prediction",
-    "Report",
     "Truth",
     "evaluate",
     "fit_calibration",
-    "join",
+    "label_predictions",
     "match",
     "read_predictions",
     "read_truth",

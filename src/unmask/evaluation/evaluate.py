@@ -1,4 +1,4 @@
-"""Predictions and labels in, every measure with its interval out."""
+"""Measure predictions against labels: every measure with its interval over source videos."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from unmask import metrics
 from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.evaluation.calibrate import CalibrationFit
-from unmask.evaluation.labels import TRAITS, Labels, Missing, Pair, join
+from unmask.evaluation.labels import TRAITS, LabelledPrediction, Labels, Missing, label_predictions
 from unmask.evaluation.predictions import Prediction
-from unmask.report.rows import KAGGLE_UNKNOWN
+from unmask.report.csv import KAGGLE_UNKNOWN
 
 METRICS: dict[str, metrics.Metric] = {
     "log_loss": metrics.log_loss,
@@ -34,7 +34,7 @@ METRICS: dict[str, metrics.Metric] = {
     "calibration_error": metrics.calibration_error,
     "risk_coverage_area": metrics.risk_coverage_area,
 }
-"""What is measured, by name."""
+"""Name -> measure."""
 SLICE_METRICS = {name: METRICS[name] for name in ("auc", "log_loss", "accuracy")}
 HISTOGRAM_BINS = 20
 MAX_CURVE_POINTS = 400
@@ -87,13 +87,13 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Everything that is known of how good the predictions are."""
+class Evaluation:
+    """All measures of a set of predictions."""
 
     about: dict[str, str]
     """What was compared with what, in words."""
     seed: int
-    """Of the resamples."""
+    """Seed of the resamples."""
     repeats: int
     """Resamples drawn for each interval."""
     answered: Level
@@ -103,7 +103,7 @@ class Report:
     frames: Level | None
     """Each judged face of each frame by itself; None when only clips were scored."""
     confusion: dict[str, dict[str, int]]
-    """Truth -> answer in words -> clips; where a prediction has no word, 0.5 and above is fake."""
+    """True label -> predicted label -> clips; where a prediction has no label, 0.5 and above is fake."""
     slices: tuple[Slice, ...]
     """By method, split, compression, ... where known."""
     roc: Points
@@ -117,16 +117,16 @@ class Report:
     missing: Missing
     """Which rows these numbers are not about; true when there are any."""
     faults: tuple[str, ...]
-    """What is wrong with the labels."""
+    """Faults of the labels, in sentences."""
     notes: tuple[str, ...]
     """What limits these numbers, in sentences."""
     calibration: CalibrationFit | None = None
-    """The fit that was asked for."""
+    """The fit of ``--calibrate``; None where none was asked for."""
     version: str = field(default=__version__)
     """Version of unmask."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-ready values."""
+        """Return the evaluation as JSON-ready values."""
         return asdict(self)
 
 
@@ -137,27 +137,27 @@ def evaluate(
     repeats: int = 1000,
     seed: int = 0,
     about: Mapping[str, str] | None = None,
-) -> Report:
+) -> Evaluation:
     """Measure predictions against labels.
 
     Args:
         predictions: One for each clip.
         truth: What is true of the clips.
         repeats: Resamples for each interval, at least 1.
-        seed: Of the resamples.
+        seed: Seed of the resamples.
         about: What is compared, in words.
 
     Raises:
         UsageError: No prediction with a probability is about a labelled clip.
     """
-    pairs, missing = join(predictions, truth)
+    pairs, missing = label_predictions(predictions, truth)
     answered = [pair for pair in pairs if pair[0].fake_probability is not None]
     if not answered:
         raise UsageError(_nothing_in_common(predictions, truth))
     samples, everything, frames = _samples(answered), _samples(pairs), _frame_samples(answered)
     level = _level(samples, METRICS, repeats, seed)
     risk = metrics.risk_coverage(samples.labels, samples.scores)
-    return Report(
+    return Evaluation(
         about=dict(about or {}),
         seed=seed,
         repeats=repeats,
@@ -183,14 +183,14 @@ class _Samples:
     sources: list[str]
 
 
-def _samples(pairs: Sequence[Pair]) -> _Samples:
+def _samples(pairs: Sequence[LabelledPrediction]) -> _Samples:
     scores = [KAGGLE_UNKNOWN if p.fake_probability is None else p.fake_probability for p, _ in pairs]
     labels = np.array([clip.label == "fake" for _, clip in pairs], np.int64)
     return _Samples(labels, np.array(scores, np.float64), [clip.source for _, clip in pairs])
 
 
-def _frame_samples(pairs: Sequence[Pair]) -> _Samples:
-    rows = [(clip, p) for prediction, clip in pairs for person in prediction.people for p in person]
+def _frame_samples(pairs: Sequence[LabelledPrediction]) -> _Samples:
+    rows = [(clip, face.fake_probability) for prediction, clip in pairs for face in prediction.faces]
     labels = np.array([clip.label == "fake" for clip, _ in rows], np.int64)
     return _Samples(labels, np.array([p for _, p in rows], np.float64), [clip.source for clip, _ in rows])
 
@@ -214,7 +214,7 @@ def _level(samples: _Samples, measures: Mapping[str, metrics.Metric], repeats: i
     return Level(len(labels) - fakes, fakes, distinct, values, ignored)
 
 
-def _slices(pairs: Sequence[Pair], repeats: int, seed: int) -> list[Slice]:
+def _slices(pairs: Sequence[LabelledPrediction], repeats: int, seed: int) -> list[Slice]:
     reals = [pair for pair in pairs if pair[1].label == "real"]
     found = []
     for trait in TRAITS:
@@ -230,7 +230,7 @@ def _slices(pairs: Sequence[Pair], repeats: int, seed: int) -> list[Slice]:
     return found
 
 
-def _slice(trait: str, value: str, pairs: Sequence[Pair], repeats: int, seed: int) -> Slice:
+def _slice(trait: str, value: str, pairs: Sequence[LabelledPrediction], repeats: int, seed: int) -> Slice:
     words: dict[str, list[str | None]] = {"real": [], "fake": []}
     for prediction, clip in pairs:
         words[str(clip.label)].append(_word(prediction))
@@ -266,7 +266,7 @@ def _histogram(samples: _Samples) -> tuple[tuple[int, int], ...]:
     return tuple(zip(*counts, strict=True))
 
 
-def _notes(level: Level, pairs: Sequence[Pair]) -> list[str]:
+def _notes(level: Level, pairs: Sequence[LabelledPrediction]) -> list[str]:
     notes = []
     for count, name in ((level.reals, "real"), (level.fakes, "fake")):
         if not count:

@@ -1,4 +1,4 @@
-"""What is true of each clip, and which prediction is about which clip."""
+"""Read the true labels of clips, and find the clip that each prediction is about."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from unmask.datasets import Index, read_index
 from unmask.datasets.index import ClipLabel, clip_id, parse_label
 from unmask.datasets.readers.text import shown
 from unmask.evaluation.predictions import Prediction, csv_rows, read_table_text
 
-TRAITS = ("method", "group", "split", "compression", "part")
-"""What clips are told apart by, where it is known."""
+TRAITS = ("method", "group", "split", "compression", "part", "degradation")
+"""What clips are told apart by, where it is known. ``degradation`` says how a copy of a clip was made worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,20 @@ class Truth:
     name: str
     """Path of the clip, relative to its dataset."""
     label: ClipLabel | None
-    """``real``, ``fake``, None when nobody says."""
+    """``real``, ``fake``, None when it is not known."""
     source: str
-    """Of a fake the clip it was made from, else the clip itself: clips of one source are no independent samples."""
+    """The clip that a fake was made from, else the clip itself: clips of one source are no independent samples."""
     traits: Mapping[str, str] = field(default_factory=dict)
     """Name in `TRAITS` -> value, where known."""
 
 
-Pair = tuple[Prediction, Truth]
-"""What was said of a clip, and what is true of it."""
+class LabelledPrediction(NamedTuple):
+    """A prediction, and what is true of its clip."""
+
+    prediction: Prediction
+    """What a model predicted."""
+    truth: Truth
+    """The clip, which has a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Missing:
     unmatched_labels: tuple[str, ...]
     """Labelled clips without a prediction."""
     unlabelled: tuple[str, ...]
-    """Predictions about clips that nobody labelled."""
+    """Predictions about clips without a label."""
 
     def __bool__(self) -> bool:
         return bool(self.abstained or self.unmatched_predictions or self.unmatched_labels or self.unlabelled)
@@ -65,7 +71,7 @@ def read_truth(path: Path) -> Labels:
     """Read labels: a CSV, an index.parquet, or a dataset's folder.
 
     A CSV has the columns ``filename`` (or ``path``, ``file``, ``video``) and ``label`` (real, fake, 0, 1), and where
-    known ``original``, ``method``, ``group``, ``split``, ``compression``, ``part``. The clips need not be there.
+    known ``original`` and any of `TRAITS`. The clips need not be there.
 
     Raises:
         UsageError: It cannot be read, or is none of these.
@@ -119,18 +125,18 @@ def match(names: Sequence[str], known: Sequence[str]) -> dict[int, int]:
     return found
 
 
-def join(predictions: Sequence[Prediction], truth: Labels) -> tuple[list[Pair], Missing]:
-    """Return the predictions with their labelled clips, and what has no partner or no probability."""
+def label_predictions(predictions: Sequence[Prediction], truth: Labels) -> tuple[list[LabelledPrediction], Missing]:
+    """Return the predictions about labelled clips with their labels, and what has no partner or no probability."""
     clips = truth.clips
     found = match([prediction.name for prediction in predictions], [clip.name for clip in clips])
     taken = set(found.values())
-    pairs = [(prediction, clips[found[i]]) for i, prediction in enumerate(predictions) if i in found]
-    labelled = [(prediction, clip) for prediction, clip in pairs if clip.label is not None]
+    known = [LabelledPrediction(item, clips[found[i]]) for i, item in enumerate(predictions) if i in found]
+    labelled = [pair for pair in known if pair.truth.label is not None]
     return labelled, Missing(
         abstained=tuple(prediction.name for prediction, _ in labelled if prediction.fake_probability is None),
         unmatched_predictions=tuple(item.name for i, item in enumerate(predictions) if i not in found),
         unmatched_labels=tuple(clip.name for i, clip in enumerate(clips) if clip.label and i not in taken),
-        unlabelled=tuple(prediction.name for prediction, clip in pairs if clip.label is None),
+        unlabelled=tuple(prediction.name for prediction, clip in known if clip.label is None),
     )
 
 

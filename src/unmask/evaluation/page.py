@@ -6,9 +6,10 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from unmask.evaluation.evaluate import Report, Score
+from unmask.evaluation.evaluate import Evaluation, Score
+from unmask.html import render
 from unmask.metrics import WORDS
-from unmask.report import render
+from unmask.storage.atomic import write_file
 
 
 class Measure(NamedTuple):
@@ -39,6 +40,13 @@ MEASURES = {
 }
 """How the measures of `unmask.evaluation.evaluate.METRICS` are shown, in order."""
 
+QUALITIES = {
+    "log_loss_balanced": "Log loss, balanced",
+    "calibration_error": "Calibration error",
+    "calibration_error_balanced": "Calibration error, balanced",
+}
+"""How the fields of `unmask.evaluation.calibrate.CalibrationQuality` are shown."""
+
 HEADLINE = ("auc", "log_loss", "balanced_accuracy", "eer", "calibration_error")
 NAMES_SHOWN = 500
 
@@ -52,7 +60,7 @@ def show(score: Score, digits: int = 4) -> str:
     return f"{score.value:.{digits}f} ({score.low:.{digits}f} to {score.high:.{digits}f})"
 
 
-def write_evaluation_page(report: Report, path: Path) -> None:
+def write_evaluation_page(report: Evaluation, path: Path) -> None:
     """Write the page."""
     levels = {"Answered clips": report.answered}
     if report.missing.abstained:
@@ -67,9 +75,9 @@ def write_evaluation_page(report: Report, path: Path) -> None:
         "faults in the labels": report.faults,
     }
     highest_risk = max(risk for _, risk in report.risk_coverage)
-    render(
+    content = render(
+        "unmask.evaluation",
         "evaluation.html.j2",
-        path,
         report=report,
         show=show,
         measures=MEASURES,
@@ -79,7 +87,9 @@ def write_evaluation_page(report: Report, path: Path) -> None:
         missing={name: names for name, names in missing.items() if names},
         names_shown=NAMES_SHOWN,
         calibration_points=[(item.mean_probability, item.fake_share) for item in report.calibration_curve],
+        qualities=QUALITIES,
         fullest_bin=max(item.count for item in report.calibration_curve),
         risk_top=max(math.ceil(highest_risk * 10) / 10, 0.1),
         highest_bar=max(max(counts) for counts in report.histogram),
     )
+    write_file(path, content)

@@ -1,4 +1,4 @@
-"""What a detector said of each clip: read from a table, from JSON verdicts, or scanned on the spot."""
+"""Get the prediction for each clip: read from a table, from JSON verdicts, or scanned on the spot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,32 +14,46 @@ from unmask.datasets import Index
 from unmask.datasets.readers.text import BYTE_ORDER_MARK, shown
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
-from unmask.report.rows import spreadsheet_name
+from unmask.report.csv import spreadsheet_name
 from unmask.types import Label
 
 if TYPE_CHECKING:
-    from unmask.scan import Scanner
+    from unmask.scan.base import BaseScanner
 
 NAME_COLUMNS = ("path", "file", "filename", "video")
 _SCORE_COLUMNS = ("label", "fake_probability")
 
 
 @dataclass(frozen=True, slots=True)
+class PredictedFace:
+    """The score of one face in one frame of a clip."""
+
+    person: int
+    """Number of the person, from 1."""
+    frame: int
+    """Index of the frame, from 0."""
+    side_px: float
+    """Longer side of the face's box in pixels."""
+    fake_probability: float
+    """0 real to 1 fake."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """What was said of one clip."""
+    """What was predicted of one clip."""
 
     name: str
     """Path or file name of the clip, as the table names it."""
     fake_probability: float | None
     """0 real to 1 fake; None when there is no answer."""
     label: Label | None = None
-    """The answer in a word, None when there is none or only a number is known."""
-    people: tuple[tuple[float, ...], ...] = ()
-    """Fake probabilities of each person's frames; empty when only the clip's number is known."""
+    """The label of the verdict, None when there is none or only a number is known."""
+    faces: tuple[PredictedFace, ...] = ()
+    """Scores of faces in order of time; empty when only the clip's number is known."""
     model_sha256: str | None = None
-    """Hash of the model that said so; None when unknown, or an ensemble."""
+    """Hash of the model that predicted it; None when unknown, or an ensemble."""
     calibration: Calibration | None = None
-    """What the model's card said when ``people`` was computed; None when unknown, or an ensemble."""
+    """What the model's card held when ``faces`` was computed; None when unknown, or an ensemble."""
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -62,26 +75,32 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction:
-    """Return what a verdict says.
+    """Return the prediction of a verdict.
 
     Args:
         row: `unmask.Verdict.to_dict`.
-        name: Of the clip; its path when not given.
+        name: Name of the clip; its path when not given.
     """
-    scores = sorted((frame["person"], frame["fake_probability"]) for frame in row["frames"])
-    people = tuple(tuple(p for _, p in group) for _, group in groupby(scores, key=lambda score: score[0]))
+    faces = tuple(
+        PredictedFace(frame["person"], frame["index"], _side_px(*frame["xyxy_px"]), frame["fake_probability"])
+        for frame in row["frames"]
+    )
     alone = len(row["models"]) == 1
     return Prediction(
         name=name or row["path"],
         fake_probability=row["fake_probability"],
         label=row["label"],
-        people=people,
+        faces=faces,
         model_sha256=row["models"][0]["sha256"] if alone else None,
         calibration=Calibration(**row["settings"]["calibration"][0]) if alone else None,
     )
 
 
-def scan_index(scanner: Scanner, index: Index) -> Iterator[Prediction]:
+def _side_px(left: float, top: float, right: float, bottom: float) -> float:
+    return max(right - left, bottom - top)
+
+
+def scan_index(scanner: BaseScanner, index: Index) -> Iterator[Prediction]:
     """Scan the labelled clips of a dataset: one prediction each, in the order of the index."""
     clips = [clip for clip in index.clips if clip.label is not None]
     verdicts = scanner.scan_many(str(index.path_of(clip)) for clip in clips)

@@ -1,4 +1,4 @@
-"""From a frame to faces, from faces to people, from a face to its crop.
+"""Find faces in frames, link them to tracks and people, and cut their crops.
 
 A new detector is one file: a class with `Detector.detect`, decorated with ``@register("name")``, imported in
 `unmask.faces.detect.load_detector`'s table or offered by an outside package under the entry point group

@@ -1,4 +1,4 @@
-"""The one crop: what a network sees of a face, in training, evaluation and scanning alike."""
+"""Cut the crop that a network sees of a face: the same function for training, evaluation and scanning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The detector interface, the registry, and the scale at which a frame is searched."""
+"""Define and load face detectors, and scale frames for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from unmask.errors import UsageError
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 
 class Detector(Protocol):
@@ -23,7 +23,7 @@ class Detector(Protocol):
         ...
 
 
-DETECTORS: dict[str, Callable[[Detection], Detector]] = {}
+DETECTORS: dict[str, Callable[[DetectorSpec], Detector]] = {}
 """Name -> function that builds a detector from its settings."""
 
 _BUILT_IN = {
@@ -34,17 +34,17 @@ _BUILT_IN = {
 }
 
 
-def register(name: str) -> Callable[[Callable[[Detection], Detector]], Callable[[Detection], Detector]]:
+def register(name: str) -> Callable[[Callable[[DetectorSpec], Detector]], Callable[[DetectorSpec], Detector]]:
     """Enter a detector class (or factory) into `DETECTORS` under ``name``."""
 
-    def enter(factory: Callable[[Detection], Detector]) -> Callable[[Detection], Detector]:
+    def enter(factory: Callable[[DetectorSpec], Detector]) -> Callable[[DetectorSpec], Detector]:
         DETECTORS[name] = factory
         return factory
 
     return enter
 
 
-def load_detector(settings: Detection) -> Detector:
+def load_detector(settings: DetectorSpec) -> Detector:
     """Build the detector that ``settings`` name: a built-in one or an installed plug-in.
 
     Raises:
@@ -77,11 +77,11 @@ def detector_scale(width: int, height: int, scale: float | Literal["adaptive"] =
     return 0.5 if longer <= 1900 else 0.33
 
 
-def scaled_frame(image_HW3: ImageHW3, settings: Detection) -> tuple[ImageHW3, float, float]:
+def scaled_frame(image_HW3: ImageHW3, settings: DetectorSpec) -> tuple[ImageHW3, float, float]:
     """Resize a frame as ``settings`` say.
 
     Returns:
-        The picture to search, and the factors (x, y) that lead from its pixels back to those of the frame.
+        The image to search, and the factors (x, y) that lead from its pixels back to those of the frame.
     """
     height, width = image_HW3.shape[:2]
     factor = detector_scale(width, height, settings.scale)

@@ -1,6 +1,6 @@
 """dlib's frontal face detector: histograms of oriented gradients (King 2015, arXiv 1502.00046).
 
-dlib is no dependency of unmask, since it is compiled on installation; ``pip install dlib`` adds it.
+dlib is no dependency of unmask, since installing it compiles it; ``pip install dlib`` adds it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from unmask.errors import UsageError
 from unmask.faces.detect import largest_first, register, scaled_frame
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 _WINDOW_PX = 80
-"""Side of the smallest face that the detector finds in a picture as it is."""
+"""Side of the smallest face that the detector finds in an image as it is."""
 
 
 @register("dlib")
@@ -29,7 +29,7 @@ class DlibHog:
         UsageError: dlib is not installed.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own(_import_dlib())
 

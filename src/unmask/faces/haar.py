@@ -1,6 +1,6 @@
 """OpenCV's frontal face cascade (Viola and Jones 2001), with the settings of the exploration notebook.
 
-An old and quick detector: upright frontal faces only, and many false alarms. It is here to be compared with others.
+An old and quick detector: upright frontal faces only, and many false alarms. `unmask explore` compares others with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2.data
 
 from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register, scaled_frame
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 _SCALE_FACTOR, _MIN_NEIGHBOURS = 1.3, 5
 _CASCADE = "haarcascade_frontalface_default.xml"
@@ -29,7 +29,7 @@ class Haar:
         ModelError: OpenCV came without the cascade.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own()
 
@@ -49,7 +49,7 @@ class Haar:
 
 
 class _Own(threading.local):
-    """Each thread's own cascade: a cascade keeps notes while it searches."""
+    """Each thread's own cascade: a cascade changes its state while it searches."""
 
     def __init__(self) -> None:
         path = Path(cv2.data.haarcascades) / _CASCADE

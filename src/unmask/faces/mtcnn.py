@@ -24,17 +24,17 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import UNPINNED, op, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import register, scaled_frame
-from unmask.types import Detection, Face, ImageHW3
+from unmask.runtime.openvino import compile_network, op, ov
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
 
 _PYRAMID_FACTOR = 0.709
 _CELL_PX, _STRIDE_PX = 12, 2
 _COARSE_SLACK = 0.1
-"""How far below the threshold the dense pass of P-net still counts as promising; bf16 errs by 0.06 at most."""
+"""Cells of the dense pass within this distance below the threshold are computed again; bf16 errs by 0.06 at most."""
 _BATCH = {"pnet": 64, "rnet": 16, "onet": 4}
 """Fixed batch of each network: a new shape would compile new kernels."""
 _SHA256 = {
@@ -48,7 +48,7 @@ _SHA256 = {
 class Mtcnn:
     """MTCNN on OpenVINO. One instance serves many threads."""
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         with _networks():
             pass  # compiles now rather than at the first frame
@@ -70,7 +70,7 @@ class Mtcnn:
         ]
 
     def detect_scaled(self, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
-        """Run the three stages on a picture as it is, without resizing it first.
+        """Run the three stages on an image as it is, without resizing it first.
 
         Returns:
             Boxes (N, 4) xyxy in pixels, scores (N,), landmarks (N, 5, 2) in pixels; in no particular order.
@@ -102,9 +102,9 @@ class Mtcnn:
         return boxes[kept], scores[kept], landmarks[kept]
 
     def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks) -> Floats:
-        """Stage one: (N, 4) regressed boxes.
+        """Run stage one; return (N, 4) regressed boxes.
 
-        The dense pass over the pyramid may run in bf16, where the processor has it. Each cell that comes near
+        The dense pass over the pyramid may run in bf16, where the CPU has it. Each cell that comes near
         the threshold is then computed again, from its own 12 x 12 pixels, in fp32: the result is that of a
         dense fp32 pass at a fraction of the time.
         """
@@ -132,35 +132,32 @@ class Mtcnn:
         return _regress(candidates[:, :4], candidates[:, 5:], 0)
 
 
-def without_small_faces(settings: Detection, least_px: float) -> Detection:
-    """Return settings that pass over faces of less than ``least_px`` and see larger ones just as before.
+def without_small_faces(settings: DetectorSpec, min_px: float) -> DetectorSpec:
+    """Return settings that skip faces below ``min_px`` and find larger ones exactly as before.
 
-    The image pyramid starts at one of its later levels, so what is left of it is computed alike.
+    The image pyramid starts at one of its later levels, and what is left of it is computed exactly as before.
     """
-    skipped = math.floor(math.log(max(least_px / settings.min_face_px, 1.0), 1 / _PYRAMID_FACTOR))
+    skipped = math.floor(math.log(max(min_px / settings.min_face_px, 1.0), 1 / _PYRAMID_FACTOR))
     return replace(settings, min_face_px=settings.min_face_px / _PYRAMID_FACTOR**skipped)
 
 
 class _Networks:
-    """The compiled networks. They run in the calling thread, one at a time: a set serves one thread at once."""
+    """A set of compiled networks. It runs in the calling thread and serves one thread at a time."""
 
     def __init__(self) -> None:
-        core = ov.Core()
-        config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
-        exact, dense = config | {"INFERENCE_PRECISION_HINT": "f32"}, config | {"INFERENCE_PRECISION_HINT": "bf16"}
-        models = {name: core.compile_model(_build(name, batch), "CPU", exact) for name, batch in _BATCH.items()}
-        # The dense P-net takes pictures of any size; OpenVINO caches kernels by shape.
-        models["pnet_dense"] = core.compile_model(_build("pnet", None), "CPU", dense)
+        models = {name: compile_network(_build(name, batch)) for name, batch in _BATCH.items()}
+        # The dense P-net takes images of any size; OpenVINO caches kernels by shape.
+        models["pnet_dense"] = compile_network(_build("pnet", None), "bf16")
         self._requests = {name: model.create_infer_request() for name, model in models.items()}
 
     def infer(self, network: str, x_NHW3: Floats) -> list[Floats]:
-        """Run a network once; its outputs are valid until it runs again."""
+        """Run a network once; return its outputs, which are valid until it runs again."""
         request = self._requests[network]
         request.infer({0: np.ascontiguousarray(x_NHW3)}, share_inputs=True)
         return [request.get_output_tensor(i).data for i in range(len(request.model_outputs))]
 
     def run(self, network: str, x_NSS3: Floats) -> list[Floats]:
-        """Run a network on any number of small pictures, in chunks of its fixed batch."""
+        """Run a network on any number of small images, in chunks of its fixed batch."""
         batch = _BATCH[network]
         chunks = [x_NSS3[i : i + batch] for i in range(0, max(len(x_NSS3), 1), batch)]
         chunks[-1] = np.concatenate([chunks[-1], np.zeros((batch - len(chunks[-1]), *x_NSS3.shape[1:]), np.float32)])
@@ -204,7 +201,7 @@ def _networks() -> Iterator[_Networks]:
 
 
 def _bins(length: int | NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First pixel and end of each bin of adaptive average pooling (torch's "area" mode).
+    """Return the first pixel and the end of each bin of adaptive average pooling (torch's "area" mode).
 
     Bin i of n covers the pixels from floor(i L / n) to ceil((i + 1) L / n): neighbours may share a pixel, and
     enlarging repeats pixels.
@@ -214,7 +211,7 @@ def _bins(length: int | NDArray[np.int64], count: int) -> tuple[NDArray[np.int64
 
 
 def _area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
-    """Average-pool a picture, given as its integral, to ``size`` (height, width); (mean - 127.5) / 128."""
+    """Average-pool an image, given as its integral, to ``size`` (height, width); (mean - 127.5) / 128."""
     (y_from, y_to), (x_from, x_to) = _bins(sums_HW3.shape[0] - 1, size[0]), _bins(sums_HW3.shape[1] - 1, size[1])
     rows = sums_HW3.take(y_to, axis=0)  # whole rows first: they are contiguous
     rows -= sums_HW3.take(y_from, axis=0)
@@ -228,7 +225,7 @@ def _area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
 
 
 def _area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: int) -> Floats:
-    """As `_area_pool`, for N regions (ends exclusive) of the picture: (N, side, side, 3)."""
+    """Average-pool N regions (ends exclusive) of the image as `_area_pool` does: (N, side, side, 3)."""
     x_from, x_to = (xyxy_N4[:, :1] + edge for edge in _bins((xyxy_N4[:, 2] - xyxy_N4[:, 0])[:, None], side))
     y_from, y_to = (xyxy_N4[:, 1:2] + edge for edge in _bins((xyxy_N4[:, 3] - xyxy_N4[:, 1])[:, None], side))
     flat, width = sums_HW3.reshape(-1, 3), sums_HW3.shape[1]
@@ -254,7 +251,7 @@ def _regress(boxes_N4: Floats, shift_N4: Floats, extra_px: int) -> Floats:
 
 
 def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Truncate boxes to pixels inside the picture: coordinates are one-based and inclusive in this network.
+    """Truncate boxes to pixels inside the image: coordinates are one-based and inclusive in this network.
 
     Returns:
         (M, 4) zero-based regions with exclusive ends, and a mask (N,) of the boxes that have any pixel.
@@ -275,7 +272,7 @@ def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np
 
 
 def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """Indices that survive non-maximum suppression by intersection over union, best first."""
+    """Return the indices of boxes that survive non-maximum suppression by intersection over union, best first."""
     if len(boxes_N4) == 0:
         return np.zeros(0, np.int64)
     xywh = np.hstack([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]]).astype(np.float64)
@@ -284,7 +281,7 @@ def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int
 
 
 def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """As `_nms`, with the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
+    """Suppress boxes by the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
     order, kept = np.argsort(scores_N, kind="stable")[::-1], []  # of equals, the last
     area = (boxes_N4[:, 2] - boxes_N4[:, 0] + 1) * (boxes_N4[:, 3] - boxes_N4[:, 1] + 1)
     while len(order):
@@ -339,19 +336,19 @@ def _build(name: str, batch: int | None) -> ov.Model:
 
     pools = {"pnet": [2, 0, 0], "rnet": [3, 3, 0], "onet": [3, 3, 2, 0]}[name]
     side = {"pnet": -1, "rnet": 24, "onet": 48}[name]
-    picture = op.parameter([batch or 1, side, side, 3], np.float32)
-    x = op.transpose(picture, op.constant([0, 3, 1, 2]))
+    image = op.parameter([batch or 1, side, side, 3], np.float32)
+    x = op.transpose(image, op.constant([0, 3, 1, 2]))
     for pool_side in pools:
         x = prelu(convolve(x))
         x = pool(x, pool_side) if pool_side else x
     head = convolve
     if name != "pnet":
-        # Column-major order, a heritage of the original Matlab code.
+        # Column-major order, as in the original Matlab code.
         x = op.reshape(op.transpose(x, op.constant([0, 3, 2, 1])), op.constant([0, -1]), special_zero=True)
         x, head = prelu(dense(x)), dense
     heads = [head(x) for _ in range(3 if name == "onet" else 2)]  # shift, (points,) two classes
     probability = op.softmax(heads.pop(), 1)
     if batch is None:
-        return ov.Model([op.gather(probability, op.constant(1), op.constant(1))], [picture], name)
+        return ov.Model([op.gather(probability, op.constant(1), op.constant(1))], [image], name)
     outputs = [op.reshape(y, op.constant([batch, -1]), special_zero=False) for y in (probability, *heads)]
-    return ov.Model(outputs, [picture], name)
+    return ov.Model(outputs, [image], name)

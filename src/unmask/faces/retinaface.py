@@ -1,12 +1,12 @@
 """RetinaFace (Deng et al. 2019, arXiv 1905.00641) with MobileNet-0.25, as RobustForensics runs it.
 
-One network looks at the whole frame and says, for each of some thousand squares laid over it (priors), whether a face
+One network sees the whole frame and predicts, for each of some thousand squares laid over it (priors), whether a face
 is there, where its box is, and where its five landmarks are. The network is no part of unmask: it is imported once from
 the published weights, and runs on OpenVINO, in fp32 always.
 
 Sources: biubug6/Pytorch_Retinaface (network and weights), Siyu-C/RobustForensics (sizes and thresholds).
 
-Shape letters: P priors, N boxes, H W picture.
+Shape letters: P priors, N boxes, H W image.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask._openvino import UNPINNED, ov
 from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register
-from unmask.home import models_home
-from unmask.types import Detection, Face, ImageHW3
+from unmask.runtime.openvino import compile_network, ov, port_shapes, read_network
+from unmask.storage.home import models_home
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
 
 MODEL = "retinaface-mnet025"
 """Name of the folder in the user's models: ``model.onnx`` and ``card.json``, as `unmask models` keeps them."""
-MIN_SCORE = 0.02
-"""Boxes below this are nothing at all."""
+MIN_CANDIDATE_SCORE = 0.02
+"""Boxes with a lower score are dropped at once."""
 
 _SHORT_PX, _LONG_PX = 400, 2150
 _STEPS = ((8, (16, 32)), (16, (64, 128)), (32, (256, 512)))
@@ -45,14 +45,14 @@ _MAX_OVERLAP = 0.4
 class RetinaFace:
     """RetinaFace on OpenVINO. One instance serves many threads.
 
-    Frames are searched at a shorter side of 400 pixels. Of the settings, the last of ``thresholds`` counts: the least
+    Frames are searched at a shorter side of 400 pixels. Of the settings, the last of ``thresholds`` counts: the min
     confidence of a face, 0.8 by default as with RobustForensics.
 
     Raises:
-        ModelError: Its network is not installed, or damaged.
+        ModelError: The network is not installed, or damaged.
     """
 
-    def __init__(self, settings: Detection) -> None:
+    def __init__(self, settings: DetectorSpec) -> None:
         self.settings = settings
         self._own = _Own(models_home() / MODEL)
 
@@ -79,7 +79,7 @@ def searched_size(height: int, width: int) -> tuple[int, int]:
 
 @lru_cache(8)
 def priors(height: int, width: int) -> Floats:
-    """Return the squares of a picture, (P, 4): centre x, y and sides in its pixels, in the network's order."""
+    """Return the squares of an image, (P, 4): centre x, y and sides in its pixels, in the network's order."""
     levels = []
     for step, sides in _STEPS:
         rows, columns = -(-height // step), -(-width // step)
@@ -95,16 +95,16 @@ def priors(height: int, width: int) -> Floats:
 def decode(
     shift_P4: Floats, score_P: Floats, points_P10: Floats, size: tuple[int, ...]
 ) -> tuple[Floats, Floats, Floats]:
-    """Turn what the network says of each prior into faces.
+    """Turn the network's answer for each prior into faces.
 
     Args:
         shift_P4: Shift of centre and logarithm of the sides, in units of prior and variance.
-        score_P: How sure it is of a face, 0 to 1.
-        points_P10: Shifts of the landmarks x, y from the centre, alike.
-        size: Height and width of the picture that was searched.
+        score_P: Probability of a face, 0 to 1.
+        points_P10: Shifts of the landmarks x, y from the centre, in the same units.
+        size: Height and width of the image that was searched.
 
     Returns:
-        Boxes (N, 4) xyxy, scores (N,), landmarks (N, 5, 2), in pixels of that picture, surest first.
+        Boxes (N, 4) xyxy, scores (N,), landmarks (N, 5, 2), in pixels of that image, surest first.
 
     Raises:
         ModelError: The network has another number of priors.
@@ -112,14 +112,14 @@ def decode(
     prior_P4 = priors(size[0], size[1])
     if len(prior_P4) != len(score_P):
         raise ModelError(f"the face detector {MODEL!r} answers for {len(score_P)} places, not for {len(prior_P4)}")
-    seen = np.flatnonzero(score_P > MIN_SCORE)
+    seen = np.flatnonzero(score_P > MIN_CANDIDATE_SCORE)
     centre_N2, side_N2 = prior_P4[seen, :2], prior_P4[seen, 2:]
     shift_N4, scores_N = shift_P4[seen], score_P[seen]
     middle_N2 = centre_N2 + shift_N4[:, :2] * _CENTRE_VARIANCE * side_N2
     half_N2 = side_N2 * np.exp(shift_N4[:, 2:] * _SIZE_VARIANCE) / 2
     boxes_N4 = np.hstack([middle_N2 - half_N2, middle_N2 + half_N2])
     landmarks_N52 = centre_N2[:, None] + points_P10[seen].reshape(-1, 5, 2) * _CENTRE_VARIANCE * side_N2[:, None]
-    if len(seen) == 0:  # which OpenCV does not take
+    if len(seen) == 0:  # OpenCV does not take empty arrays
         return boxes_N4, scores_N, landmarks_N52
     xywh_N4 = np.hstack([boxes_N4[:, :2], 2 * half_N2]).astype(np.float64)
     kept = np.asarray(cv2.dnn.NMSBoxes(xywh_N4, scores_N, 0.0, _MAX_OVERLAP), np.int64).reshape(-1)  # type: ignore[arg-type]
@@ -127,10 +127,10 @@ def decode(
 
 
 def run_network(folder: Path, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
-    """Run the network of a folder on a picture as it is; see `decode` for what comes out.
+    """Run the network of a folder on an image as it is; see `decode` for its answer.
 
     Raises:
-        ModelError: It is not there, or damaged.
+        ModelError: The network is missing or damaged.
     """
     return _Own(folder).run(image_HW3)
 
@@ -156,10 +156,10 @@ def _resized(image_HW3: ImageHW3) -> ImageHW3:
 
 
 def _find_network(folder: Path) -> tuple[Path, str]:
-    """Return where the network lies and the sha256 that its card promises.
+    """Return the path of the network and the sha256 in its card.
 
     Raises:
-        ModelError: It is not installed, or its card says nothing of it.
+        ModelError: The network is not installed, or its card does not name it.
     """
     path = folder / "model.onnx"
     if not path.is_file():
@@ -170,7 +170,7 @@ def _find_network(folder: Path) -> tuple[Path, str]:
     try:
         return path, str(json.loads((folder / "card.json").read_bytes())["files"][path.name]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / 'card.json'} does not tell the sha256 of {path.name}; import it again") from error
+        raise ModelError(f"{folder / 'card.json'} does not name the sha256 of {path.name}; import it again") from error
 
 
 @lru_cache(2)
@@ -178,13 +178,8 @@ def _compiled(path: Path, digest: str) -> ov.CompiledModel:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise ModelError(f"{path} is damaged or was replaced: its sha256 is not the card's; import it again")
-    core = ov.Core()
-    try:
-        model = core.read_model(content, b"")
-    except RuntimeError as error:
-        raise ModelError(f"{path} is no network that OpenVINO reads") from error
-    shapes = [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+    model = read_network(content, path)
+    shapes = port_shapes(model)
     if len(shapes) != 4 or model.inputs[0].element_type != ov.Type.u8 or shapes[0][-1] != "3":
-        raise ModelError(f"{path} must take a uint8 picture (1, H, W, 3) and give boxes, scores and landmarks")
-    config = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"} | UNPINNED
-    return core.compile_model(model, "CPU", config)
+        raise ModelError(f"{path} must take a uint8 image (1, H, W, 3) and give boxes, scores and landmarks")
+    return compile_network(model)

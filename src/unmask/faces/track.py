@@ -1,7 +1,7 @@
-"""From faces to people: who in this frame is who in the last one.
+"""Link the faces of a clip to tracks: which face of this frame is which of the last one.
 
 Frames are sampled sparsely, so boxes are matched by overlap after a guess at their motion, or by nearness at
-similar size; a shot cut forgets everybody. A person who appears in two shots is two people here.
+similar size. A cut ends all tracks: a person who appears in two shots has two tracks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from unmask.types import Face, Frame, ImageHW3
 
 _MIN_IOU = 0.3
 _MAX_DISTANCE = 0.6
-"""Farthest centre that can still be the same face, in box sides."""
+"""Max distance of two centres of the same face, in box sides."""
 _MAX_SIZE_RATIO = 1.6
 _MOTION_SECONDS = 1.0
 """Motion is carried forward over gaps up to this long."""
@@ -25,7 +25,7 @@ _CUT_DISTANCE = 0.4
 
 
 @dataclass(slots=True)
-class _Person:
+class _Track:
     number: int
     box: NDArray[np.float64]
     time_seconds: float
@@ -40,37 +40,37 @@ class _Person:
 
 
 class Tracker:
-    """Gives each face of a video the number of its person. Feed it the frames in order of time."""
+    """Gives each face of a clip the number of its track. Takes the frames in order of time."""
 
     def __init__(self) -> None:
-        self._people: list[_Person] = []
+        self._tracks: list[_Track] = []
         self._count = 0
         self._histogram: NDArray[np.float64] | None = None
 
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[int]:
-        """Return the person number, from 1, of each face; numbers are given in order of appearance."""
+        """Return the number of each face's track, from 1 in order of appearance."""
         if self._is_cut(frame.image_HW3):
-            self._people.clear()
+            self._tracks.clear()
         boxes = [np.asarray(face.xyxy_px) for face in faces]
         numbers = [0] * len(faces)
-        pairs = [
-            (affinity, p, f)
-            for p, person in enumerate(self._people)
+        matches = [
+            (affinity, t, f)
+            for t, track in enumerate(self._tracks)
             for f, box in enumerate(boxes)
-            if (affinity := _affinity(person.predict(frame.time_seconds), box)) is not None
+            if (affinity := _affinity(track.predict(frame.time_seconds), box)) is not None
         ]
         taken: set[int] = set()
-        for _, p, f in sorted(pairs, key=lambda pair: -pair[0]):
-            if p in taken or numbers[f]:
+        for _, t, f in sorted(matches, key=lambda match: -match[0]):
+            if t in taken or numbers[f]:
                 continue
-            taken.add(p)
-            numbers[f] = self._people[p].number
-            _move(self._people[p], boxes[f], frame.time_seconds)
+            taken.add(t)
+            numbers[f] = self._tracks[t].number
+            _move(self._tracks[t], boxes[f], frame.time_seconds)
         for f, box in enumerate(boxes):
             if not numbers[f]:
                 self._count += 1
                 numbers[f] = self._count
-                self._people.append(_Person(self._count, box, frame.time_seconds, np.zeros(2), np.inf))
+                self._tracks.append(_Track(self._count, box, frame.time_seconds, np.zeros(2), np.inf))
         return numbers
 
     def _is_cut(self, image_HW3: ImageHW3) -> bool:
@@ -86,13 +86,13 @@ def sketch(frame: Frame) -> Frame:
 
 
 def _thinned(image_HW3: ImageHW3) -> ImageHW3:
-    """Take every so many pixels, 64 to 127 along the longer side; a thinned picture stays as it is."""
+    """Drop rows and columns at equal distances, so that 64 to 127 pixels are left along the longer side."""
     step = max(1, max(image_HW3.shape[:2]) // 64)
     return image_HW3[::step, ::step]
 
 
 def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Intersection over union of two xyxy boxes, 0 to 1."""
+    """Return the intersection over union of two xyxy boxes, 0 to 1."""
     sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
     if (sides <= 0).any():
         return 0.0
@@ -101,7 +101,7 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 
 
 def _affinity(predicted: NDArray[np.float64], box: NDArray[np.float64]) -> float | None:
-    """Rank of a match, None when the two cannot be one face."""
+    """Return how well two boxes match, more is better; None when they cannot be one face."""
     overlap = iou(predicted, box)
     side_a, side_b = float((predicted[2:] - predicted[:2]).max()), float((box[2:] - box[:2]).max())
     distance = float(np.linalg.norm((predicted[:2] + predicted[2:] - box[:2] - box[2:]) / 2)) / max(side_a, side_b)
@@ -109,7 +109,7 @@ def _affinity(predicted: NDArray[np.float64], box: NDArray[np.float64]) -> float
     return overlap - distance if overlap >= _MIN_IOU or near else None
 
 
-def _move(person: _Person, box: NDArray[np.float64], time_seconds: float) -> None:
-    gap = max(time_seconds - person.time_seconds, 1e-6)
-    person.velocity = ((box[:2] + box[2:]) - (person.box[:2] + person.box[2:])) / 2 / gap
-    person.box, person.time_seconds, person.gap_seconds = box, time_seconds, gap
+def _move(track: _Track, box: NDArray[np.float64], time_seconds: float) -> None:
+    gap = max(time_seconds - track.time_seconds, 1e-6)
+    track.velocity = ((box[:2] + box[2:]) - (track.box[:2] + track.box[2:])) / 2 / gap
+    track.box, track.time_seconds, track.gap_seconds = box, time_seconds, gap

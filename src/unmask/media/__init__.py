@@ -5,17 +5,23 @@
         for frame in read_frames(video, pick_frames(video, 32)):
             frame.image_HW3, frame.time_seconds
 
-`open_video` is the one door through which bytes reach FFmpeg: a regular file, opened once, handed over as a descriptor,
-never as a name or an address, to a process that can do nothing but decode it. See `unmask.media.guard`.
+`open_video` and `read_sound` are the only ways by which the bytes of a file reach FFmpeg: a regular file, opened once,
+handed over as a descriptor, never as a name or an address, to a process that can do nothing but decode it. See
+`unmask.media.decoder`.
 """
 
-from unmask.media.container import Limits, sha256_of
-from unmask.media.frames import SAMPLINGS, pick_frames
-from unmask.media.guard import (
+from unmask.media.container import FrameIndex
+from unmask.media.decoder import guards_in_force
+from unmask.media.limits import Limits
+from unmask.media.regular import sha256_of
+from unmask.media.sampling import SAMPLINGS
+from unmask.media.shots import Shots, find_shots
+from unmask.media.signature import SignatureLog
+from unmask.media.video import (
     Video,
-    isolation,
     open_video,
     open_video_file,
+    pick_frames,
     probe,
     read_frames,
     read_sound,
@@ -24,9 +30,13 @@ from unmask.media.guard import (
 
 __all__ = [
     "SAMPLINGS",
+    "FrameIndex",
     "Limits",
+    "Shots",
+    "SignatureLog",
     "Video",
-    "isolation",
+    "find_shots",
+    "guards_in_force",
     "open_video",
     "open_video_file",
     "pick_frames",

@@ -1,16 +1,11 @@
-"""Opening a file safely, and the index of the frames that are really in it."""
+"""Open a container safely and list the frames that are really in it."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
-from pathlib import Path
 
 import av
 import numpy as np
@@ -20,46 +15,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError, UsageError
+from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
+from unmask.media.formats import CONTAINER_FORMATS
+from unmask.media.quantiser import EXPORT
+from unmask.storage.content import HEAD_BYTES, content_of
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one file may cost, see `unmask.media.guard`."""
-
-    seconds: float = 60.0
-    """Longest time that anybody waits for its decoder, at most 10 s and three times its length; as much again for each
-    `FRAMES_IN_TIME` frames that are wanted beyond as many."""
-    memory_bytes: int = 2 << 30
-    """Address space of its decoder."""
-    frame_pixels: int = 4096 * 4096
-    """Pixels of one frame: a few hundred kilobytes can ask for gigabytes."""
-    total_pixels: int = 10**12
-    """Pixels of all frames that are decoded for one reading."""
-    download_bytes: int = 2 << 30
-    """Length of a video that has to be fetched first."""
-    isolate: bool = True
-    """Decode in a process of its own; without, ``seconds`` and ``memory_bytes`` do not hold."""
-
-    def __post_init__(self) -> None:
-        if min(self.seconds, self.memory_bytes, self.frame_pixels, self.total_pixels, self.download_bytes) <= 0:
-            raise UsageError(f"limits must be above zero: {self}")
-
-
-MAX_FRAME_PIXELS = Limits().frame_pixels
-"""What is decoded unless somebody asks for other limits."""
-
-FRAMES_IN_TIME = 300
-
-_LONGEST_TICKS = 1 << 62
+_MAX_TICKS = 1 << 62
 """Time stamps further apart than this are noise, and their differences no 64-bit numbers."""
-
-# Formats that hold pictures and sound and nothing else. Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg
-# open other files and addresses, so they stay out. The sound formats are here to be answered with "no_video".
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,m4v,ivf,obu,flv,asf,ogg,gif,mxf,nut,rm,"
-    "mp3,wav,flac,aac,amr,aiff"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,73 +53,26 @@ class FrameIndex:
         """(N,) seconds since the first frame."""
         return (self.pts - self.pts[0]) * self.seconds_per_tick
 
-
-def sha256_of(file: BufferedReader) -> str:
-    """Return the hash of an open file's content, in 64 digits."""
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def open_regular(path: str | os.PathLike[str], below: str | None = None) -> BufferedReader:
-    """Open an existing regular file for reading; pipes, devices, sockets and folders are refused.
-
-    Args:
-        path: The file.
-        below: A folder that it lies in; from there on no link is followed, not even one that is made meanwhile. None
-            follows links.
-
-    Raises:
-        UnreadableError: No such file, no permission, empty, a link, or not a regular file.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    try:  # non-blocking: a FIFO without a writer must not hang the scan
-        descriptor = os.open(path, flags) if below is None else _open_below(below, path, flags)
-    except (OSError, ValueError) as error:
-        if below is not None and getattr(error, "errno", None) == errno.ELOOP:
-            raise UnreadableError(
-                "this is a link, and links in a folder are not followed; name the file itself, or use --follow-links"
-            ) from error
-        raise UnreadableError(f"cannot open the file: {getattr(error, 'strerror', None) or error}") from error
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size == 0:
-        os.close(descriptor)
-        what = "the file is empty" if stat.S_ISREG(facts.st_mode) else "this is not a regular file"
-        raise UnreadableError(f"{what}; name a video file")
-    return os.fdopen(descriptor, "rb")
-
-
-def _open_below(folder: str, path: str | os.PathLike[str], flags: int) -> int:
-    """Open a file part by part, each within the folder that was opened before, none of them a link."""
-    *parts, name = Path(path).relative_to(folder).parts
-    if os.open not in os.supports_dir_fd:  # Windows
-        steps = [Path(folder, *parts[:count]) for count in range(1, len(parts) + 1)]
-        if any(step.is_symlink() for step in (*steps, Path(path))):
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return os.open(path, flags)
-    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        for part in parts:
-            outer, at = at, os.open(part, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at)
-            os.close(outer)
-        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=at)
-    finally:
-        os.close(at)
+    def index_of(self, pts: int) -> int:
+        """Return the index of the frame with this time stamp, or of the next one."""
+        return min(int(np.searchsorted(self.pts, pts)), len(self) - 1)
 
 
 @contextmanager
-def open_container(
-    file: BufferedReader, frame_pixels: int = MAX_FRAME_PIXELS
-) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a media file from its start and pick the video stream.
 
     Raises:
         UnreadableError: The bytes are no media file.
-        UnsupportedError: A container format outside the allow-list, or a codec without decoder.
-        NoVideoError: Sound only, or a still cover picture.
+        UnsupportedError: An image, a container format outside the allow-list, or a codec without decoder.
+        NoVideoError: Sound only, or a still cover image.
         LimitError: Frames of more than ``frame_pixels``.
     """
     file.seek(0)
-    options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    if content_of(file.read(HEAD_BYTES)) == "image":
+        raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
+    file.seek(0)
+    options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file"}
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
     except av.error.ArgumentError as error:
@@ -175,10 +90,10 @@ def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     stream = next((s for s in moving if s.disposition & Disposition.default), moving[0])
     context = stream.codec_context
     if context is None:
-        raise UnsupportedError("no decoder for this picture codec; convert the file to H.264")
+        raise UnsupportedError("no decoder for this video codec; convert the file to H.264")
     _check_size(context, frame_pixels)
     context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
-    context.options = {"max_pixels": str(frame_pixels)}  # a stream may outgrow its header
+    context.options = {"max_pixels": str(frame_pixels)} | EXPORT  # a stream may outgrow its header
     return stream
 
 
@@ -233,7 +148,7 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     if not pts:
         raise UnreadableError("the file names a video track but holds no frame of it")
     times = np.unique(np.asarray(pts, np.int64))
-    stamped = stamped and len(times) >= 0.9 * len(pts) and int(times[-1]) - int(times[0]) < _LONGEST_TICKS
+    stamped = stamped and len(times) >= 0.9 * len(pts) and int(times[-1]) - int(times[0]) < _MAX_TICKS
     tick = float(stream.time_base) if stream.time_base else 1.0
     if not stamped:
         rate = stream.average_rate or stream.guessed_rate
@@ -248,10 +163,10 @@ def _typical_gap(times: NDArray[np.int64]) -> int:
 
 
 def _key_test(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], bool]:
-    """Return a test of key packets: does decoding need nothing from before them?
+    """Return a function that says whether decoding can start afresh at a key packet.
 
-    Of H.264 only IDR pictures (NAL type 5) qualify: encoders also flag recovery points of an intra refresh,
-    whose pictures are whole only frames later. Packets hold NAL units after a length (MP4, Matroska) or after
+    In H.264 only IDR frames (NAL type 5) qualify: encoders also flag recovery points of an intra refresh,
+    whose frames are whole only later. Packets hold NAL units after a length (MP4, Matroska) or after
     a start code (Annex B of ITU-T H.264).
     """
     if stream.codec_context.codec.canonical_name != "h264":

@@ -1,14 +1,16 @@
-"""Which frames to look at, and decoding just those.
+"""Decode the wanted frames of a file, in this process.
 
-The cheap way: list all packets first (no decoding), mark the wanted time stamps, then let the decoder skip
-every picture that nobody wants and no other picture refers to. The frames that come out are bit-identical to
-those of a full decode.
+All packets are listed first, without decoding. Then the decoder skips every frame that is not wanted and that no other
+frame refers to. The frames that come out are bit-identical to those of a full decode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BufferedReader
 
 import av
 import numpy as np
@@ -19,98 +21,140 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, UsageError
-from unmask.media.container import decode_packet, open_container
-from unmask.media.probe import OpenFile
-from unmask.types import ImageHW3
+from unmask.errors import LimitError, UnreadableError
+from unmask.media.container import FrameIndex, decode_packet, index_packets, open_container
+from unmask.media.facts import read_facts
+from unmask.media.limits import Limits
+from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.quantiser import mean_quantiser
+from unmask.media.signature import SignatureLog, Signer
+from unmask.types import Frame, ImageHW3, MediaFacts
 
-if TYPE_CHECKING:
-    from unmask.media.guard import Video
-
-# Codecs in which a picture that is not referred to can be skipped without a trace; HEVC only sometimes.
+# Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
+_SURVEY_SECONDS, _MAX_SURVEYED = 0.9, 256
+"""Key frames that only give signatures lie at least so far apart, and there are at most so many."""
 
 
-def spread_over_time(times_seconds: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Pick ``count`` frames whose time stamps lie as evenly as the frames allow; all of them if there are fewer.
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One decoded frame as it is stored, not yet upright."""
+
+    index: int
+    """Position among the frames that exist, in order of display, from 0."""
+    image_HW3: ImageHW3
+    """RGB image, (H, W, 3) uint8."""
+    quantiser: float | None
+    """How coarsely it is quantised, 0 finest to 1; None where the decoder does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A video file, open in this process, whose frames are known but not decoded yet."""
+
+    file: BufferedReader
+    """The open file."""
+    facts: MediaFacts
+    """What it is."""
+    index: FrameIndex
+    """Which frames it has."""
+    orientation: Orientation
+    """How its frames become upright."""
+    limits: Limits
+    """What decoding may cost."""
+
+    def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        """Yield the frames with the given indices, upright; see `unmask.media.read_frames`."""
+        return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
+
+
+def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
+    """List the frames of an open file and decode the first one, in this process.
 
     Args:
-        times_seconds: (N,) rising time stamps of the frames that exist.
-        count: How many to pick, at least 1.
-
-    Returns:
-        (min(count, N),) strictly rising frame indices; from 2 on, the first and the last frame are among them.
-    """
-    total = len(times_seconds)
-    if total <= count:
-        return np.arange(total, dtype=np.int64)
-    targets = np.linspace(times_seconds[0], times_seconds[-1], count)
-    middles = (times_seconds[1:] + times_seconds[:-1]) / 2
-    nearest = np.searchsorted(middles, targets)
-    steps = np.arange(count)  # a frame is taken once: push doubles apart, then back inside
-    rising = np.maximum.accumulate(nearest - steps) + steps
-    return np.minimum(rising, total - count + steps).astype(np.int64)
-
-
-def floor_linspace(times_seconds: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Pick the indices of the challenge winner: floor(linspace(0, N - 1, count)), doubles removed.
-
-    Source: selimsef/dfdc_deepfake_challenge. Doubles stalled the original after the first one.
-    """
-    return np.unique(np.linspace(0, len(times_seconds) - 1, count).astype(np.int64))
-
-
-SAMPLINGS: dict[str, Callable[[NDArray[np.float64], int], NDArray[np.int64]]] = {
-    "time": spread_over_time,
-    "reference": floor_linspace,
-}
-"""Name -> function (times_seconds, count) -> frame indices."""
-
-
-def pick_frames(video: Video, count: int, sampling: str = "time") -> NDArray[np.int64]:
-    """Return the indices of the frames to look at, strictly rising.
+        file: A regular file.
+        sha256: Hash of its bytes, 64 hex digits.
+        limits: Those on pixels are kept here.
 
     Raises:
-        UsageError: ``count`` is below 1 or ``sampling`` is not one of `SAMPLINGS`.
+        InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    if count < 1:
-        raise UsageError(f"cannot sample {count} frames; ask for at least 1")
-    if sampling not in SAMPLINGS:
-        raise UsageError(f"unknown sampling {sampling!r}; use one of {', '.join(SAMPLINGS)}")
-    return SAMPLINGS[sampling](video.index.times_seconds, count)
+    with open_container(file, limits.frame_pixels) as (container, stream):
+        first_frames: list[VideoFrame] = []
+        packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
+        index = index_packets(packets, stream)
+        if not first_frames:
+            raise UnreadableError("not one frame of the video can be decoded")
+        orientation = orientation_of(first_frames[0])
+        facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
+    return OpenFile(file, facts, index, orientation, limits)
 
 
-def decode_stored(opened: OpenFile, indices: NDArray[np.int64]) -> Iterator[tuple[int, ImageHW3]]:
+def _packets_and_first_frame(
+    container: InputContainer, stream: VideoStream, frame_pixels: int, first_frames: list[VideoFrame]
+) -> Iterator[av.Packet[VideoStream]]:
+    """Yield all packets; decode until the first whole frame comes out and put it into ``first_frames``."""
+    for packet in _demux(container, stream):
+        yield packet
+        if not first_frames:
+            frames = decode_packet(stream.codec_context, packet, frame_pixels)
+            first_frames += [frame for frame in frames if not frame.is_corrupt][:1]
+
+
+def upright_frames(stored: Iterator[StoredFrame], index: FrameIndex, orientation: Orientation) -> Iterator[Frame]:
+    """Turn stored frames upright and give each its time.
+
+    Args:
+        stored: Frames of ``index`` as they are stored.
+        index: The frames of the video.
+        orientation: How they become upright.
+    """
+    times_seconds = index.times_seconds
+    for frame in stored:
+        upright_HW3 = orientation.apply(frame.image_HW3)
+        yield Frame(upright_HW3, float(times_seconds[frame.index]), frame.index, frame.quantiser)
+
+
+def decode_stored(
+    opened: OpenFile, indices: NDArray[np.int64], log: SignatureLog | None = None
+) -> Iterator[StoredFrame]:
     """Decode the frames with the given indices, in rising order, one at a time, in this process.
 
     A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
     a damaged video yields fewer frames, never the same one twice.
 
-    Yields:
-        Index, and the picture as it is stored: RGB, not yet upright.
+    Args:
+        opened: The file.
+        indices: (n,) rising indices of the wanted frames.
+        log: Takes the signatures of all frames that are decoded on the way, and of key frames where nothing else is.
 
     Raises:
         LimitError: More pixels than the limits allow.
     """
     index = opened.index
     converter = VideoReformatter()  # one for all frames: it keeps its tables
-    for pts, picture in _decode(opened, index.pts[indices]):
-        position = min(int(np.searchsorted(index.pts, pts)), len(index) - 1)
-        picture = converter.reformat(picture, format="rgb24", interpolation="BILINEAR", threads=1)
-        yield position, picture.to_ndarray().astype(np.uint8, copy=False)
+    for pts, frame in _decode(opened, index.pts[indices], log):
+        rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
+        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
+        yield StoredFrame(index.index_of(pts), image_HW3, mean_quantiser(frame))
 
 
-def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield (time stamp, picture) for each wanted time stamp, or for the first decodable one after it."""
+def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:
+    """Yield (time stamp, frame) for each wanted time stamp, or for the first decodable one after it."""
     index, limits, pixels = opened.index, opened.limits, 0
-    pending = wanted.tolist()[::-1]
+    pending, signer = wanted.tolist()[::-1], Signer()
+    surveyed = frozenset() if log is None else survey_packets(index)
     with open_container(opened.file, limits.frame_pixels) as (container, stream):
-        for position, frame in enumerate(_pictures(container, stream, opened, pending)):
+        for position, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:
                 raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
             pts = position if not index.stamped else frame.pts
-            if pts is None or pts < pending[-1] or frame.is_corrupt:
+            if pts is None or frame.is_corrupt:
+                continue
+            if log is not None:
+                log.add(index.index_of(pts), signer.sign(frame))
+            if pts < pending[-1]:
                 continue
             while pending and pending[-1] <= pts:
                 pending.pop()
@@ -119,10 +163,24 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64]) -> Iterator[tuple[int, 
                 return
 
 
-def _pictures(
-    container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int]
+def survey_packets(index: FrameIndex) -> frozenset[int]:
+    """Return the positions of key packets that are decoded for their signatures where all else is skipped."""
+    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED) / index.seconds_per_tick
+    chosen, last = [], -math.inf
+    for packet, pts in zip(index.key_packets.tolist(), index.key_pts.tolist(), strict=True):
+        if pts - last >= gap:
+            chosen.append(packet)
+            last = pts
+    return frozenset(chosen)
+
+
+def _frames(
+    container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int], surveyed: frozenset[int]
 ) -> Iterator[VideoFrame]:
-    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need."""
+    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need.
+
+    Of what is skipped, the key packets at the positions ``surveyed`` are decoded by themselves.
+    """
     context, index = stream.codec_context, opened.index
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
@@ -130,6 +188,8 @@ def _pictures(
     for packet in _demux(container, stream):
         position += bool(packet.size)
         if packet.size and position < resume_at:
+            if position in surveyed:
+                yield from _decode_alone(context, packet, opened.limits.frame_pixels)
             continue
         if skippable:
             context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
@@ -143,11 +203,20 @@ def _pictures(
                 context.flush_buffers()
 
 
-def _is_skippable(context: VideoCodecContext) -> bool:
-    """Whether unwanted non-reference pictures can be skipped, and all others stay as they are.
+def _decode_alone(context: VideoCodecContext, packet: av.Packet[VideoStream], frame_pixels: int) -> list[VideoFrame]:
+    """Decode a key packet without what follows it, and leave the decoder as if nothing had been decoded."""
+    frames = decode_packet(context, packet, frame_pixels)
+    with suppress(av.error.FFmpegError):
+        frames += context.decode(None)
+    context.flush_buffers()
+    return frames
 
-    In HEVC with several temporal sub-layers a "sub-layer non-reference" picture may be referred to by pictures of
-    higher layers. The header (hvcC, ISO/IEC 14496-15) tells how many layers there are; without it, nothing is skipped.
+
+def _is_skippable(context: VideoCodecContext) -> bool:
+    """Tell whether unwanted non-reference frames can be skipped while all others stay as they are.
+
+    In HEVC with several temporal sub-layers a "sub-layer non-reference" frame may be referred to by frames of higher
+    layers. The header (hvcC, ISO/IEC 14496-15) tells how many layers there are; without it, nothing is skipped.
     """
     if context.codec.canonical_name == "hevc":
         header = context.extradata or b""

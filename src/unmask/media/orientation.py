@@ -1,4 +1,4 @@
-"""Turning stored frames upright. PyAV does not do it; players do."""
+"""Turn stored frames upright, as players do and PyAV does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unmask.types import ImageHW3
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """One of the eight ways to turn and mirror a picture by right angles."""
+    """One of the eight ways to turn and mirror an image by right angles."""
 
     transpose: bool = False
     """Swap rows and columns first."""
@@ -23,19 +23,19 @@ class Orientation:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the result is a mirror image."""
+        """Tell whether the result is a mirror image."""
         return self.transpose ^ self.flip_x ^ self.flip_y
 
     @property
     def rotation_degrees(self) -> int:
-        """Counter-clockwise turn; for mirrored pictures the turn before the left-right mirror."""
+        """Counter-clockwise turn; for mirrored images the turn before the left-right mirror."""
         flip_x = self.flip_x ^ self.mirrored
         if self.transpose:
             return 270 if flip_x else 90
         return 180 if flip_x else 0
 
     def apply(self, image_HW3: ImageHW3) -> ImageHW3:
-        """Return the upright picture."""
+        """Return the upright image."""
         import cv2  # a process that decodes needs none of it
 
         if self.transpose:

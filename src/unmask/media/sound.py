@@ -1,4 +1,7 @@
-"""Taking the sound out of a video, as it is. What runs here reads a stranger's file; see `unmask.media.guard`."""
+"""Take the sound out of a video without encoding it again.
+
+`copy_sound` reads files that may be hostile, so it runs in a confined decoder process; see `unmask.media.decoder`.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from io import BufferedReader
 import av
 
 from unmask.errors import LimitError, UnsupportedError
-from unmask.media.container import Limits, open_container
+from unmask.media.container import open_container
+from unmask.media.limits import Limits
 
-MOST_BYTES = 1 << 28
-"""Of one sound track: four hours of AAC, or half an hour of uncompressed stereo."""
+MAX_SOUND_BYTES = 1 << 28
+"""Length of the longest sound track that is copied: four hours of AAC, or half an hour of uncompressed stereo."""
 
 CONTAINERS = {"aac": ("m4a", "mp4"), "mp3": ("mp3", "mp3"), "flac": ("flac", "flac"), "opus": ("ogg", "ogg"),
               "vorbis": ("ogg", "ogg"), "pcm_s16le": ("wav", "wav")}  # fmt: skip
-"""Codec -> suffix and format; whatever else there is goes into Matroska."""
+"""Codec -> suffix and format; other codecs go into Matroska."""
 MATROSKA = ("mka", "matroska")
+"""Suffix and format of sound in any other codec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +30,13 @@ class Sound:
     """A sound track as a file of its own."""
 
     suffix: str
-    """Of a file with this content, such as ``m4a``."""
+    """Suffix of a file with this content, such as ``m4a``."""
     content: bytes
-    """The file, at most `MOST_BYTES`."""
+    """The file, at most `MAX_SOUND_BYTES`."""
 
     def __post_init__(self) -> None:
         if self.suffix not in {suffix for suffix, _ in (*CONTAINERS.values(), MATROSKA)}:
-            raise ValueError(f"suffix {self.suffix!r} is that of no sound")
+            raise ValueError(f"suffix {self.suffix!r} is not one of a sound file")
 
 
 def copy_sound(file: BufferedReader, limits: Limits) -> Sound | None:
@@ -55,8 +60,8 @@ def copy_sound(file: BufferedReader, limits: Limits) -> Sound | None:
                     if packet.dts is None:
                         continue
                     size_bytes += packet.size
-                    if size_bytes > MOST_BYTES:
-                        raise LimitError(f"its sound has more than {MOST_BYTES >> 20} MB")
+                    if size_bytes > MAX_SOUND_BYTES:
+                        raise LimitError(f"its sound has more than {MAX_SOUND_BYTES >> 20} MB")
                     packet.stream = stream
                     copy.mux(packet)
         except (av.error.FFmpegError, ValueError) as error:

@@ -1,19 +1,17 @@
-"""The queue in front of a network: crops of all videos that are being scanned go through it, whatever computes them.
+"""Queue crops in front of a network: those of all videos that are being scanned go through one queue.
 
 Each of a few slots takes as many crops as wait, up to a batch, and runs them. So batches fill across frames and videos,
-and the processor is busy. What a crop scores does not depend on its neighbours in the batch.
+and the CPU is busy. What a crop scores does not depend on its neighbours in the batch.
 """
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -21,28 +19,13 @@ from numpy.typing import NDArray
 
 from unmask.errors import ModelError
 from unmask.models.card import Card
-from unmask.types import ImageHW3
+from unmask.types import CropScore, ImageHW3
 
 BATCH_CROPS = 8
-"""Crops that run together on a processor; more gain nothing there."""
+"""Crops that run together on the CPU; larger batches gain nothing there."""
 
 Slot = TypeVar("Slot")
-"""What one batch is computed in: its buffers, or its request."""
-
-
-@dataclass(frozen=True, slots=True)
-class CropScore:
-    """What a network says of one crop."""
-
-    logit: float
-    """Calibrated; its sigmoid is the fake probability."""
-    map_hw: NDArray[np.float32] | None = field(repr=False)
-    """(h, w) where it sees manipulation, 0 to 1; None when the network gives no map."""
-
-    @property
-    def fake_probability(self) -> float:
-        """0 real to 1 fake."""
-        return 0.5 + 0.5 * math.tanh(self.logit / 2)  # the sigmoid, without overflow
+"""Buffers, or the inference request, that one batch is computed in."""
 
 
 _Waiting: TypeAlias = "tuple[ImageHW3, Future[CropScore]]"
@@ -67,9 +50,9 @@ class QueuedNetwork(ABC, Generic[Slot]):
         """Make the queue.
 
         Args:
-            card: Of the model.
+            card: The model's card.
             slots: As many batches are computed at a time, each in a thread of its own.
-            precision: Number format that it computes in.
+            precision: Number format of the network.
             device: ``cpu`` or ``cuda:N``.
             weights_file: File of the folder that holds the weights it runs.
             batch_crops: Crops that run together, at most.
@@ -121,7 +104,7 @@ class QueuedNetwork(ABC, Generic[Slot]):
                 self._pool.submit(self._serve)
 
     def _serve(self) -> None:
-        """One slot's turn: score batch after batch until no crop waits."""
+        """Score batch after batch in one slot until no crop waits."""
         slot = self._idle.get()
         while True:
             batch: list[_Waiting] = []
@@ -148,11 +131,11 @@ class QueuedNetwork(ABC, Generic[Slot]):
         self, count: int, logits_N: NDArray[np.float32], maps_Nhw: NDArray[np.float32] | None
     ) -> list[CropScore]:
         """Check and calibrate what a batch of ``count`` crops gave."""
-        name, calibration = self.card.name, self.card.calibration
+        name = self.card.name
         if len(logits_N) != count:
             raise ModelError(f"model {name!r} gave {len(logits_N)} scores for {count} crops; it must give one each")
         if not (np.isfinite(logits_N).all() and (maps_Nhw is None or np.isfinite(maps_Nhw).all())):
             raise ModelError(f"model {name!r} gave a score that is no number; check it: unmask models verify")
-        calibrated = (logits_N.astype(np.float64) - calibration.offset) / calibration.temperature
+        calibrated_N = self.card.calibration.apply(logits_N).tolist()
         maps = [None] * count if maps_Nhw is None else maps_Nhw
-        return [CropScore(float(logit), map_hw) for logit, map_hw in zip(calibrated, maps, strict=True)]
+        return [CropScore(logit, map_hw) for logit, map_hw in zip(calibrated_N, maps, strict=True)]

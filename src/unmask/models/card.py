@@ -10,19 +10,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.atomic import atomic_file
 from unmask.errors import ModelError
-from unmask.home import models_home
-from unmask.models.fuse import Fusion
+from unmask.models.fusion import Fusion
+from unmask.storage.atomic import atomic_file
+from unmask.storage.home import models_home
 from unmask.types import CropSpec, Label
 
 CARD_FILE = "card.json"
 ONNX_FILE = "model.onnx"
 WEIGHTS_FILE = "model.safetensors"
 INT8_FILES = ("model.int8.xml", "model.int8.bin")
-"""The same network in int8, as OpenVINO writes it: its layers, and its weights."""
+"""The int8 network as OpenVINO writes it: its layers, and its weights."""
 MODEL_FILES = (CARD_FILE, ONNX_FILE, WEIGHTS_FILE, *INT8_FILES)
 """All that a model's folder may hold."""
 _MAX_CARD_BYTES = 1 << 20
@@ -41,7 +43,7 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Turns a logit into one whose sigmoid can be read as a probability: (logit - offset) / temperature."""
+    """Maps the logits of a network to logits whose sigmoid can be read as a probability."""
 
     temperature: float = 1.0
     """Above 0; larger is less sure."""
@@ -51,6 +53,14 @@ class Calibration:
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
             raise ValueError(f"temperature {self.temperature} must be above 0, and offset {self.offset} finite")
+
+    def apply(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Return calibrated logits, of the shape of the network's own: (logit - offset) / temperature."""
+        return (np.asarray(logits, np.float64) - self.offset) / self.temperature
+
+    def undo(self, calibrated_logits: ArrayLike) -> NDArray[np.float64]:
+        """Return the network's own logits, given calibrated ones: the inverse of `apply`."""
+        return np.asarray(calibrated_logits, np.float64) * self.temperature + self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +92,14 @@ class NetworkSpec:
     parameters: dict[str, Any] = field(default_factory=dict)
     """Its keyword arguments."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    """Of RGB in 0..1, subtracted before the network; by default ImageNet's."""
+    """Mean of RGB in 0..1, subtracted before the network; by default ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    """Divided by after that."""
+    """Standard deviation of RGB in 0..1, divided by after that; by default ImageNet's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What ``card.json`` says."""
+    """All that ``card.json`` holds."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -108,7 +118,7 @@ class Card:
     files: dict[str, FileFacts]
     """Name -> facts of each file beside the card; ``model.onnx`` is one of them."""
     network: NetworkSpec | None = None
-    """For graphics cards; None when only ONNX is there."""
+    """How torch builds the network on a GPU; None when the folder has no ``model.safetensors``."""
     precision: Literal["auto", "fp32"] = "auto"
     """``fp32`` where bf16 would change the scores: then ``auto`` stays with fp32."""
     fusion: Fusion = field(default_factory=Fusion)
@@ -120,6 +130,8 @@ class Card:
     """Numbers on held-out data, with the script, data and seed that gave them."""
     limitations: tuple[str, ...] = ()
     """Where it fails, in sentences."""
+    kind: Literal["judge", "detector"] = "judge"
+    """What it does: a judge scores crops, a detector finds faces in frames and scores nothing."""
 
 
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
@@ -184,7 +196,7 @@ def parse_card(path: Path, kind: TypeAdapter[AnyCard]) -> AnyCard:
         raise ModelError(f"{path}: {where}: {first['msg']}") from error
 
 
-def read_up_to(path: Path, most_bytes: int) -> bytes:
+def read_up_to(path: Path, max_bytes: int) -> bytes:
     """Return the first bytes of a file, all of it where it has no more.
 
     Raises:
@@ -192,7 +204,7 @@ def read_up_to(path: Path, most_bytes: int) -> bytes:
     """
     try:
         with path.open("rb") as file:  # memory is reserved for what is there, not for what a card claims
-            return file.read(min(most_bytes, os.fstat(file.fileno()).st_size + 1))
+            return file.read(min(max_bytes, os.fstat(file.fileno()).st_size + 1))
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
 
@@ -204,7 +216,7 @@ def write_card(folder: Path, card: Card) -> None:
 
 
 def file_facts(content: bytes) -> FileFacts:
-    """Return what a card says of a file."""
+    """Return the facts of a file, for a card."""
     return FileFacts(hashlib.sha256(content).hexdigest(), len(content))
 
 

@@ -1,7 +1,7 @@
-"""Running a model on a graphics card, with torch, from ``model.safetensors`` and what the card says of the network.
+"""Run a model on a GPU with torch, from ``model.safetensors`` and the card's description of the network.
 
-The same queue as on a processor, with larger batches of a few fixed sizes, so that each is recorded once as a CUDA
-graph and replayed; two slots take turns, so that the next crops are gathered while the card computes.
+The same queue as on the CPU, with larger batches of a few fixed sizes, so that each is recorded once as a CUDA
+graph and replayed; two slots take turns, so that the next crops are gathered while the GPU computes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Slot:
     """Where the crops of one batch are gathered, and its outputs arrive."""
 
     crops_NSS3: torch.Tensor
-    """(largest batch, S, S, 3) uint8 in memory that the graphics card reads by itself."""
+    """(largest batch, S, S, 3) uint8 in memory that the GPU reads by itself."""
     outputs: list[torch.Tensor] = field(default_factory=list)
     """Logits and maps, in such memory too."""
 
@@ -51,13 +51,13 @@ class _Graph:
 
     graph: torch.cuda.CUDAGraph
     crops_NSS3: torch.Tensor
-    """What it reads."""
+    """Crops that the graph reads."""
     outputs: tuple[torch.Tensor, ...]
-    """What it writes."""
+    """Logits and maps that the graph writes."""
 
 
 class TorchNetwork(QueuedNetwork[_Slot]):
-    """One model folder, loaded and ready on a graphics card. Safe to use from several threads."""
+    """One model folder, loaded and ready on a GPU. Safe to use from several threads."""
 
     def __init__(
         self,
@@ -146,7 +146,7 @@ class TorchNetwork(QueuedNetwork[_Slot]):
     def _record(self, size: int) -> _Graph:
         """Record the network for a batch size, after runs that let the libraries choose their kernels."""
         side_px, largest = self.card.crop.size_px, size == self._sizes[-1]
-        # Full fp32 where fp32 is asked for: by default convolutions on graphics cards round to 10 bits. Searching for
+        # Full fp32 where fp32 is asked for: by default convolutions on GPUs round to 10 bits. Searching for
         # the fastest kernels takes seconds, which pay where many crops come.
         with _CAPTURING, torch.backends.cudnn.flags(enabled=True, benchmark=largest, allow_tf32=False):
             crops_NSS3 = torch.zeros(size, side_px, side_px, 3, dtype=torch.uint8, device=self._device)
@@ -173,9 +173,7 @@ def resolve_device(device: str) -> torch.device:
     if name != "cuda" or (number and not number.isdecimal()):
         raise UsageError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
-        raise UsageError(
-            "torch finds no graphics card; use --device cpu, or install torch with CUDA and NVIDIA's driver"
-        )
+        raise UsageError("torch finds no GPU; use --device cpu, or install torch with CUDA and NVIDIA's driver")
     count, wanted = torch.cuda.device_count(), int(number or torch.cuda.current_device())
     if wanted >= count:
         raise UsageError(f"there is no cuda:{wanted}; this machine has cuda:0{f' to cuda:{count - 1}' * (count > 1)}")
@@ -183,7 +181,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def is_available() -> bool:
-    """Whether torch sees a graphics card."""
+    """Whether torch sees a GPU."""
     return torch.cuda.is_available()
 
 
@@ -201,7 +199,7 @@ def _resolve_precision(precision: str, device: torch.device) -> str:
 def _build(folder: Path, card: Card) -> FromPixels:
     if card.network is None or WEIGHTS_FILE not in card.files:
         raise ModelError(
-            f"model {card.name!r} has no {WEIGHTS_FILE}, or its card does not say of which network; graphics cards "
+            f"model {card.name!r} has no {WEIGHTS_FILE}, or its card does not say of which network; GPUs "
             "need both: export or import it again, or use --device cpu"
         )
     network = build_network(card.network.name, **card.network.parameters)

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 
-from unmask._openvino import UNPINNED, ov
 from unmask.errors import ModelError
 from unmask.faces import crop_face
-from unmask.models.card import CARD_FILE, FileFacts, parse_card, read_verified
+from unmask.models.card import CARD_FILE, ONNX_FILE, FileFacts, parse_card, read_verified
+from unmask.runtime.openvino import compile_network, port_shapes, read_network
 from unmask.types import CropSpec, Face, ImageHW3
 
 _TEMPLATE_52 = np.array(
@@ -32,12 +32,12 @@ _TEMPLATE_PX = 112
 
 @dataclass(frozen=True, slots=True)
 class EmbedderCard:
-    """What the ``card.json`` of an embedder says."""
+    """All that the ``card.json`` of an embedder holds."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     kind: Literal["embedder"]
-    """What it is."""
+    """Kind of model."""
     name: str
     """Short name, as verdicts show it."""
     version: str
@@ -71,21 +71,15 @@ class Embedder:
         if not path.is_file():
             raise ModelError(f"no embedder at {os.fspath(folder)!r}: name a folder that holds {CARD_FILE}")
         self.card = parse_card(path, _CARD)
-        if "model.onnx" not in self.card.files:
-            raise ModelError(f"{path}: files must name model.onnx")
-        content = read_verified(Path(folder), self.card, "model.onnx")
-        try:
-            model = ov.Core().read_model(content, b"")
-        except RuntimeError as error:
-            raise ModelError(f"{path.with_name('model.onnx')} is no network that OpenVINO reads") from error
-        side = str(self.card.crop.size_px)
-        shapes = [[str(axis) for axis in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+        if ONNX_FILE not in self.card.files:
+            raise ModelError(f"{path}: files must name {ONNX_FILE}")
+        model = read_network(read_verified(Path(folder), self.card, ONNX_FILE), path.with_name(ONNX_FILE))
+        side, shapes = str(self.card.crop.size_px), port_shapes(model)
         if len(shapes) != 2 or shapes[0][1:] != [side, side, "3"] or len(shapes[1]) != 2:
             raise ModelError(
                 f"an embedder takes uint8 crops (N, {side}, {side}, 3) and gives (N, C); this has {shapes}"
             )
-        config = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1} | UNPINNED
-        self._network = ov.Core().compile_model(model, "CPU", config)
+        self._network = compile_network(model)
 
     def cut(self, image_HW3: ImageHW3, face: Face) -> ImageHW3:
         """Cut a face out of its frame: (size_px, size_px, 3) uint8."""
@@ -105,7 +99,7 @@ class Embedder:
 def similarity(source_K2: NDArray[np.float64], target_K2: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the turn, scaling and shift (2, 3) that bring points nearest to others, by least squares.
 
-    Source: Umeyama 1991; in the plane it is a division of complex numbers, and mirrors are left out of itself.
+    Source: Umeyama 1991. In the plane such a map is a multiplication of complex numbers, which never mirrors.
     """
     source, target = (points @ np.array([1, 1j]) for points in (source_K2, target_K2))
     centred = source - source.mean()

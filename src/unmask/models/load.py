@@ -1,4 +1,4 @@
-"""A model folder, loaded where it runs best."""
+"""Load a model folder where it runs best: on a GPU or on the CPU."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from unmask.errors import UsageError
 from unmask.models.batching import QueuedNetwork
 from unmask.models.card import WEIGHTS_FILE, load_card
-from unmask.models.runtime import Network
+from unmask.models.cpu import Network
 
 _DRIVERS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")
 
 
 def load_network(folder: Path, precision: str = "auto", device: str = "auto") -> QueuedNetwork[Any]:
-    """Load a model, on a processor with OpenVINO or on a graphics card with torch.
+    """Load a model, on the CPU with OpenVINO or on a GPU with torch.
 
     Args:
-        folder: The model's.
-        precision: ``auto``, ``fp32``, ``bf16``; on a processor also ``int8``, on a graphics card ``fp16``.
-        device: ``cpu``; ``cuda`` or ``cuda:N``; or ``auto``: the graphics card, where torch sees one and the folder
+        folder: The model's folder.
+        precision: ``auto``, ``fp32``, ``bf16``; on the CPU also ``int8``, on a GPU ``fp16``.
+        device: ``cpu``; ``cuda`` or ``cuda:N``; or ``auto``: the GPU, where torch sees one and the folder
             has what it needs, with any precision but int8.
 
     Raises:
@@ -44,7 +44,7 @@ def _fits_cuda(folder: Path) -> bool:
 
 
 def _has_cuda() -> bool:
-    """Whether torch sees a graphics card; torch is only imported, for seconds, where a driver is."""
+    """Whether torch sees a GPU; torch is only imported, for seconds, where a driver is."""
     if find_spec("torch") is None or find_spec("timm") is None:
         return False
     if sys.platform != "win32" and not any(Path(path).exists() for path in _DRIVERS):

@@ -1,4 +1,4 @@
-"""Making a model's int8 network: a third to a half of the time, about the same scores, which is checked."""
+"""Make a model's int8 network, which takes a third to a half of the time, and check that it scores about the same."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unmask._openvino import ov
-from unmask.atomic import atomic_file, scratch_folder
 from unmask.errors import ModelError, UsageError
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.card import INT8_FILES, Card, file_facts, load_card, write_card
-from unmask.models.runtime import Network, read_network
+from unmask.models.cpu import Network, read_judge
+from unmask.runtime.openvino import ov
+from unmask.storage.atomic import atomic_file, scratch_folder
 
 MAX_LOG_LOSS_RISE = 0.005
-"""On labelled crops, by default."""
+"""How much the log loss of labelled crops may rise, by default."""
 AUC_SHARE = 0.4
 """The AUC may fall by this share of what the log loss may rise: 0.002 by default."""
 MAX_CHANGE = 0.05
-"""Of a crop's fake probability, by default, where there are no labels."""
+"""How much a crop's fake probability may change, by default, where there are no labels."""
 
 SPARED = (0, 2, 6)
 """How many of the first convolutions stay in fp32, tried in this order: fixed filters in front of a network, and what
@@ -34,25 +34,25 @@ reads their faint output, lose too much in int8."""
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What int8 changes, measured on crops that did not calibrate it."""
+    """Changes by int8, measured on crops that did not calibrate it."""
 
     crops: int
     """How many were scored."""
     largest_change: float
-    """Of a crop's fake probability."""
+    """Largest change of a crop's fake probability."""
     mean_change: float
-    """Of a crop's fake probability, without sign."""
+    """Mean change of a crop's fake probability, without sign."""
     log_loss: tuple[float, float] | None = None
     """In fp32 and in int8; None without labels."""
     auc: tuple[float, float] | None = None
     """In fp32 and in int8; None without labels."""
 
     def __str__(self) -> str:
-        told = f"int8 changes the fake probability of {self.crops} crops by {self.largest_change:.4f} at most"
+        changes = f"int8 changes the fake probability of {self.crops} crops by {self.largest_change:.4f} at most"
         if self.log_loss is None or self.auc is None:
-            return told
+            return changes
         pairs = {"log loss": self.log_loss, "AUC": self.auc}
-        return ", ".join([told, *(f"{name} {exact:.4f} -> {int8:.4f}" for name, (exact, int8) in pairs.items())])
+        return ", ".join([changes, *(f"{name} {exact:.4f} -> {int8:.4f}" for name, (exact, int8) in pairs.items())])
 
     def fault(self, max_change: float | None) -> str:
         """Return what is beyond the bounds, in words; empty when all is well."""
@@ -84,7 +84,7 @@ def quantise_model(
         folder: The model's.
         calibrating_NSS3: Authentic and fake crops that the ranges are measured on, as the model takes them.
         checking_MSS3: Others, which both networks score.
-        labels_M: Of those, 0 real and 1 fake, both present; None where they are not known.
+        labels_M: Labels of those, 0 real and 1 fake, both present; None where they are not known.
         data: What the crops are, in words, for the card.
         max_change: How much the log loss may rise (the AUC may fall by `AUC_SHARE` of it), without labels how much
             any fake probability may change; None for `MAX_LOG_LOSS_RISE` or `MAX_CHANGE`.
@@ -98,7 +98,7 @@ def quantise_model(
     """
     nncf = _nncf()
     card = load_card(folder)
-    model = read_network(folder, card, "fp32")
+    model = read_judge(folder, card, "fp32")
     exact = _probabilities(Network(folder, "fp32"), checking_MSS3)
     fault = ""
     for spared in SPARED:

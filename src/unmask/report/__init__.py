@@ -1,19 +1,10 @@
-"""Writing verdicts: the Kaggle table, JSON lines, HTML pages, and the journal that makes a long scan resumable.
+"""Write verdicts as the challenge's CSV, as JSON, and as HTML pages."""
 
-Importing this package gives `Verdict.save` its suffixes: ``.json``, ``.csv``, ``.html``.
-"""
-
-from unmask.log import json_line
-from unmask.report.journal import Journal
-from unmask.report.page import render, write_index, write_page
-from unmask.report.rows import write_csv, write_json, write_json_lines
-from unmask.types import Verdict
+from unmask.report.csv import write_csv
+from unmask.report.html import write_index, write_page
+from unmask.report.json import write_json, write_json_lines
 
 __all__ = [
-    "Journal",
-    "Verdict",
-    "json_line",
-    "render",
     "write_csv",
     "write_index",
     "write_json",

@@ -19,8 +19,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from unmask.atomic import atomic_folder
 from unmask.errors import ModelError
+from unmask.storage.atomic import atomic_folder
 
 FACTS = "checkpoint.json"
 Tensors = dict[str, Tensor]

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unmask.datasets.augment import Example, Rng, Transform, load_augmentation, rng_for
-from unmask.datasets.layout import CropRow, parse_stem, read_folds, read_image
+from unmask.augment.transforms import Example, Rng, Transform, load_augmentation, rng_for
+from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
 from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, to_tensor
 from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unmask.datasets.augment import Example, Transform, load_augmentation, padding_part, rng_for
-from unmask.datasets.dropouts import is_valid, mixup, winner_dropouts
-from unmask.datasets.layout import CropRow, read_folds, read_image
-from unmask.datasets.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
+from unmask.augment.dropouts import is_valid, mixup, winner_dropouts
+from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
+from unmask.augment.transforms import Example, Transform, load_augmentation, padding_part, rng_for
 from unmask.errors import UsageError
+from unmask.prepare.layout import CropRow, read_folds, read_image
 from unmask.training.recipe import Recipe
 
 Item: TypeAlias = "tuple[Tensor, Tensor, float, bool]"

@@ -28,10 +28,10 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset
 
 from unmask.errors import UsageError
-from unmask.log import json_line
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.networks import Output, build_network
 from unmask.models.networks.export import load_weights
+from unmask.storage.rowlog import json_line
 from unmask.training.checkpoint import is_better, load_checkpoint, save_checkpoint
 from unmask.training.clips import load_data
 from unmask.training.cluster import Cluster

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unmask.errors import UsageError
-from unmask.report import render
+from unmask.html import render
+from unmask.storage.atomic import write_file
 
 FAKE_WEIGHT = 1.4
 CANDIDATES, FIRST_EPOCH = 5, 17
@@ -62,9 +63,9 @@ def write_plot(run: Path, page: Path, fake_weight: float = FAKE_WEIGHT) -> list[
     lines = {"weighted": weighted} | {
         name: [epoch[key] or 0.0 for epoch in epochs] for name, key in (("reals", "real_loss"), ("fakes", "fake_loss"))
     }
-    render(
+    content = render(
+        "unmask.training",
         "training.html.j2",
-        page,
         run=str(run),
         epochs=epochs,
         fake_weight=fake_weight,
@@ -72,4 +73,5 @@ def write_plot(run: Path, page: Path, fake_weight: float = FAKE_WEIGHT) -> list[
         lines={name: points(values) for name, values in lines.items()},
         marks=[(*points(weighted)[i], epochs[i]["epoch"], weighted[i]) for i in chosen],
     )
+    write_file(page, content)
     return [epochs[i]["epoch"] for i in chosen]

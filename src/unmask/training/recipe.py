@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.datasets.selfblend import KINDS
+from unmask.augment.selfblend import BLEND_KINDS
 from unmask.errors import UsageError
 from unmask.types import CropSpec
 
@@ -55,9 +55,9 @@ class DataRecipe:
     size_px: int = 380
     """Side of what the network sees."""
     augmentation: str = "winner"
-    """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
+    """Name in ``unmask.augment.transforms.AUGMENTATIONS``."""
     validation_augmentation: str = "winner_val"
-    """Name in ``unmask.datasets.augment.AUGMENTATIONS``."""
+    """Name in ``unmask.augment.transforms.AUGMENTATIONS``."""
     hardcore: bool = True
     """Black out parts of faces, as the winner's domain dropouts do."""
     clip_frames: int = 128
@@ -71,7 +71,7 @@ class DataRecipe:
     mixup: float = 0.0
     """Share of fakes mixed with their originals."""
     blends: dict[str, float] = field(default_factory=dict)
-    """Kinds of blend, of ``unmask.datasets.selfblend.KINDS``, and how often each is drawn; empty for the usual."""
+    """Kinds of blend, of ``unmask.augment.selfblend.BLEND_KINDS``, and how often each is drawn; empty for the usual."""
     least_strength: float = 1.0
     """How plain to see blends are is drawn between this and 1; 0 is subtle."""
     shares: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,10 @@ class DataRecipe:
         _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
         _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
-        _check(self.blends.keys() <= KINDS.keys(), f"blends are {', '.join(KINDS)}, not {', '.join(self.blends)}")
+        _check(
+            self.blends.keys() <= BLEND_KINDS.keys(),
+            f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ pytest.importorskip("timm")
 
 from unmask.errors import UsageError
 from unmask.models.networks import build_network
-from unmask.models.networks.filters import ResidualFilters
 
 TINY = "test_efficientnet"
 
@@ -63,24 +62,6 @@ def test_it_learns_where_a_blend_is():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_residuals_are_of_each_colour_alone_and_do_not_train():
-    filters = ResidualFilters().eval()
-    assert not filters.conv.weight.requires_grad
-    x_N3HW = torch.full((1, 3, 16, 16), 0.7)
-    assert filters(x_N3HW).abs().max() < 1e-5  # flat, up to the borders
-    x_N3HW[0, 1, 8, 8] += 0.1
-    residual_12 = filters(x_N3HW).abs().amax((0, 2, 3))
-    assert (residual_12 > 0.01).tolist() == [False] * 4 + [True] * 4 + [False] * 4
-    assert filters(100 * x_N3HW).abs().max() == 3
-
-
-def test_residuals_keep_their_digits_in_mixed_precision():
-    filters, x_N3HW = ResidualFilters().eval(), 2 + 0.01 * torch.rand(1, 3, 16, 16)
-    exact = filters(x_N3HW)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(filters(x_N3HW), exact)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_the_folder_holds_the_model_and_nothing_else(exported):
 
 
 def test_ports_are_named(exported):
-    from unmask._openvino import ov
+    from unmask.runtime.openvino import ov
 
     model = ov.Core().read_model(exported[0] / "model.onnx")
     assert [port.any_name for port in (*model.inputs, *model.outputs)] == ["crops", "logit", "manipulation_map"]

@@ -1,8 +1,8 @@
 """The networks that can be trained and exported; beside `unmask.training` the one place that imports torch.
 
 A network takes x_N3HW, RGB crops, already normalised, float, and returns an `Output`; `SlowFast` takes clips x_N3THW.
-In the folder of a finished model it is an ONNX file, which `unmask.models.runtime` or, for clips, `unmask.models.clips`
-runs without torch.
+In the folder of a finished model it is an ONNX file, which `unmask.models.cpu` or, for clips,
+`unmask.models.clip_network` runs without torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network of the bundled model: says whether a face was blended into its picture, and where.
+"""The network of the bundled model: says whether a face was blended into its image, and where.
 
 From scratch it hardly learns from the label of a crop alone; the map of the blend as a second target makes it learn.
 """
@@ -48,7 +48,7 @@ class BlendNet(nn.Module):
         Args:
             encoder: Name for `create_encoder`, of a network whose maps shrink by twos.
             pretrained: Start the encoder from ImageNet weights.
-            drop_path: Of the encoder.
+            drop_path: Share of the encoder's residual branches dropped in training.
             residuals: Give the encoder the residuals beside the colours.
             stem_stride: Stride of the encoder's first convolution; None for its usual one, 1 to keep full
                 resolution longer, at four times the cost.

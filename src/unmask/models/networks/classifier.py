@@ -1,4 +1,4 @@
-"""The challenge winner's classifiers: a timm encoder, pooling, dropout, one logit.
+"""Classifiers with one logit: a timm encoder, pooling, dropout.
 
 Their tensors carry the names of the published checkpoints: ``encoder.*``, also of the encoder's unused ImageNet head,
 ``fc.weight``, ``fc.bias``, and of two variants ``srm_conv.weight`` or ``avg_pool.conv.*``.
@@ -37,7 +37,7 @@ class DeepFakeClassifier(nn.Module):
         Args:
             encoder: Name for `create_encoder`, of a convolutional network.
             pretrained: Start the encoder from ImageNet weights.
-            drop_path: Of the encoder; None for the winner's.
+            drop_path: Share of residual branches dropped in training; None for that of `ENCODERS`.
             dropout: Share of pooled features dropped in training.
 
         Raises:

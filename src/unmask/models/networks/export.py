@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 
-from unmask.atomic import atomic_file, atomic_folder
 from unmask.errors import ModelError, UsageError
-from unmask.models.batching import CropScore
 from unmask.models.card import (
     CARD_FILE,
     MODEL_FILES,
@@ -29,15 +27,17 @@ from unmask.models.card import (
     read_verified,
     write_card,
 )
-from unmask.models.clips import ClipNetwork
+from unmask.models.clip_network import ClipNetwork
+from unmask.models.cpu import Network
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
-from unmask.models.runtime import Network
+from unmask.storage.atomic import atomic_file, atomic_folder
+from unmask.types import CropScore
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-"""Of RGB in 0..1."""
+"""Mean of RGB in 0..1."""
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Of RGB in 0..1."""
+"""Standard deviation of RGB in 0..1."""
 
 TOLERANCE = 1e-4
 """How far ONNX may stray from torch, on a fake probability and on the map."""
@@ -90,10 +90,10 @@ def export_model(
     Args:
         network: As it was trained, on any device; it stays as it is. A `SlowFast` is written for clips.
         folder: Where to; a model that lies there is replaced.
-        card: What the card says; its ``files`` are filled in here, and so are mean and std of its ``network``. The side
+        card: The model's card; its ``files`` are filled in here, and so are mean and std of its ``network``. The side
             of the crops is ``card.crop.size_px``.
-        mean: Of RGB in 0..1, subtracted in training.
-        std: Of RGB in 0..1, divided by in training.
+        mean: Mean of RGB in 0..1, subtracted in training.
+        std: Standard deviation of RGB in 0..1, divided by in training.
 
     Returns:
         The card as written.
@@ -126,7 +126,7 @@ def write_folder(folder: Path, card: Card, onnx: bytes, network: nn.Module, chec
 
     Args:
         folder: Where to.
-        card: What the card says.
+        card: The model's card.
         onnx: The network.
         network: Its weights.
         check: Raises when the folder, which it is given before it stands in its place, is not as it should be.
@@ -149,7 +149,7 @@ def load_weights(network: nn.Module, path: Path, *, more: bool = False) -> None:
     by DDP, is stripped.
 
     Args:
-        network: Of the same kind and with the same parameters as the one that was saved.
+        network: A network of the same kind and with the same parameters as the one that was saved.
         path: The file, or a model folder, whose ``model.safetensors`` is read.
         more: The file may hold more, as an encoder's published weights hold a classifier, too.
 
@@ -225,9 +225,9 @@ def _torch_scores(model: FromPixels, crops_NSS3: NDArray[np.uint8], card: Card) 
         logits_N, *maps = (output.numpy() for output in model(torch.from_numpy(crops_NSS3)))
     if not all(np.isfinite(values).all() for values in (logits_N, *maps)):
         raise ModelError("the network gives scores that are no numbers: its training diverged; take an earlier epoch")
-    logits_N = (logits_N.astype(np.float64) - card.calibration.offset) / card.calibration.temperature
     maps_N = maps[0] if maps else [None] * len(logits_N)
-    return [CropScore(float(logit), map_hw) for logit, map_hw in zip(logits_N, maps_N, strict=True)]
+    calibrated_N = card.calibration.apply(logits_N).tolist()
+    return [CropScore(logit, map_hw) for logit, map_hw in zip(calibrated_N, maps_N, strict=True)]
 
 
 def _check_agreement(expected: list[CropScore], found: list[CropScore]) -> None:
@@ -258,8 +258,8 @@ def to_onnx(
         model: In evaluation mode, on the CPU.
         example: An input.
         free: The axes of the input that may have any length.
-        input_name: Of its port.
-        output_names: Of its ports.
+        input_name: Name of the input port.
+        output_names: Names of the output ports.
     """
     program = torch.onnx.export(
         model,

@@ -1,4 +1,4 @@
-"""Fixed high-pass filters, which show what is left of a picture when its contents are predicted away.
+"""Fixed high-pass filters, which show what is left of an image when its contents are predicted away.
 
 Source: Fridrich and Kodovsky, "Rich models for steganalysis of digital images", 2012; the three of `srm_kernels` as in
 Zhou et al., "Learning rich features for image manipulation detection", CVPR 2018.

@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolution before it: on a graphics card that saves two trips to its memory."""
+"""Batch normalisation folded into the convolution before it: on a GPU that saves two trips to its memory."""
 
 from __future__ import annotations
 

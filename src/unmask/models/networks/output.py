@@ -1,4 +1,4 @@
-"""What every network returns."""
+"""The value that every network returns."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class Output(NamedTuple):
-    """What a network says of N crops."""
+    """The answer of a network to N crops."""
 
     logit_N: torch.Tensor
     """(N,) whose sigmoid is the fake probability, not calibrated."""

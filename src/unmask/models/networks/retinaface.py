@@ -3,7 +3,7 @@
 The tensors carry the names of the published ``mobilenet0.25_Final.pth``, less the ``module.`` in front:
 ``body.stage1.0.0.weight``, ``fpn.output1.0.weight``, ``ssh1.conv3X3.0.weight``, ``ClassHead.0.conv1x1.weight`` ...
 
-Source: biubug6/Pytorch_Retinaface. Shape letters: N pictures, P priors, C channels, H W picture.
+Source: biubug6/Pytorch_Retinaface. Shape letters: N images, P priors, C channels, H W image.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STAGES = (
 
 
 class RetinaFaceNetwork(nn.Module):
-    """Pictures in; box shifts (N, P, 4), face probabilities (N, P) and landmark shifts (N, P, 10) of the priors out."""
+    """Images in; box shifts (N, P, 4), face probabilities (N, P) and landmark shifts (N, P, 10) of the priors out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class RetinaFaceNetwork(nn.Module):
             self.add_module(name, nn.ModuleList(_Head(values) for _ in range(3)))
 
     def forward(self, x_N3HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Look at pictures BGR less the mean colour, of 32 pixels or more."""
+        """Look at images BGR less the mean colour, of 32 pixels or more."""
         maps = []
         for stage in self.body.values():
             x_N3HW = stage(x_N3HW)
@@ -61,8 +61,8 @@ class RetinaFaceNetwork(nn.Module):
         return shift_NP4, classes_NP2.softmax(2)[..., 1], points_NP10
 
 
-class FromPicture(nn.Module):
-    """The network with its normalisation in front: a uint8 RGB picture (1, H, W, 3) in."""
+class FromImage(nn.Module):
+    """The network with its normalisation in front: a uint8 RGB image (1, H, W, 3) in."""
 
     mean_3: torch.Tensor
 
@@ -71,10 +71,10 @@ class FromPicture(nn.Module):
         self.network = network
         self.register_buffer("mean_3", torch.tensor(_MEAN_BGR))
 
-    def forward(self, picture_NHW3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Look at a picture as the runtime gives it."""
+    def forward(self, image_NHW3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Look at an image as the runtime gives it."""
         outputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.network(
-            (picture_NHW3.flip(3).float() - self.mean_3).permute(0, 3, 1, 2)
+            (image_NHW3.flip(3).float() - self.mean_3).permute(0, 3, 1, 2)
         )
         return outputs
 
@@ -82,26 +82,26 @@ class FromPicture(nn.Module):
 def export_retinaface(network: RetinaFaceNetwork, folder: Path, card: Card) -> Card:
     """Write the model folder of the detector, all or nothing; it goes into the user's models as ``retinaface-mnet025``.
 
-    A picture goes through the network and through the written file, in fp32; they must agree.
+    A image goes through the network and through the written file, in fp32; they must agree.
 
     Raises:
         ModelError: They do not.
         UsageError: The folder holds other files than a model's.
     """
     check_free(folder)
-    model = FromPicture(copy.deepcopy(network).cpu().float()).eval()
-    picture_1HW3 = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 75, 132, 3), np.uint8))
+    model = FromImage(copy.deepcopy(network).cpu().float()).eval()
+    image_1HW3 = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 75, 132, 3), np.uint8))
     with torch.inference_mode():
-        expected = model(picture_1HW3)
+        expected = model(image_1HW3)
 
     def check(written: Path) -> None:
-        found = run_network(written, picture_1HW3[0].numpy())
+        found = run_network(written, image_1HW3[0].numpy())
         worst = max(float((torch.from_numpy(a) - b[0]).abs().max()) for a, b in zip(found, expected, strict=True))
         if not worst <= TOLERANCE * float(max(output.abs().max() for output in expected)):
             raise ModelError(f"the written network strays from torch by {worst:.1e}")
 
     example_1HW3 = torch.zeros(1, 96, 160, 3, dtype=torch.uint8)
-    onnx = to_onnx(model, example_1HW3, (1, 2), "picture", ("boxes", "scores", "landmarks"))
+    onnx = to_onnx(model, example_1HW3, (1, 2), "image", ("boxes", "scores", "landmarks"))
     return write_folder(folder, card, onnx, model.network, check)
 
 

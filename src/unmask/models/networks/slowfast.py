@@ -1,4 +1,4 @@
-"""SlowFast (Feichtenhofer et al. 2019, arXiv 1812.03982) as RobustForensics trained it: SlowFast-50 with two classes.
+"""SlowFast (Feichtenhofer et al. 2019, arXiv 1812.03982) with two classes; by default SlowFast-50.
 
 Two residual networks watch one clip: the fast one sees every frame with an eighth of the channels, the slow one every
 fourth frame. After the stem and after each stage but the last, what the fast one found is handed to the slow one.

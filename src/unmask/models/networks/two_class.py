@@ -1,4 +1,4 @@
-"""The image networks of RobustForensics: a timm encoder, dropout, two classes.
+"""An image network with two classes: a timm encoder, dropout, real and fake.
 
 They learn two logits, real and fake. Our one logit is their difference, whose sigmoid is exactly the softmax of the
 two, and whose binary cross entropy is exactly their cross entropy; the weights stay those of two classes.
@@ -41,10 +41,10 @@ class TwoClass(nn.Module):
         Args:
             encoder: Name for `create_encoder`.
             pretrained: Start the encoder from ImageNet weights.
-            drop_path: Of the encoder.
+            drop_path: Share of the encoder's residual branches dropped in training.
             dropout: Share of pooled features dropped in training.
             bgr: Show the encoder the colours in the order blue, green, red. The network takes RGB all the same.
-            even_padding: Of a ``tf_`` encoder: pad as pictures of even sides would be, whatever the size. So does
+            even_padding: Pad a ``tf_`` encoder as images of even sides would be, whatever the size. So does
                 lukemelas' EfficientNet, which the published weights were trained with; it differs at 299 pixels.
 
         Raises:
@@ -66,7 +66,7 @@ class TwoClass(nn.Module):
 
 
 class _EvenConv(nn.Conv2d):
-    """A strided convolution that pads as TensorFlow's "same" does where the stride divides the picture's sides.
+    """A strided convolution that pads as TensorFlow's "same" does where the stride divides the image's sides.
 
     Where it does not, "same" would pad one pixel more in all.
     """
@@ -80,7 +80,7 @@ class _EvenConv(nn.Conv2d):
 
 
 def _pad_evenly(encoder: nn.Module) -> None:
-    """Replace the convolutions that find out their padding from the picture."""
+    """Replace the convolutions that compute their padding from the size of the image."""
     for path, old in [(path, module) for path, module in encoder.named_modules() if isinstance(module, Conv2dSame)]:
         sides = {"kernel_size": old.kernel_size, "stride": old.stride, "groups": old.groups}
         new = _EvenConv(old.in_channels, old.out_channels, bias=old.bias is not None, **sides)  # type: ignore[arg-type]

@@ -1,0 +1,62 @@
+"""The forms of what the commands write, beside those of a scan; see `unmask.storage.outputs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from unmask.storage.outputs import (
+    FileForm,
+    FolderForm,
+    Output,
+    PathLike,
+    check_outputs,
+    is_own_page,
+    json_form,
+    log_form,
+)
+
+_EVALUATION_KEYS = ("about", "seed", "repeats", "answered", "missing")
+
+EXPLORATION = FolderForm(
+    "the exploration",
+    (("explore.jsonl", log_form(("key", "id", "status", "asked"))),),
+    ("explore.jsonl", "index.html", "videos.parquet", "faces.parquet", "index.parquet", "frames", "audio"),
+    "explored",
+)
+PREPARED = FolderForm(
+    "the prepared dataset",
+    (("manifest.jsonl", log_form(("unmask",), ("id", "status", "leader", "sha256"))),),
+    ("manifest.jsonl", "folds.csv", "skipped.csv"),  # of folders, the command says itself which it did not write
+    "prepared",
+)
+RUN = FolderForm(
+    "the run",
+    (("recipe.json", json_form("name", "purpose", "network", "crop", "epochs")),),
+    ("recipe.json", "log.jsonl", "loss.html", "tensorboard", "last", "best", "epoch_*"),
+    "run",
+)
+LOSSES = FileForm("the losses", is_own_page, "loss.html")
+MODEL = FolderForm(
+    "the model",
+    (("card.json", json_form("name", "version", "architecture", "licence", "crop", "files")),),
+    ("card.json", "*.onnx", "*.safetensors"),
+    "model",
+)
+EVALUATION = FolderForm(
+    "the evaluation",
+    (("evaluation.json", json_form(*_EVALUATION_KEYS)),),
+    ("evaluation.json", "index.html"),
+    "evaluation",
+)
+NUMBERS = FileForm("the numbers", json_form(*_EVALUATION_KEYS), "evaluation.json")
+SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants an empty folder
+
+
+def check_output(option: str, path: Path, form: FileForm | FolderForm, inputs: Iterable[PathLike] = ()) -> None:
+    """Refuse an output that would destroy something.
+
+    Raises:
+        UsageError: It is an input, media, or somebody else's, or cannot be written there.
+    """
+    check_outputs([Output(option, path, form)], inputs)

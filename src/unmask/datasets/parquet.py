@@ -1,0 +1,70 @@
+"""Parquet, through pyarrow, which comes with the extra ``data``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from unmask.errors import UsageError
+from unmask.storage.atomic import atomic_file
+
+
+def write_parquet(
+    rows: Iterable[Mapping[str, Any]], path: Path, columns: Mapping[str, str], facts: Mapping[str, str] | None = None
+) -> None:
+    """Write rows as a Parquet table; the same rows give the same bytes.
+
+    Args:
+        rows: One mapping for each row; a missing column is null.
+        path: The file.
+        columns: Name -> Arrow type in words, e.g. ``string``, ``int32``, ``list<string>``.
+        facts: Text about the whole table, kept in its metadata.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    arrow, parquet = _pyarrow()
+    fields = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
+    table = arrow.Table.from_pylist([dict(row) for row in rows], schema=arrow.schema(fields, dict(facts or {})))
+    with atomic_file(path) as file:
+        parquet.write_table(table, file)
+
+
+def read_parquet(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the rows of a Parquet table, and the text about it.
+
+    Raises:
+        UsageError: pyarrow is not installed, or the file is no Parquet table.
+    """
+    arrow, parquet = _pyarrow()
+    try:
+        table = parquet.read_table(path, partitioning=None)
+        facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        return table.to_pylist(), facts
+    except (arrow.ArrowException, OSError, ValueError) as error:  # text in it may not be UTF-8
+        raise UsageError(f"{path} cannot be read as a Parquet table: {error}") from error
+
+
+def require_pyarrow() -> None:
+    """Say before the work that tables cannot be written after it.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    _pyarrow()
+
+
+def _type(arrow: Any, kind: str) -> Any:
+    inner = kind.removeprefix("list<").removesuffix(">")
+    value = arrow.type_for_alias(inner)
+    return arrow.list_(value) if inner != kind else value
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError("tables need pyarrow; run: pip install 'unmask[data]'") from error
+    return pyarrow, parquet

@@ -1,0 +1,80 @@
+"""The values that say what a media file is; `unmask.types` has them as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def check(condition: bool, message: str) -> None:
+    """Raise ValueError with this message unless the condition holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFacts:
+    """The soundtrack, as its header tells it. None where the header is silent."""
+
+    codec: str
+    """Codec name, e.g. ``aac``."""
+    channels: int | None
+    """Number of channels."""
+    sample_rate_hz: int | None
+    """Samples a second."""
+    frames: int | None
+    """Number of packets that the header claims."""
+    bit_rate: int | None
+    """Bits a second."""
+    duration_seconds: float | None
+    """Length of the track."""
+    start_seconds: float | None
+    """Time stamp of its first sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """What a video file is: container, images and sound, measured where possible."""
+
+    size_bytes: int
+    """Length of the file."""
+    sha256: str
+    """Hash of the file's bytes, 64 hex digits."""
+    container: str
+    """Long name of the container format, e.g. ``QuickTime / MOV``."""
+    codec: str
+    """Codec of the images, e.g. ``h264``."""
+    pixel_format: str
+    """Pixel format as FFmpeg names it, e.g. ``yuv420p``."""
+    width: int
+    """Width of an upright frame in pixels, after rotation."""
+    height: int
+    """Height of an upright frame in pixels, after rotation."""
+    rotation_degrees: int
+    """Counter-clockwise turn from the stored to the upright frame: 0, 90, 180 or 270."""
+    mirrored: bool
+    """Whether the file asks for a mirrored display."""
+    sample_aspect_ratio: float
+    """Width of a stored pixel over its height; 1.0 when square or unknown."""
+    frames: int
+    """Frames whose packets are in the file."""
+    frames_claimed: int | None
+    """Frames that the header claims; a rumour."""
+    cut_short: bool
+    """Whether the file ends before the data that its header lists."""
+    frame_rate: float | None
+    """Average frames a second, None when the header does not say."""
+    duration_seconds: float
+    """Time from the first frame to the end of the last."""
+    start_seconds: float | None
+    """Time stamp of the first frame."""
+    bit_rate: int | None
+    """Bits a second of the video track; measured where the header does not say."""
+    encoder: str | None
+    """Program that wrote the file, as it names itself."""
+    audio: AudioFacts | None
+    """The first soundtrack, None when silent."""
+
+    def __post_init__(self) -> None:
+        check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
+        check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
+        check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")

@@ -1,0 +1,1 @@
+"""Confine processes that read files which may be hostile."""

@@ -1,0 +1,96 @@
+"""Read what a file is: the facts that the challenge's exploration notebook reads with ffprobe, and more."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from io import BufferedReader
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from unmask.media.container import FrameIndex
+from unmask.media.orientation import Orientation
+from unmask.types import AudioFacts, MediaFacts
+
+
+def read_facts(
+    file: BufferedReader,
+    sha256: str,
+    container: InputContainer,
+    stream: VideoStream,
+    index: FrameIndex,
+    frame: VideoFrame,
+    orientation: Orientation,
+) -> MediaFacts:
+    """Return the facts of an open file.
+
+    Args:
+        file: The file.
+        sha256: Hash of its bytes, 64 hex digits.
+        container: What FFmpeg found in it.
+        stream: The video track that counts.
+        index: The frames of this track.
+        frame: The first of them.
+        orientation: How its frames become upright.
+    """
+    context = stream.codec_context
+    width, height = (frame.height, frame.width) if orientation.transpose else (frame.width, frame.height)
+    rate, start, shape = stream.average_rate, stream.start_time, stream.sample_aspect_ratio
+    return MediaFacts(
+        size_bytes=os.fstat(file.fileno()).st_size,
+        sha256=sha256,
+        container=container.format.long_name,
+        codec=context.codec.canonical_name,
+        pixel_format=frame.format.name,
+        width=width,
+        height=height,
+        rotation_degrees=orientation.rotation_degrees,
+        mirrored=orientation.mirrored,
+        sample_aspect_ratio=float(shape) if shape else 1.0,
+        frames=len(index),
+        frames_claimed=stream.frames or None,
+        cut_short=_is_cut_short(container, stream, index),
+        frame_rate=float(rate) if rate else None,
+        duration_seconds=index.end_seconds,
+        start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,
+        bit_rate=context.bit_rate or (round(8 * index.size_bytes / index.end_seconds) if index.end_seconds else None),
+        encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
+        audio=_audio_facts(container),
+    )
+
+
+def _is_cut_short(container: InputContainer, stream: VideoStream, index: FrameIndex) -> bool:
+    """Tell whether the header lists more than the file holds: more frames or, where it counts none, more seconds."""
+    if stream.frames:
+        return index.packets < stream.frames - 1
+    claimed = 0.0
+    if tag := stream.metadata.get("DURATION"):  # Matroska: 00:00:02.400000000
+        with suppress(ValueError):
+            hours, minutes, seconds = map(float, tag.split(":"))
+            claimed = 3600 * hours + 60 * minutes + seconds
+    elif container.duration and not container.streams.audio:  # sound may well outlast the video
+        claimed = container.duration / av.time_base
+    return claimed > 1.05 * (index.end_seconds + (stream.start_time or 0) * index.seconds_per_tick) + 0.5
+
+
+def _audio_facts(container: InputContainer) -> AudioFacts | None:
+    if not container.streams.audio:
+        return None
+    stream = container.streams.audio[0]
+    context, base = stream.codec_context, stream.time_base
+
+    def seconds(ticks: int | None) -> float | None:
+        return None if ticks is None or base is None else float(ticks * base)
+
+    return AudioFacts(
+        codec=context.codec.canonical_name if context else "unknown",
+        channels=context.channels if context else None,
+        sample_rate_hz=context.sample_rate if context else None,
+        frames=stream.frames or None,
+        bit_rate=(context.bit_rate or None) if context else None,
+        duration_seconds=seconds(stream.duration),
+        start_seconds=seconds(stream.start_time),
+    )

@@ -1,0 +1,13 @@
+"""List the container formats that are read, and the suffixes of video files."""
+
+from __future__ import annotations
+
+from unmask.storage.content import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+
+# Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg open other files and addresses, so they stay out.
+# The sound formats are here to be answered with "no_video".
+CONTAINER_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,h264,hevc,m4v,ivf,obu,flv,asf,ogg,gif,mxf,nut,rm,"
+    "mp3,wav,flac,aac,amr,aiff"
+)
+"""Formats that hold video and sound and nothing else, by FFmpeg's names."""

@@ -1,0 +1,182 @@
+"""Fork decoder processes from a server that has everything loaded, in a few milliseconds each.
+
+`DecoderServer` starts the server and gives it orders; `serve` is what runs in it. The server forks one
+`unmask.media.worker` for each order.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from unmask.errors import CrashedError
+from unmask.media.frames import decode_stored, open_in_process
+from unmask.media.limits import Limits
+from unmask.media.messages import Order
+from unmask.media.worker import FILES, run
+
+CAN_ISOLATE = hasattr(os, "fork") and hasattr(socket, "send_fds")
+"""Whether this platform can fork decoders; elsewhere files are decoded in the calling process."""
+
+_ENVIRONMENT = {
+    "LC_ALL": "C.UTF-8",
+    "OPENBLAS_NUM_THREADS": "1",  # a process that forks has one thread
+    # A decoder gives no memory back that it will want again: a tenth of its time went into page faults.
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:"  # 32 and 256 MB
+    "glibc.malloc.trim_threshold=268435456",
+}
+"""Environment of the server, beside where libraries lie."""
+_MESSAGE_BYTES = 1 << 16
+
+
+class DecoderServer:
+    """The process that forks decoders; started when first needed, and again should it be gone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process number; None before the first order."""
+        return None if self._process is None else self._process.pid
+
+    def fork(self, order: Order, files: Sequence[int]) -> int:
+        """Fork a decoder; return its process number.
+
+        Args:
+            order: What it is to do.
+            files: Descriptors, see `unmask.media.worker.FILES`.
+
+        Raises:
+            CrashedError: The server does not answer.
+        """
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            return int(self._ask({"fork": order.to_json()}, files)["pid"])
+
+    def end(self, pid: int) -> int:
+        """Kill a decoder, if it still runs; return how it ended: 0, an exit code, or minus a signal.
+
+        Raises:
+            CrashedError: The server does not answer.
+        """
+        with self._lock:
+            return int(self._ask({"end": pid}, ())["exit_code"])
+
+    def stop(self) -> None:
+        """End the server and its decoders."""
+        if self._control is not None:
+            self._control.close()
+        if self._process is not None:
+            self._process.wait()
+
+    def _start(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        ours, theirs = socket.socketpair()
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
+        paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+        self._process = subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-I", "-S", "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=paths | _ENVIRONMENT,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,  # an interrupt from the keyboard is for us
+        )
+        theirs.close()
+        self._control = ours
+
+    def _ask(self, message: Mapping[str, Any], files: Sequence[int]) -> dict[str, Any]:
+        if self._control is None:
+            raise CrashedError("the server of decoders is gone; run: unmask doctor")
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], files)
+            answer = self._control.recv(_MESSAGE_BYTES)
+        except OSError as error:
+            raise CrashedError(f"the server of decoders cannot be reached: {error}") from error
+        if not answer:
+            raise CrashedError("the server of decoders ended; run: unmask doctor")
+        values: dict[str, Any] = json.loads(answer)
+        return values
+
+
+SERVER = DecoderServer()
+"""The one server of this process."""
+atexit.register(SERVER.stop)
+
+
+def serve(descriptor: int) -> None:
+    """Fork a decoder for each order that comes over the socket, until the other side is gone.
+
+    Args:
+        descriptor: This end of the socket.
+    """
+    _load_everything()
+    gc.freeze()  # else the decoders' collectors would touch, and so copy, all that is loaded
+    control, decoders = socket.socket(fileno=descriptor), set[int]()
+    while True:
+        message, files, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, len(FILES))
+        if not message:
+            break
+        values = json.loads(message)
+        if "end" in values:
+            decoders.discard(values["end"])
+            answer = {"exit_code": _end(values["end"])}
+        else:
+            order = Order.from_json(values["fork"])
+            pid = os.fork()
+            if not pid:
+                control.close()
+                run(files, order)
+            decoders.add(pid)
+            answer = {"pid": pid}
+            for file in files:
+                os.close(file)
+        control.sendall(json.dumps(answer).encode())
+    for pid in decoders:
+        _end(pid)
+
+
+def _load_everything() -> None:
+    """Import what libraries would import when they need it: a confined decoder can load nothing."""
+    for module in pkgutil.walk_packages(av.__path__, "av."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    with tempfile.NamedTemporaryFile() as file:  # decode a clip, for all that numpy imports late
+        with av.open(file, "w", format="matroska") as film:
+            track = film.add_stream("mpeg4", rate=25, options={"threads": "1"})
+            track.width = track.height = 16
+            for _ in range(3):
+                film.mux(track.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
+            film.mux(track.encode())
+        with Path(file.name).open("rb") as clip:
+            opened = open_in_process(clip, "0" * 64, Limits())
+            list(decode_stored(opened, np.arange(len(opened.index))))
+
+
+def _end(pid: int) -> int:
+    """Kill a decoder that may have ended by itself already; return how it ended: 0, a code, or minus a signal."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,0 +1,157 @@
+"""Open a video and read its frames.
+
+    with open_video("clip.mp4") as video:
+        for frame in read_frames(video, pick_frames(video, 32)):
+            frame.image_HW3, frame.time_seconds
+
+A file is opened here, once and as a regular file, and read by a process that can do nothing else, see
+`unmask.media.decoder`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.media.container import FrameIndex
+from unmask.media.decoder import Decoder
+from unmask.media.frames import open_in_process
+from unmask.media.limits import Limits
+from unmask.media.regular import open_regular, sha256_of
+from unmask.media.sampling import sample_indices
+from unmask.media.server import CAN_ISOLATE
+from unmask.media.signature import SignatureLog
+from unmask.media.sound import Sound, copy_sound
+from unmask.types import Frame, MediaFacts
+
+
+class Decode(Protocol):
+    """Reads frames of a video."""
+
+    def __call__(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        """Do as `read_frames`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video whose frames are known but not decoded yet."""
+
+    facts: MediaFacts
+    """What it is."""
+    index: FrameIndex
+    """Which frames it has."""
+    decode: Decode
+    """Reads frames, see `read_frames`."""
+
+
+@contextlib.contextmanager
+def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Iterator[Video]:  # noqa: B008 - frozen
+    """Open a video file, list its frames and decode the first one.
+
+    Raises:
+        UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
+        UnsupportedError: A container or codec that is not decoded.
+        NoVideoError: Sound only, or a still cover image.
+        LimitError: More pixels or memory than the limits allow.
+        TimedOutError: It takes longer than the limits allow; also raised while frames are read.
+        CrashedError: Its decoder died; also raised while frames are read.
+    """
+    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits) as video:
+        yield video
+
+
+@contextlib.contextmanager
+def open_video_file(file: BufferedReader, sha256: str, limits: Limits) -> Iterator[Video]:
+    """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
+
+    Args:
+        file: The open file.
+        sha256: Hash of its content, 64 hex digits.
+        limits: What it may cost.
+    """
+    if not (limits.isolate and CAN_ISOLATE):
+        opened = open_in_process(file, sha256, limits)
+        yield Video(opened.facts, opened.index, opened.read)
+        return
+    with contextlib.closing(Decoder(file, sha256, limits)) as decoder:
+        facts, index = decoder.start()
+        yield Video(facts, index, decoder.read)
+
+
+def pick_frames(video: Video, count: int, sampling: str = "time") -> NDArray[np.int64]:
+    """Return the indices of the frames to look at, strictly rising.
+
+    Raises:
+        UsageError: ``count`` is below 1 or ``sampling`` is not one of `unmask.media.SAMPLINGS`.
+    """
+    return sample_indices(video.index.times_seconds, count, sampling)
+
+
+def read_frames(video: Video, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+    """Decode the frames with the given indices, in rising order, one at a time.
+
+    A frame that cannot be decoded is replaced by the next one that can, unless that one is wanted itself; so
+    a damaged video yields fewer frames, never the same one twice. One reading of a video at a time.
+
+    Args:
+        video: The video.
+        indices: (n,) rising indices of the wanted frames.
+        log: Takes the signatures of all frames that are decoded on the way, once the last frame is out; None takes
+            none.
+
+    Raises:
+        LimitError: More pixels or memory than the limits allow.
+        TimedOutError: Decoding takes longer than the limits allow.
+        CrashedError: The decoder died.
+    """
+    return video.decode(indices, log)
+
+
+def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "time") -> Iterator[Frame]:
+    """Yield frames spread evenly over a video: upright, RGB, each once, in order of time.
+
+    One frame is in memory at a time, whatever the length of the video.
+
+    Args:
+        path: A video file.
+        count: How many frames; a shorter video gives each of its frames once.
+        sampling: ``time`` spreads over the time stamps of the frames that exist; ``reference`` gives the
+            challenge winner's floor-linspace indices.
+
+    Raises:
+        InputError: The file cannot be read; see `open_video`.
+        UsageError: ``count`` or ``sampling`` make no sense.
+    """
+    with open_video(path) as video:
+        yield from read_frames(video, pick_frames(video, count, sampling))
+
+
+def probe(path: str | os.PathLike[str], limits: Limits = Limits()) -> MediaFacts:  # noqa: B008 - frozen
+    """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
+
+    Raises:
+        InputError: As `open_video`.
+    """
+    with open_video(path, limits) as video:
+        return video.facts
+
+
+def read_sound(path: str | os.PathLike[str], limits: Limits = Limits()) -> Sound | None:  # noqa: B008 - frozen
+    """Return the first sound track of a video as a file of its own, not encoded again; None when the video is silent.
+
+    Raises:
+        InputError: As `open_video`; also when its sound is too long or of a kind that cannot be copied.
+    """
+    with open_regular(path) as file:
+        if not (limits.isolate and CAN_ISOLATE):
+            return copy_sound(file, limits)
+        with contextlib.closing(Decoder(file, "", limits)) as decoder:
+            return decoder.read_sound()

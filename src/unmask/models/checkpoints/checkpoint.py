@@ -1,0 +1,189 @@
+"""Check a file of ``torch.save``, in either of its formats, before any tensor is made.
+
+A zip archive holds ``data.pkl`` and a file of numbers for each storage. The format before it (torch 1.5 and older) is
+a row of pickles, then the numbers. `unmask.models.checkpoints.program` reads the pickles without running them.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+from unmask.errors import ModelError
+from unmask.models.checkpoints.program import StoredTensor, read_program
+
+MAX_FILE_BYTES = 2 << 30
+"""Larger files are refused; the largest that is known has 0.3 gigabytes."""
+
+_MAX_PICKLE_BYTES = 64 << 20
+_MAX_MEMBERS = 100_000
+_ZIP_START, _TAR_WORD = b"PK\x03\x04", slice(257, 262)
+_LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of torch's magic number
+_LEGACY_VERSION = 1001
+_WRAPPERS = ("state_dict", "model")
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_MAX_FACT, _MAX_FACTS, _SHORT = 1e15, 20, 200
+_MEMBER = re.compile(
+    r"data/[0-9]{1,9}|data\.pkl|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The numbers of one storage, still in the file."""
+
+    size_bytes: int
+    """Their length."""
+    read: Callable[[], bytes | memoryview] = field(repr=False)
+    """Reads them, little-endian; raises ModelError where they are damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A state dict that is described but not made, and what stands beside it."""
+
+    tensors: dict[str, StoredTensor]
+    """By name, in the file's order."""
+    facts: dict[str, int | float]
+    """Plain numbers beside the weights, such as the epoch."""
+    numbers: dict[str, Numbers]
+    """By key of storage."""
+
+
+def read_checkpoint(content: bytes) -> Checkpoint:
+    """Read the description of a checkpoint.
+
+    Args:
+        content: The whole file.
+
+    Returns:
+        Its tensors, whose numbers are all in the file.
+
+    Raises:
+        ModelError: It is no checkpoint, damaged, cut short, compressed, or holds more than tensors and plain values.
+    """
+    if content.startswith(_ZIP_START):
+        root, numbers = _read_zip(content)
+    elif content.startswith(_LEGACY_START):
+        root, numbers = _read_legacy(content)
+    else:
+        tar = content[_TAR_WORD] == b"ustar"
+        what = "it has torch's format of 2016, a tar archive" if tar else "it is no file of torch.save"
+        raise ModelError(f"{what}; a .pth file of torch 0.4 or later is needed, as it was published")
+    tensors, facts = _state_dict(root)
+    for name, tensor in tensors.items():
+        found = numbers.get(tensor.storage.key)
+        if found is None or found.size_bytes != tensor.storage.size_bytes:
+            has = f"{found.size_bytes} bytes" if found else "nothing"
+            raise ModelError(f"it has {has} for {name}, which needs {tensor.storage.size_bytes} bytes")
+    return Checkpoint(tensors, facts, numbers)
+
+
+def _state_dict(root: Any) -> tuple[dict[str, StoredTensor], dict[str, int | float]]:
+    """Find the mapping of names to tensors, and the numbers beside it."""
+    outer = root if isinstance(root, dict) else {}
+    found = next((outer[name] for name in _WRAPPERS if isinstance(outer.get(name), dict)), outer)
+    others = [key for key, value in found.items() if not (_is_name(key) and isinstance(value, StoredTensor))]
+    if others or not found:
+        what = f"{str(others[0])[:_SHORT]!r} is no tensor with a proper name" if others else "it has none"
+        raise ModelError(
+            f"it holds no state dict, which maps names to tensors, by itself or as {' or '.join(_WRAPPERS)}: {what}"
+        )
+    facts = {k: v for k, v in outer.items() if _is_name(k) and type(v) in (int, float) and abs(v) < _MAX_FACT}
+    return found, dict(list(facts.items())[:_MAX_FACTS])
+
+
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and _NAME.fullmatch(key) is not None
+
+
+# --- the zip archive
+
+
+def _read_zip(content: bytes) -> tuple[Any, dict[str, Numbers]]:
+    try:
+        archive = zipfile.ZipFile(BytesIO(content))
+        members = _members(archive, len(content))
+        pickle = BytesIO(_read_small(archive, members["data.pkl"]))
+        order = _read_small(archive, members["byteorder"]) if "byteorder" in members else b"little"
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+        raise ModelError(f"it is damaged or cut short: {error}") from error
+    except KeyError as error:
+        raise ModelError("it is a zip archive without data.pkl; torch.save did not write it") from error
+    if order.strip() != b"little":
+        raise ModelError("its numbers are big-endian; save it again on a common machine")
+    root, _ = read_program(pickle)
+    if pickle.read(1):
+        raise ModelError("its data.pkl goes on after its end")
+    return root, {
+        name.removeprefix("data/"): Numbers(info.file_size, partial(_read_member, archive, info))
+        for name, info in members.items()
+        if name.startswith("data/")
+    }
+
+
+def _members(archive: zipfile.ZipFile, size_bytes: int) -> dict[str, zipfile.ZipInfo]:
+    """Return the members by name below the one root, if the archive's directory is one that torch writes."""
+    infos = archive.infolist()
+    root = infos[0].filename.partition("/")[0] if infos else ""
+    if len(infos) > _MAX_MEMBERS or sum(info.file_size for info in infos) > size_bytes:
+        raise ModelError(f"its {len(infos)} members are too many, or larger than itself; torch.save did not write it")
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename.removeprefix(f"{root}/")
+        if not _MEMBER.fullmatch(name) or info.filename == name or name in members:
+            raise ModelError(f"it holds {info.filename[:_SHORT]!r}, which torch.save does not write for a state dict")
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
+            raise ModelError(f"its {info.filename!r} is compressed or encrypted, which torch.save never does")
+        members[name] = info
+    return members
+
+
+def _read_small(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    if info.file_size > _MAX_PICKLE_BYTES:
+        raise ModelError(f"its {info.filename} has more than {_MAX_PICKLE_BYTES >> 20} MB; no network needs that")
+    return archive.read(info)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    try:
+        return archive.read(info)  # which compares the checksum
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise ModelError(f"it is damaged: {error}") from error
+
+
+# --- the format before it
+
+
+def _bytes(view: memoryview, start: int, end: int) -> memoryview:
+    return view[start:end]
+
+
+def _read_legacy(content: bytes) -> tuple[Any, dict[str, Numbers]]:
+    file = BytesIO(content)
+    read_program(file)  # the magic number, which was looked at
+    version, system = read_program(file)[0], read_program(file)[0]
+    if version != _LEGACY_VERSION or not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise ModelError("its numbers are big-endian, or it has an unknown version; save it again on a common machine")
+    root, storages = read_program(file)
+    keys, _ = read_program(file)
+    numbers: dict[str, Numbers] = {}
+    view, start = memoryview(content), file.tell()
+    for key in keys if isinstance(keys, list) else ():
+        storage = storages.get(key) if isinstance(key, str) else None
+        items = int.from_bytes(view[start : start + 8], "little")
+        if storage is None or storage.items != items or key in numbers:
+            raise ModelError(f"it is damaged: the numbers of storage {len(numbers)} are not those that it describes")
+        start, end = start + 8, start + 8 + storage.size_bytes
+        if end > len(view):
+            raise ModelError(f"it is cut short: {end - len(view)} bytes or more are missing")
+        numbers[key] = Numbers(storage.size_bytes, partial(_bytes, view, start, end))
+        start = end
+    if start != len(view):
+        raise ModelError(f"it goes on for {len(view) - start} bytes after its end; it is not what was published")
+    return root, numbers

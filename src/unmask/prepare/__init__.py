@@ -1,0 +1,1 @@
+"""Prepare a dataset for training: boxes, crops, landmarks, difference masks, aligned faces and folds."""

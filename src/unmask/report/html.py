@@ -1,0 +1,154 @@
+"""Write verdicts as self-contained HTML: no script, no request, and a file's name is text alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unmask.html import render
+from unmask.storage.atomic import write_file
+from unmask.storage.outputs import FileForm, FolderForm, is_own_page
+from unmask.types import Verdict
+
+PAGE = FileForm("the page", is_own_page, "report.html")
+"""The form of one verdict's page."""
+PAGES = FolderForm("the report", (("index.html", is_own_page),), ("index.html", "[0-9]" * 6 + ".html"), "report")
+"""The form of a folder of pages."""
+TICKS = 8
+"""How many times an axis shows at most."""
+MAX_LISTED = 80
+"""Scores of single frames that stand on the page at once; more are folded away, on the screen."""
+
+_PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 90.0
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800)
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One frame score in a plot."""
+
+    x: float
+    """Place by time, 0 to 600."""
+    y: float
+    """Place by fake probability, 0 at the top for 1, 90 for 0."""
+    time_seconds: float
+    """Seconds since the first frame."""
+    fake_probability: float
+    """0 real to 1 fake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """The scores of one person over time, in plot units."""
+
+    dots: tuple[Dot, ...]
+    """One for each frame, in order of time."""
+    times: tuple[tuple[float, str], ...]
+    """Place and text of each time on the axis."""
+    real_y: float
+    """Place of the threshold below which a person is called real."""
+    fake_y: float
+    """Place of the threshold above which a person is called fake."""
+
+    @property
+    def lowest(self) -> float:
+        """The lowest score."""
+        return min(dot.fake_probability for dot in self.dots)
+
+    @property
+    def highest(self) -> Dot:
+        """The dot with the highest score, the first of equals."""
+        return max(self.dots, key=lambda dot: dot.fake_probability)
+
+
+def write_page(row: Mapping[str, Any], path: Path) -> None:
+    """Write the report of one verdict (`Verdict.to_dict`)."""
+    plots = {face["person"]: plot for face in row["faces"] if (plot := make_plot(row, face["person"])) is not None}
+    values = {"row": row, "name": _readable(row["path"]), "plots": plots, "max_listed": MAX_LISTED}
+    write_file(path, _render("verdict.html.j2", **values))
+
+
+def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """Write one page for each verdict into ``folder``, and ``index.html`` that lists them.
+
+    Pages that an earlier run left there, about other videos, are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    entries: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, 1):
+        file = f"{number:06d}.html"  # a number: the name of a video is no safe name for a page
+        write_page(row, folder / file)
+        line = {key: row[key] for key in ("label", "status", "fake_probability", "reasons")}
+        entries.append({"row": line, "name": _readable(row["path"]), "file": file})
+    counts = Counter(entry["row"]["label"] or entry["row"]["status"] for entry in entries)
+    write_file(folder / "index.html", _render("index.html.j2", entries=entries, counts=counts.most_common()))
+    for page in folder.glob(PAGES.writes[1]):
+        if int(page.stem) > len(entries) and is_own_page(page):
+            page.unlink()
+
+
+def make_plot(row: Mapping[str, Any], person: int) -> Plot | None:
+    """Return the plot of one person's frame scores, None where there are none."""
+    duration = max(row["media"]["duration_seconds"], 1e-6) if row["media"] else 1e-6
+    dots = tuple(
+        Dot(
+            x=round(min(frame["time_seconds"] / duration, 1) * _PLOT_WIDTH, 1),
+            y=_height(frame["fake_probability"]),
+            time_seconds=frame["time_seconds"],
+            fake_probability=frame["fake_probability"],
+        )
+        for frame in row["frames"]
+        if frame["person"] == person
+    )
+    if not dots:
+        return None
+    thresholds = row["settings"]["thresholds"]
+    times = tuple((round(time / duration * _PLOT_WIDTH, 1), clock(time)) for time in _axis(duration))
+    return Plot(dots, times, _height(thresholds["real_below"]), _height(thresholds["fake_above"]))
+
+
+def clock(time_seconds: float) -> str:
+    """Return a time as people write it: ``3.5 s``, ``2:05``, ``1:02:05``."""
+    if time_seconds < 60:
+        return f"{time_seconds:.1f}".removesuffix(".0") + " s"
+    minutes, seconds = divmod(round(time_seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def score_text(fake_probability: float) -> str:
+    """Return a probability with two digits; what would round to certainty is shown as beyond 0.99 or 0.01."""
+    if fake_probability >= 0.995:
+        return "> 0.99"
+    return "< 0.01" if fake_probability < 0.005 else f"{fake_probability:.2f}"
+
+
+def _render(template: str, **values: Any) -> bytes:
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return render("unmask.report", template, written=now, score=score_text, clock=clock, **values)
+
+
+def _height(probability: float) -> float:
+    return round((1 - probability) * _PLOT_HEIGHT, 1)
+
+
+def _axis(duration_seconds: float) -> Iterator[float]:
+    """Yield round times from 0 on, at most `TICKS` of them."""
+    step = next(
+        (step for step in _STEPS if duration_seconds / step < TICKS), 3600 * math.ceil(duration_seconds / 28800)
+    )
+    return (number * step for number in range(int(duration_seconds / step) + 1))
+
+
+def _readable(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def save_verdict(verdict: Verdict, path: Path) -> None:
+    """Write one verdict; `Verdict.save` finds this function by the suffix."""
+    write_page(verdict.to_dict(), path)

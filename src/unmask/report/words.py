@@ -1,0 +1,18 @@
+"""How numbers are put into words for people; JSON and CSV keep the numbers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def probability_text(probability: float) -> str:
+    """Return a probability with two digits that never claims certainty: ``0.87``, ``> 0.99``, ``< 0.01``."""
+    text = f"{probability:.2f}"
+    return {"1.00": "> 0.99", "0.00": "< 0.01"}.get(text, text)
+
+
+def count_text(counts: Mapping[str, int]) -> str:
+    """Return counts in words, the labels first, from ``fake`` to ``real``: ``4 fake, 2 inconclusive, 1 no_face``."""
+    first = ("fake", "inconclusive", "real")
+    others = sorted((name for name in counts if name not in first), key=lambda name: (-counts[name], name))
+    return ", ".join(f"{counts[name]} {name}" for name in (*first, *others) if counts.get(name))

@@ -1,0 +1,65 @@
+"""OpenVINO without its telemetry, and the one place where networks are read and compiled for the CPU.
+
+``import openvino`` reports to a web analytics service and leaves files in the home folder, unless the package
+``openvino_telemetry`` cannot be imported; then it uses a stub that does nothing. Everything in unmask that needs
+OpenVINO imports it from here.
+"""
+
+from __future__ import annotations
+
+import sys
+from os import PathLike, fspath
+
+from unmask.errors import ModelError
+
+if "openvino" not in sys.modules:
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: any import of it fails
+
+import openvino as ov
+from openvino import opset13 as op
+
+__all__ = ["compile_network", "computes_in_bf16", "op", "ov", "port_shapes", "read_network"]
+
+
+def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b"") -> ov.Model:
+    """Read a network from the bytes of its file.
+
+    Args:
+        content: ONNX, or the layers of OpenVINO's own format.
+        path: Where the bytes are from, for the error.
+        weights: Weights of OpenVINO's own format; an ONNX file holds its weights itself.
+
+    Raises:
+        ModelError: OpenVINO cannot read it.
+    """
+    try:
+        return ov.Core().read_model(content, weights)
+    except RuntimeError as error:
+        raise ModelError(f"{fspath(path)} is no network that OpenVINO reads; install the model again") from error
+
+
+def port_shapes(model: ov.Model) -> list[list[str]]:
+    """Return the sides of every input, then of every output; a side of any length is ``?``."""
+    return [[str(side) for side in port.partial_shape] for port in (*model.inputs, *model.outputs)]
+
+
+def compile_network(
+    model: ov.Model, precision: str = "f32", threads: int = 1, streams: int | None = 1
+) -> ov.CompiledModel:
+    """Compile a network for the CPU.
+
+    Args:
+        model: What `read_network` read, or a network built from OpenVINO's operations.
+        precision: Number format as OpenVINO calls it: ``f32`` or ``bf16``.
+        threads: Threads that compute.
+        streams: Inferences that run at the same time, sharing the threads; None lets OpenVINO choose.
+    """
+    # OpenVINO would otherwise pin each network's first thread to the same core, and with it the threads that call it,
+    # so that several scans at a time share one core.
+    config = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return ov.Core().compile_model(model, "CPU", config | ({} if streams is None else {"NUM_STREAMS": streams}))
+
+
+def computes_in_bf16() -> bool:
+    """Return whether this CPU computes in bf16."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

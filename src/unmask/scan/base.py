@@ -1,0 +1,157 @@
+"""What all scanners share: a file or an address in, exactly one verdict out, whatever happens to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask._version import __version__
+from unmask.errors import DownloadError, InputError, UsageError
+from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.scan.inputs import list_inputs, open_input
+from unmask.types import SCHEMA_VERSION, Frame, Verdict
+
+log = logging.getLogger(__name__)
+
+PathLike = str | os.PathLike[str]
+
+
+class BaseScanner(ABC):
+    """Judges videos: one verdict for each input, in order.
+
+    A scanner overrides `scan_video`, and nothing else has to be written: opening files, fetching addresses, errors,
+    threads and order are here. A scanner is safe to use from several threads where its `scan_video` is.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[dict[str, str]],
+        settings: Mapping[str, Any],
+        *,
+        workers: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        """Remember what every verdict says of its scan.
+
+        Args:
+            models: Name, version and sha256 of each model.
+            settings: All else that is needed to repeat a scan, as JSON-ready values.
+            workers: Videos that `scan_many` has under way at a time, at least 1; None for one per core.
+            limits: What one file may cost.
+
+        Raises:
+            UsageError: There is less than one worker.
+        """
+        if workers is not None and workers < 1:
+            raise UsageError(f"a scan cannot have {workers} workers; it needs at least one")
+        self.models, self.settings = tuple(models), dict(settings)
+        self.workers, self.limits = workers or cores(), limits
+
+    @abstractmethod
+    def scan_video(self, video: Video, draft: Verdict) -> Verdict:
+        """Judge an open video.
+
+        What it raises becomes a row, too: an `InputError` one with its status, anything else ``internal_error``.
+
+        Args:
+            video: Its frames can be read more than once; reading raises `Stopped` when nobody waits for the verdict
+                any more.
+            draft: A verdict that holds path, hash, models and settings, to be completed.
+        """
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of version, models and settings: verdicts with the same hash can stand in one table."""
+        text = json.dumps([__version__, SCHEMA_VERSION, self.settings, self.models], sort_keys=True, default=list)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def scan(self, path: PathLike) -> Verdict:
+        """Judge one video: a file, or an https address, which is fetched first.
+
+        What cannot be judged gives a verdict with a status and a reason, not an exception.
+
+        Raises:
+            ModelError: The model gave something that is not a number.
+        """
+        return self._scan(path, threading.Event())
+
+    def scan_many(
+        self,
+        inputs: PathLike | Iterable[PathLike],
+        *,
+        recursive: bool = False,
+        follow_links: bool = False,
+        on_verdict: Callable[[Verdict], None] | None = None,
+    ) -> Iterator[Verdict]:
+        """Judge many videos: one verdict for each input, in order, whatever happens to any of them.
+
+        Args:
+            inputs: Files, https addresses and folders; of a folder, the files whose suffix is that of a video, sorted
+                by name.
+            recursive: Also look into the folders of folders.
+            follow_links: Also follow links within folders; see `unmask.scan.inputs`.
+            on_verdict: Called with each verdict as soon as it is there, in any order and from several threads.
+        """
+        named = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+        items = list_inputs(named, recursive=recursive, follow_links=follow_links)
+        stopping = threading.Event()
+
+        def scan(path: PathLike) -> Verdict:
+            try:
+                verdict = self._scan(path, stopping)
+            except Stopped:
+                raise
+            except Exception as error:
+                log.exception("scanning %r failed", os.fspath(path))
+                reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
+                verdict = replace(self._draft(path), reasons=(reason,))
+            if on_verdict is not None:
+                on_verdict(verdict)
+            return verdict
+
+        for _, outcome in map_items(scan, items, self.workers, stopping):
+            if isinstance(outcome, Failure):
+                raise outcome.error  # on_verdict could not take it
+            yield outcome
+
+    def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
+        started, draft = time.perf_counter(), self._draft(path)
+        try:
+            with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
+                draft = replace(draft, sha256=(sha256 := sha256_of(file)))
+                with open_video_file(file, sha256, self.limits) as video:
+                    verdict = self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
+        except (InputError, DownloadError) as error:
+            if stopping.is_set():  # what went wrong may be that nobody waits any more
+                raise Stopped from None
+            verdict = replace(draft, status=error.status, reasons=(str(error),))
+        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
+    def _draft(self, path: PathLike) -> Verdict:
+        """Return a verdict without an answer, as it stands should the scan fail."""
+        settings = self.settings | {"hash": self.settings_hash}
+        return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
+
+
+def _stoppable(video: Video, stopping: threading.Event) -> Video:
+    """Return a video that stops to be read when ``stopping`` is set."""
+
+    def decode(indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
+        for frame in video.decode(indices, log):
+            if stopping.is_set():
+                raise Stopped
+            yield frame
+
+    return replace(video, decode=decode)

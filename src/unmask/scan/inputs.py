@@ -1,0 +1,192 @@
+"""Which files and addresses a scan is about, and how each is opened: once, and as nothing but a regular file.
+
+Links within a named folder are not followed unless asked, so that a folder from strangers shows nothing that lies
+elsewhere. A link that is named itself is followed: that was its namer's choice.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from unmask.errors import DownloadError, InputError, UnreadableError
+from unmask.media.regular import open_regular, sha256_of
+from unmask.net.address import is_address, is_public
+from unmask.net.public import fetch_public
+from unmask.storage.content import HEAD_BYTES, Content, content_of, content_of_name
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file or address to scan; wherever a path will do, it stands for its own."""
+
+    path: str
+    """As it is opened or fetched."""
+    name: str
+    """As a table shows it: relative to the folder that was named; the whole path where that is ambiguous."""
+    below: str | None = None
+    """Folder in which it was found and from which on no link is followed; None where links are."""
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What is to be scanned, and what of the named folders is not."""
+
+    items: tuple[Input, ...]
+    """Files and addresses, in the order named, each folder's sorted by name."""
+    images: int = 0
+    """Images that were passed over."""
+    sounds: int = 0
+    """Sound files that were passed over."""
+    folders: int = 0
+    """Folders within the named ones that were not looked into."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Suffix -> number of all other files that were passed over, the most frequent first."""
+
+    def passed_over(self) -> str | None:
+        """Say what was passed over, e.g. ``3 images, 1 sound file, 2 other files (.txt)``; None for nothing."""
+        suffixes = ", ".join(
+            [suffix or "without suffix" for suffix, _ in self.others[:5]] + ["..."] * (len(self.others) > 5)
+        )
+        counts = {
+            "image{}": self.images,
+            "sound file{}": self.sounds,
+            "other file{} (" + suffixes + ")": sum(count for _, count in self.others),
+            "folder{} (-r looks into them)": self.folders,
+        }
+        told = [f"{count} {what.replace('{}', 's' * (count != 1))}" for what, count in counts.items() if count]
+        return ", ".join(told) or None
+
+
+def list_inputs(
+    paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow_links: bool = False
+) -> list[Input]:
+    """Expand files, addresses and folders to files and addresses; see `survey_inputs`."""
+    return list(survey_inputs(paths, recursive=recursive, follow_links=follow_links).items)
+
+
+def survey_inputs(
+    paths: Iterable[str | os.PathLike[str]], *, recursive: bool = False, follow_links: bool = False
+) -> Listing:
+    """Expand files, addresses and folders to files and addresses, and count what is passed over.
+
+    Of a folder, files with the suffix of a video are taken, and files without a known suffix that begin as a video
+    does. Hidden ones of the latter are not looked at.
+
+    Args:
+        paths: Files, which need not exist (their rows will say so), https addresses, folders, and inputs that are
+            listed already.
+        recursive: Also look into the folders of folders.
+        follow_links: Also where they are links, and take linked files; otherwise the rows of these say that they are.
+    """
+    passed: Counter[str] = Counter()
+    found = [item for path in paths for item in _expand(path, recursive, follow_links, passed)]
+    times = Counter(item.name for item in found)
+    items = tuple(item if times[item.name] == 1 else Input(item.path, item.path, item.below) for item in found)
+    images, sounds, folders = (passed.pop(kind, 0) for kind in ("image", "sound", "folder"))
+    return Listing(items, images, sounds, folders, tuple(passed.most_common()))
+
+
+@contextmanager
+def open_input(
+    path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+) -> Iterator[BufferedReader]:
+    """Open a file, or fetch an address into a temporary file without a name, which no killed process leaves behind.
+
+    Args:
+        path: A file, an https address, or an `Input`.
+        max_bytes: Length of what is fetched, at most.
+        is_given_up: Is asked while something is fetched; True ends that.
+
+    Raises:
+        UnreadableError: It is missing, empty, a link within a folder, or not a regular file.
+        DownloadError: It cannot be fetched.
+    """
+    name = os.fspath(path)
+    if not is_address(name):
+        with open_regular(name, path.below if isinstance(path, Input) else None) as file:
+            yield file
+        return
+    with tempfile.TemporaryFile() as room:
+        fetch_public(name, room, max_bytes, is_given_up, is_public)
+        if not os.fstat(room.fileno()).st_size:
+            raise UnreadableError("nothing lies at this address: the server gives an empty file")
+        with os.fdopen(os.dup(room.fileno()), "rb") as file:
+            file.seek(0)
+            yield file
+
+
+def hash_input(
+    path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
+) -> str | None:
+    """Return the sha256 of what lies at a path or an address now, None when it cannot be read; see `open_input`."""
+    try:
+        with open_input(path, max_bytes, is_given_up) as file:
+            return sha256_of(file)
+    except (InputError, DownloadError, OSError):
+        return None
+
+
+def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool, passed: Counter[str]) -> Iterator[Input]:
+    if isinstance(path, Input):
+        yield path
+        return
+    path = os.fspath(path)
+    if is_address(path):
+        yield Input(path, urlsplit(path).path.rpartition("/")[2] or path)
+    elif not path or not Path(path).is_dir():
+        yield Input(path, Path(path).name or path)
+    else:
+        yield from _expand_folder(path, recursive, follow_links, passed)
+
+
+def _content_inside(item: Input) -> Content | None:
+    """Return what the first bytes of a file say that it holds, None where they say nothing or it is hidden."""
+    if Path(item.path).name.startswith("."):
+        return None
+    try:
+        with open_regular(item.path, item.below) as file:
+            return content_of(file.read(HEAD_BYTES))
+    except (InputError, OSError):
+        return None
+
+
+def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Counter[str]) -> Iterator[Input]:
+    """Yield the videos of a folder; count in ``passed`` what else is there, as image, sound, folder or by suffix."""
+    below = None if follow_links else root
+
+    def found(path: Path) -> Input:
+        return Input(str(path), str(path.relative_to(root)), below)
+
+    closed: list[OSError] = []
+    seen = {os.path.realpath(root)}
+    for folder, folders, files in os.walk(root, onerror=closed.append, followlinks=follow_links):
+        here = Path(folder)
+        for file in sorted(files):
+            content = content_of_name(file) or _content_inside(found(here / file))
+            if content == "video":
+                yield found(here / file)
+            elif content is not None or not file.startswith("."):
+                passed[content or Path(file).suffix.lower()] += 1
+        if not recursive:
+            passed["folder"] += sum(not name.startswith(".") for name in folders)
+            break
+        folders.sort()
+        if follow_links:  # each folder once, since links can lead in circles
+            places = {os.path.realpath(here / name): name for name in reversed(folders)}
+            folders[:] = sorted(name for place, name in places.items() if place not in seen)
+            seen |= places.keys()
+        else:
+            yield from (found(here / name) for name in folders if (here / name).is_symlink())
+    for error in closed:  # a folder that cannot be read gets a row that says so
+        yield Input(str(error.filename), str(error.filename))

@@ -1,0 +1,219 @@
+"""The whole flow in one function: file -> frames -> faces -> people -> crops -> scores -> verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from unmask.errors import UsageError
+from unmask.faces import Detector, load_detector
+from unmask.media import Video, read_frames
+from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
+from unmask.runtime.parallel import prefetch
+from unmask.scan.base import BaseScanner, PathLike
+from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
+from unmask.scan.crops import Cutter
+from unmask.scan.decide import judge
+from unmask.scan.options import ScanKeywords, ScanOptions
+from unmask.scan.people import number_people
+from unmask.scan.sampler import EvenSampler, Sampler
+from unmask.scan.scores import FaceScores
+from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
+from unmask.types import DetectorSpec, Status, Verdict
+
+
+class Scanner(BaseScanner):
+    """Judges videos with one model or an ensemble.
+
+        scanner = Scanner()                                  # the bundled model
+        scanner = Scanner("bundled", frames=16)              # fewer frames; see `ScanOptions` for all that can be set
+        scanner = Scanner(["models/a", "models/b"])          # an ensemble: the mean of its members
+        verdict = scanner.scan("clip.mp4")
+
+    `scan_video` is the flow; the parts it puts together are made once, here: sampler, detector, cutter, networks, stop
+    rule. Safe to use from several threads; loading takes about a second, so keep it.
+    """
+
+    max_faces: int | None = None
+    """Faces that are judged in one video, at most; None for no limit."""
+
+    def __init__(
+        self,
+        models: PathLike | Sequence[PathLike] = "bundled",
+        options: ScanOptions | None = None,
+        **changes: Unpack[ScanKeywords],
+    ) -> None:
+        """Load the models and the face detector that their cards name.
+
+        Args:
+            models: A model's name or folder, or several for an ensemble. The first one's card sets fusion and
+                thresholds; all must share the detector settings.
+            options: How to scan; None for the defaults.
+            changes: Fields of `ScanOptions`, which replace those of ``options``.
+
+        Raises:
+            ModelError: A model is missing or damaged, or its card names an unknown fusion rule.
+            UsageError: An option makes no sense, a model is no judge, or the models search faces in different ways.
+        """
+        names = [models] if isinstance(models, (str, os.PathLike)) else list(models)
+        if not names:
+            raise UsageError("a scan needs at least one model; name one, or several for an ensemble")
+        self.options = (options or ScanOptions()).changed(**changes)
+        folders = [model_folder(name) for name in names]
+        self.networks = tuple(load_network(folder, self.options.precision, self.options.device) for folder in folders)
+        self.cards = _fused_by([network.card for network in self.networks], self.options.fuse)
+        _check_cards(self.cards)
+        self.embedder = Embedder(self.options.identity) if self.options.identity is not None else None
+        self.sampler = self.make_sampler(self.options)
+        self.detector = self.make_detector(self.cards[0].crop.detection)
+        self.cutter = Cutter(self.cards, self.embedder)
+        self.stop_rule = self.make_stop_rule(self.options)
+        models_used = [
+            {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
+            for card, network in zip(self.cards, self.networks, strict=True)
+        ]
+        super().__init__(models_used, self._settings(), workers=self.options.workers, limits=self.options.limits)
+
+    def scan_video(self, video: Video, draft: Verdict) -> Verdict:
+        """Judge an open video: the flow, from its frames to its verdict."""
+        card, scores = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces)
+        progress = Progress(
+            wanted=self.sampler.pick(video),
+            looked=np.empty(0, np.int64),
+            all_members=len(self.networks),
+            members=0,
+            judgement=None,
+            is_whole=True,
+            thresholds=card.thresholds,
+            is_pooled=card.fusion.pooled,
+        )
+        while (step := self.stop_rule.next_step(progress)) is not None:
+            scores.ask(step.members)
+            for frame in prefetch(read_frames(video, step.frames)):  # file -> frames
+                faces = self.detector.detect(frame.image_HW3)  # frames -> faces
+                crops = self.cutter.cut(frame, faces)  # faces -> crops
+                scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
+            people = number_people(scores.frames())  # faces -> people, once all frames of the step are there
+            scored = scores.scored_faces(people)
+            looked = np.concatenate([progress.looked, step.frames])
+            progress = replace(
+                progress,
+                looked=looked,
+                members=scores.members,
+                judgement=judge(scored, self.cards[: scores.members]) if scored else None,  # scores -> verdict
+                is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
+                decoded=scores.decoded,
+                small_faces=scores.small_faces,
+                dropped_faces=scores.dropped_faces,
+            )
+        return self.conclude(video, draft, progress)
+
+    def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
+        """Put the judgement into words: status, reasons and warnings of the whole file."""
+        status, asked = self._status(video, progress.decoded, len(progress.looked))
+        judgement = progress.judgement
+        known = replace(
+            draft,
+            models=self.models[: progress.members],
+            frames_asked=asked,
+            frames_decoded=progress.decoded,
+            frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
+            warnings=(*damage_warnings(video.facts, status), *_image_warnings(video, progress)),
+        )
+        if status == "unreadable":
+            return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
+        if judgement is None:
+            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
+            reason = small if progress.small_faces else f"No face was found in {progress.decoded} frames."
+            return replace(known, status="no_face", reasons=(reason,))
+        return replace(
+            known,
+            status=status,
+            label=judgement.label,
+            fake_probability=judgement.fake_probability,
+            reasons=(*judgement.reasons, *_early_stop_reason(progress)),
+            warnings=(*known.warnings, *judgement.warnings),
+            faces=judgement.faces,
+            frames=judgement.frames,
+        )
+
+    def make_sampler(self, options: ScanOptions) -> Sampler:
+        """Return what chooses the frames of a full scan; a subclass may choose others."""
+        return EvenSampler(options.frames, options.sampling)
+
+    def make_detector(self, spec: DetectorSpec) -> Detector:
+        """Return what finds faces; a subclass may find them otherwise."""
+        return load_detector(spec)
+
+    def make_stop_rule(self, options: ScanOptions) -> StopRule:
+        """Return what decides how a scan goes on and when it stops; a subclass may decide otherwise."""
+        return Adaptive() if options.adaptive is True else options.adaptive or FullScan()
+
+    def min_decoded(self, asked: int) -> int:
+        """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
+        return min_partial_frames(asked)
+
+    def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
+        """Return the status that the number of decoded frames earns, and how many there should have been."""
+        facts, frames, asked = video.facts, self.options.frames, looked
+        if facts.cut_short:
+            asked = min(frames, max(looked, facts.frames_claimed or frames))
+        return completeness(facts, decoded, asked, self.min_decoded(asked)), asked
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all that is needed to repeat a scan, JSON-ready."""
+        adaptive = self.stop_rule if isinstance(self.stop_rule, Adaptive) else None
+        return {
+            "scanner": type(self).__name__,
+            "frames": self.options.frames,
+            "sampling": self.options.sampling,
+            "adaptive": asdict(adaptive) if adaptive else None,
+            "limits": asdict(self.options.limits),
+            "identity": asdict(self.embedder.card) if self.embedder else None,
+            "precision": [network.precision for network in self.networks],
+            "crops": [asdict(card.crop) for card in self.cards],
+            "fusion": asdict(self.cards[0].fusion),
+            "thresholds": asdict(self.cards[0].thresholds),
+            "calibration": [asdict(card.calibration) for card in self.cards],
+        }
+
+
+def _fused_by(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:
+    """Replace the cards' fusion, all but the weights, where ``fuse`` says so."""
+    if fuse is None:
+        return tuple(cards)
+    fusion = find_fusion(fuse) if isinstance(fuse, str) else fuse
+    return tuple(replace(card, fusion=replace(fusion, weight=card.fusion.weight)) for card in cards)
+
+
+def _check_cards(cards: Sequence[Card]) -> None:
+    """Refuse models that do not judge, or that do not fit together."""
+    for card in cards:
+        if card.kind != "judge":
+            raise UsageError(f"{card.name} is a {card.kind} and scores no faces; unmask models list tells the judges")
+    if any(card.crop.detection != cards[0].crop.detection for card in cards):
+        raise UsageError("these models search faces with different settings and cannot share one scan")
+
+
+def _image_warnings(video: Video, progress: Progress) -> list[str]:
+    """Say what in the images limits the answer."""
+    found, ratio = [], video.facts.sample_aspect_ratio
+    if progress.small_faces:
+        found.append(f"{progress.small_faces} faces were too small to judge.")
+    if not 0.9 < ratio < 1.1:
+        found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
+    return found
+
+
+def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
+    """Say how much of a full scan was enough, where something was left out."""
+    looked, frames = len(progress.looked), len(progress.wanted)
+    if (looked, progress.members) == (frames, progress.all_members):
+        return ()
+    return (
+        f"{looked} of {frames} frames and {progress.members} of {progress.all_members} models were enough to tell.",
+    )

@@ -1,0 +1,127 @@
+"""From crops to scores: crops go to the models batch by batch, and only scores and thumbnails stay in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unmask.faces.track import sketch
+from unmask.models import BATCH_CROPS, QueuedNetwork
+from unmask.scan.crops import CutFace, SeenFrame
+from unmask.types import CropScore, Frame, ScoredFace
+
+MAX_KEPT_FACES = 256
+"""Faces whose crops may wait for members that were not asked yet, some 100 MB; with more, all members are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _AskedFace:
+    """A face that is judged, and what the members answer."""
+
+    cut: CutFace
+    scores: list[Future[CropScore]] = field(default_factory=list)
+    """One for each member that was asked."""
+
+
+class FaceScores:
+    """The faces of one video, and the scores that members of the ensemble give them."""
+
+    def __init__(self, networks: Sequence[QueuedNetwork[Any]], *, max_faces: int | None = None) -> None:
+        """Start without faces; no member is asked yet.
+
+        Args:
+            networks: All members of the ensemble.
+            max_faces: Faces that are judged, at most; those beyond are counted only. None for no limit.
+        """
+        self.members = 0
+        """Members that are asked about every face."""
+        self.small_faces = 0
+        """Faces that were too small to be judged."""
+        self.dropped_faces = 0
+        """Faces that were not judged because ``max_faces`` had been."""
+        self._networks, self._max_faces = networks, max_faces
+        self._frames: dict[int, tuple[SeenFrame, list[_AskedFace]]] = {}
+        self._asked: list[_AskedFace] = []
+        self._held: list[_AskedFace] = []
+
+    @property
+    def decoded(self) -> int:
+        """Number of frames that came."""
+        return len(self._frames)
+
+    def ask(self, members: int) -> None:
+        """Have the first ``members`` members judge all faces so far, and those to come."""
+        self._submit()
+        while self.members < min(members, len(self._networks)):
+            self._ask(self.members, self._asked)
+            self.members += 1
+
+    def add(self, frame: Frame, faces: Sequence[CutFace]) -> None:
+        """Take the faces of a frame and pass them on in batches. Frames may come in any order, and count once.
+
+        In a damaged video a frame stands in for the one before it, and may be wanted itself at another stage.
+        """
+        if frame.index in self._frames:
+            return
+        asked: list[_AskedFace] = []
+        kept = [self._admit(cut, asked) for cut in faces]
+        self._frames[frame.index] = SeenFrame(sketch(frame), tuple(kept)), asked
+        self._asked += asked
+        self._held += asked
+        if len(self._held) >= BATCH_CROPS:
+            self._submit()
+
+    def frames(self) -> list[SeenFrame]:
+        """Return all frames that came, in order of time."""
+        return [self._frames[index][0] for index in sorted(self._frames)]
+
+    def scored_faces(self, people: Sequence[Sequence[int]]) -> list[ScoredFace]:
+        """Wait for the scores, and return the judged faces in order of time.
+
+        Args:
+            people: For each of `frames`, the number of the person of each face.
+        """
+        self._submit()
+        scored = []
+        for index, numbers in zip(sorted(self._frames), people, strict=True):
+            seen, asked = self._frames[index]
+            judged = [number for number, cut in zip(numbers, seen.faces, strict=True) if cut.portrait_SS3 is not None]
+            for person, answer in zip(judged, asked, strict=True):
+                scored.append(_scored(person, seen.frame, answer))
+        return scored
+
+    def _admit(self, cut: CutFace, asked: list[_AskedFace]) -> CutFace:
+        """Return the face as it is kept; one that is judged is appended to ``asked``."""
+        if cut.portrait_SS3 is None:
+            self.small_faces += 1
+            return cut
+        if self._max_faces is not None and len(self._asked) + len(asked) >= self._max_faces:
+            self.dropped_faces += 1
+            return replace(cut, portrait_SS3=None, crops={}, embedding_C=None)
+        asked.append(_AskedFace(cut))
+        return cut
+
+    def _submit(self) -> None:
+        """Pass on the faces that wait for a full batch."""
+        held, self._held = self._held, []
+        for member in range(self.members):
+            self._ask(member, held)
+        while self.members < len(self._networks) and len(self._asked) > MAX_KEPT_FACES:
+            self._ask(self.members, self._asked)
+            self.members += 1
+
+    def _ask(self, member: int, faces: Sequence[_AskedFace]) -> None:
+        network = self._networks[member]
+        scores = network.submit([face.cut.crops[network.card.crop] for face in faces])
+        for face, score in zip(faces, scores, strict=True):
+            face.scores.append(score)
+            if member == len(self._networks) - 1:
+                face.cut.crops.clear()
+
+
+def _scored(person: int, frame: Frame, asked: _AskedFace) -> ScoredFace:
+    scores, portrait_SS3 = tuple(score.result() for score in asked.scores), asked.cut.portrait_SS3
+    assert portrait_SS3 is not None, "only faces with a portrait are asked about"
+    return ScoredFace(person, frame.index, frame.time_seconds, asked.cut.face, scores, portrait_SS3)

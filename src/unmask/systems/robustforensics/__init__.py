@@ -1,0 +1,1 @@
+"""RobustForensics, the fourth place of the Deepfake Detection Challenge."""

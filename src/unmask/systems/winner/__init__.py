@@ -1,0 +1,1 @@
+"""The winner of the Deepfake Detection Challenge."""

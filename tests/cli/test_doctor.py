@@ -1,0 +1,46 @@
+"""Checks of the installation, each by itself; `unmask doctor` as a whole is in test_scan."""
+
+from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
+
+import pytest
+
+from unmask.cli import doctor
+from unmask.media.server import CAN_ISOLATE
+
+
+def test_missing_packages_are_named_with_the_cure(monkeypatch):
+    def version(name):
+        if name == "mtcnn":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    assert "numpy" in doctor.CHECKS["packages"]()
+    monkeypatch.setattr(doctor, "version", version)
+    with pytest.raises(RuntimeError, match="missing: mtcnn; run: pip install"):
+        doctor.CHECKS["packages"]()
+
+
+def test_extras_are_there_or_named(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "nncf" else object())
+    assert "train is there" in doctor.CHECKS["extras"]()
+    assert "int8 lacks nncf: pip install 'unmask[int8]'" in doctor.CHECKS["extras"]()
+
+
+def test_two_wheels_of_opencv_are_one_too_many(monkeypatch):
+    wheels = [SimpleNamespace(metadata={"Name": f"opencv-python{suffix}"}) for suffix in ("", "-headless")]
+    monkeypatch.setattr(doctor, "distributions", lambda: wheels)
+    with pytest.raises(RuntimeError, match="pip uninstall -y opencv-python opencv-python-headless && pip install"):
+        doctor.CHECKS["OpenCV"]()
+
+
+@pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
+def test_what_confines_decoders_is_named(monkeypatch):
+    monkeypatch.setattr("unmask.media.guards_in_force", lambda: ("session", "limits"))
+    assert doctor.CHECKS["decoding"]().startswith("in a process a file, confined by session, limits; this kernel lacks")
+    monkeypatch.setattr("unmask.media.guards_in_force", lambda: ())
+    assert "scan untrusted files in a virtual machine" in doctor.CHECKS["decoding"]()
+
+
+def test_the_video_decoders_are_listed():
+    assert "decodes h264, hevc" in doctor.CHECKS["video"]()

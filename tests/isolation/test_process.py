@@ -1,0 +1,72 @@
+"""What the isolated process may not do."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from unmask.errors import ModelError
+from unmask.isolation.process import run_isolated
+
+MODULE = """
+import {imports}
+def main(job):
+    {body}
+"""
+
+TRIES = {
+    "connect": ("socket", "socket.create_connection(('127.0.0.1', int(job)), timeout=5)"),
+    "look up a name": ("socket", "socket.getaddrinfo('localhost', 80)"),
+    "listen": ("socket", "socket.socket().bind(('127.0.0.1', 0))"),
+    "start a process": ("subprocess", "subprocess.run(['true'])"),
+    "use a shell": ("os", "os.system('true')"),
+    "fork": ("os", "os.fork()"),
+    "become another program": ("os", "os.execv('/bin/true', ['true'])"),
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run a body of ``main`` in the isolated process."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+
+    def run(body, job=b"", imports="os", timeout_seconds=60):
+        (tmp_path / "hostile_module.py").write_text(MODULE.format(imports=imports, body=body))
+        return run_isolated("hostile_module", job, tmp_path, timeout_seconds)
+
+    return run
+
+
+def test_the_answer_comes_back_and_what_is_printed_does_not(run, tmp_path):
+    assert run("print('talk'); return job[::-1] + os.getcwd().encode()", b"abc") == b"cba" + str(tmp_path).encode()
+
+
+@pytest.mark.parametrize("what", TRIES)
+def test_hostile_code_may_not(what, run):
+    imports, body = TRIES[what]
+    with pytest.raises(ModelError, match=r"ended with 1 \(PermissionError: .* is not allowed here"):
+        run(f"{body}; return b''", b"80", imports)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone lets a process leave the network")
+def test_there_is_no_network_even_below_python(run):
+    own = {line.split(":")[0].strip() for line in Path("/proc/net/dev").read_text().splitlines()[2:]}
+    seen = run("return open('/proc/self/net/dev', 'rb').read()").decode().splitlines()[2:]
+    names = {line.split(":")[0].strip() for line in seen}
+    if names == own:
+        pytest.skip("this system does not permit it")
+    assert names == {"lo"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+def test_memory_and_time_are_bounded(run):
+    with pytest.raises(ModelError, match=r"MemoryError.*asks for more than is allowed"):
+        run("return bytes(64 << 30)")
+    with pytest.raises(ModelError, match="longer than 1 seconds"):
+        run("import time; time.sleep(60); return b''", timeout_seconds=1)
+
+
+def test_a_crash_is_reported(run):
+    with pytest.raises(ModelError, match=r"was killed by signal 9|ended with"):
+        run("os.kill(os.getpid(), 9)")

@@ -1,0 +1,68 @@
+import shutil
+
+import av
+import numpy as np
+import pytest
+
+from tests.media_factory import pattern, write_sound, write_video
+from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
+from unmask.media import Limits, probe
+
+
+def test_a_sound_track_before_the_video_is_no_video(tmp_path):
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        sound = container.add_stream("aac", rate=44100)
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for i in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(i), format="rgb24")))
+        container.mux(stream.encode())
+        del sound
+    assert probe(tmp_path / "clip.mkv").codec == "h264"
+
+
+def test_sound_alone_is_no_video(tmp_path):
+    with pytest.raises(NoVideoError, match="only sound"):
+        probe(write_sound(tmp_path / "sound.mp4"))
+    with pytest.raises(NoVideoError):
+        probe(write_sound(tmp_path / "sound.mkv"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ffconcat version 1.0\nfile whole.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nwhole.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+    ],
+)
+def test_play_lists_open_nothing(tmp_path, text):
+    write_video(tmp_path / "whole.mp4", map(pattern, range(30)))
+    (tmp_path / "list.mp4").write_text(text)
+    with pytest.raises((UnsupportedError, UnreadableError)):
+        probe(tmp_path / "list.mp4")
+
+
+def test_an_image_is_not_supported(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "image.png"), pattern(1))
+    shutil.move(tmp_path / "image.png", tmp_path / "image.mp4")
+    with pytest.raises(UnsupportedError, match="convert"):
+        probe(tmp_path / "image.mp4")
+
+
+def test_huge_frames_are_refused(tmp_path):
+    black = np.zeros((4320, 7680, 3), np.uint8)
+    assert black.shape[0] * black.shape[1] > Limits().frame_pixels
+    path = write_video(tmp_path / "8k.mp4", [black], options={"preset": "ultrafast"})
+    with pytest.raises(LimitError, match="7680x4320"):
+        probe(path)
+
+
+def test_a_title_in_another_encoding_is_no_damage(tmp_path):
+    path = write_video(tmp_path / "clip.avi", map(pattern, range(5)), codec="mpeg4", metadata={"title": "Cafe_"})
+    data = path.read_bytes()
+    assert b"Cafe_" in data
+    path.write_bytes(data.replace(b"Cafe_", b"Caf\xe9_"))
+    assert probe(path).frames == 5

@@ -1,0 +1,191 @@
+"""What a file may cost, and what its decoder may do."""
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.media_factory import pattern, write_video
+from unmask.errors import CrashedError, LimitError, TimedOutError
+from unmask.isolation.confine import GUARDS
+from unmask.media import Limits, SignatureLog, guards_in_force, open_video, read_frames, read_sound, sample_frames
+from unmask.media.decoder import Decoder
+from unmask.media.server import CAN_ISOLATE, SERVER
+from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_BYTES
+
+pytestmark = pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
+
+
+def decoders_of(server: int) -> list[int]:
+    children = f"/proc/{server}/task/{server}/children"
+    with open(children) as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+@pytest.fixture
+def server() -> int:
+    guards_in_force()
+    return SERVER.pid
+
+
+def test_a_reading_can_be_left_and_begun_anew(clips, server):
+    with open_video(clips["blended"]) as video:
+        first = next(iter(read_frames(video, np.arange(40))))
+        again = list(read_frames(video, np.arange(10)))
+        assert (first.image_HW3 == again[0].image_HW3).all()
+        assert len(again) == 10
+        assert not list(read_frames(video, np.array([], np.int64)))
+    assert not decoders_of(server)
+
+
+def test_no_decoder_stays_behind(clips, server):
+    with pytest.raises(ZeroDivisionError), open_video(clips["blended"]) as video:  # noqa: PT012
+        next(iter(read_frames(video, np.arange(40))))
+        assert decoders_of(server)
+        raise ZeroDivisionError
+    assert not decoders_of(server)
+
+
+@linux
+@pytest.mark.parametrize(("how", "error"), [("SIGSEGV", CrashedError), ("SIGXCPU", TimedOutError)])
+def test_a_death_costs_one_file(clips, server, how, error):
+    with pytest.raises(error, match=r"SIGSEGV|CPU time"), open_video(clips["blended"]) as video:  # noqa: PT012
+        for number, _ in enumerate(read_frames(video, np.arange(40))):
+            if number == 2:
+                (pid,) = decoders_of(server)
+                os.kill(pid, getattr(signal, how))
+    assert len(list(sample_frames(clips["blended"], 4))) == 4
+
+
+@linux
+def test_a_hanging_decoder_is_given_up(clips, server):
+    started = time.monotonic()
+    with pytest.raises(TimedOutError), open_video(clips["blended"], Limits(seconds=0.5)) as video:  # noqa: PT012
+        for number, _ in enumerate(read_frames(video, np.arange(40))):
+            if number == 2:
+                (pid,) = decoders_of(server)
+                os.kill(pid, signal.SIGSTOP)
+    assert time.monotonic() - started < 5
+    assert not decoders_of(server)
+
+
+def test_the_time_of_others_does_not_count(clips):
+    with open_video(clips["blended"], Limits(seconds=0.5)) as video:
+        for _ in read_frames(video, np.arange(4)):
+            time.sleep(0.3)
+
+
+@linux
+def test_memory_has_an_end(clips):
+    with pytest.raises((LimitError, CrashedError)), open_video(clips["blended"], Limits(memory_bytes=200 << 20)):
+        pass
+
+
+def test_pixels_have_an_end(clips):
+    with (
+        pytest.raises(LimitError, match="pixels would have to be decoded"),
+        open_video(clips["blended"], Limits(total_pixels=10**6)) as video,
+    ):
+        list(read_frames(video, np.arange(40)))
+    with (
+        pytest.raises(LimitError, match="at most 1000 pixels"),
+        open_video(clips["blended"], Limits(frame_pixels=1000)),
+    ):
+        pass
+
+
+@linux
+def test_everything_is_in_force():
+    in_force = guards_in_force()
+    assert set(in_force) >= set(GUARDS) - {"empty network"}  # which needs a privilege
+    assert guards_in_force() == in_force
+
+
+class Answers:
+    """The answers of a decoder that a file has taken over."""
+
+    def __init__(self, *messages: bytes) -> None:
+        self.messages = list(messages)
+
+    def poll(self, _: float) -> bool:
+        return True
+
+    def recv_bytes(self, _: int) -> bytes:
+        return self.messages.pop(0)
+
+    def send_bytes(self, _: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"\xff", b"[]", b"3", b'{"index": 0}', b'{"index": 99, "height": 4, "width": 4}',
+        b'{"index": -1, "height": 4, "width": 4}', b'{"index": 1, "height": -4, "width": -4}',
+        b'{"index": 1, "height": 100000, "width": 100000}', b'{"index": "1", "height": [], "width": 4}',
+        b'{"index": 1, "height": 1e300, "width": 4}',
+    ],
+)  # fmt: skip
+def test_nothing_it_says_is_believed(clips, message):
+    with open_video(clips["blended"]) as video:
+        decoder = video.decode.__self__
+        real, decoder._answers = decoder._answers, Answers(message)
+        try:
+            with pytest.raises(CrashedError, match="makes no sense"):
+                list(read_frames(video, np.arange(40)))
+        finally:
+            decoder._answers = real
+
+
+@pytest.mark.parametrize("message", [b"[]", b'{"suffix": "exe"}', b'{"suffix": ["m4a"]}', b'{"suffix": "../m4a"}'])
+def test_no_sound_is_believed(tmp_path, monkeypatch, message):
+    with_sound = write_video(tmp_path / "v.mp4", map(pattern, range(10)), tone=True)
+    original = Decoder._fork
+
+    def fork(self, task):
+        original(self, task)
+        self._answers.close()
+        self._answers = Answers(message, b"data")
+
+    monkeypatch.setattr(Decoder, "_fork", fork)
+    with pytest.raises(CrashedError, match="makes no sense"):
+        read_sound(with_sound)
+
+
+@pytest.mark.parametrize(
+    ("indices", "signatures"),
+    [
+        (np.array([3, 2]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([-1, 2]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([1, 40]), bytes(2 * SIGNATURE_BYTES)),
+        (np.array([1, 2]), bytes(SIGNATURE_BYTES)),
+        (np.array([1]), bytes(SIGNATURE_BYTES - 1)),
+        (np.arange(MAX_SIGNATURES + 1), bytes((MAX_SIGNATURES + 1) * SIGNATURE_BYTES)),
+    ],
+)
+def test_no_signature_is_believed(clips, indices, signatures):
+    with open_video(clips["blended"]) as video:
+        decoder = video.decode.__self__
+        real = decoder._answers
+        decoder._answers = Answers(b'{"done": true}', indices.astype(np.int64).tobytes(), signatures)
+        try:
+            with pytest.raises(CrashedError, match="makes no sense"):
+                list(read_frames(video, np.arange(40), SignatureLog()))
+        finally:
+            decoder._answers = real
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+def test_signatures_come_along_when_they_are_wanted(clips, isolate):
+    with open_video(clips["blended"], Limits(isolate=isolate)) as video:
+        log = SignatureLog()
+        list(read_frames(video, np.array([0, 20, 39]), log))
+        list(read_frames(video, np.array([10]), log))
+    assert {0, 10, 20, 39} <= set(log.arrays()[0].tolist()) <= set(range(40))

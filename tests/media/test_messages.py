@@ -1,0 +1,51 @@
+import json
+from multiprocessing.connection import Connection
+from socket import socketpair
+
+import numpy as np
+import pytest
+
+from unmask.media.container import FrameIndex
+from unmask.media.limits import Limits
+from unmask.media.messages import NONSENSE, Order, StoredImage, index_arrays, index_of, index_scalars, parse, send
+
+INDEX = FrameIndex(
+    np.array([0, 512, 2000]), 1 / 12800, np.array([0]), np.array([0]), stamped=True, end_seconds=0.2, packets=3,
+    size_bytes=999,
+)  # fmt: skip
+
+
+def test_an_order_survives():
+    order = Order("decode", "0" * 64, Limits(seconds=3, isolate=False), 30)
+    assert Order.from_json(json.loads(json.dumps(order.to_json()))) == order
+
+
+def test_an_index_survives():
+    scalars = json.loads(json.dumps(index_scalars(INDEX)))
+    assert index_of(index_arrays(INDEX), scalars).times_seconds.tolist() == INDEX.times_seconds.tolist()
+    assert index_scalars(index_of(index_arrays(INDEX), scalars)) == scalars
+
+
+@pytest.mark.parametrize(
+    ("pts", "change"),
+    [
+        ([], {}), ([3, 3], {}), ([3, 2], {}), ([0, 1], {"seconds_per_tick": "much"}), ([0, 1], {"packets": None}),
+        ([0, 1 << 62], {"seconds_per_tick": 1e300}), ([0, 1], {"seconds_per_tick": float("nan")}),
+    ],
+)  # fmt: skip
+def test_an_index_that_cannot_be_is_refused(pts, change):
+    with pytest.raises(NONSENSE):
+        index_of([np.array(pts, np.int64), INDEX.key_packets, INDEX.key_pts], index_scalars(INDEX) | change)
+
+
+def test_messages_are_objects():
+    ours, theirs = socketpair()
+    with Connection(ours.detach()) as sender, Connection(theirs.detach()) as receiver:
+        send(sender, index=3, height=4, width=5, quantiser=0.4)
+        assert StoredImage.from_json(parse(receiver.recv_bytes())) == StoredImage(3, 4, 5, 0.4)
+
+
+@pytest.mark.parametrize("message", [b"", b"\xff", b"[]", b"3", b"[" * 100_000])
+def test_anything_else_is_refused(message):
+    with pytest.raises(NONSENSE):
+        parse(message)

@@ -1,0 +1,41 @@
+"""Decoders of H.264, VP9 and MPEG-4 tell how coarsely a frame is quantised; others say nothing."""
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.media_factory import write_video
+from unmask.media import Limits, open_video, read_frames
+
+
+def quantisers(path, limits=Limits()):  # noqa: B008 - frozen
+    with open_video(path, limits) as video:
+        return [frame.quantiser for frame in read_frames(video, np.arange(4))]
+
+
+@pytest.fixture(scope="module")
+def pictures(portrait):
+    small = cv2.resize(portrait, (192, 192), interpolation=cv2.INTER_AREA)
+    return [np.roll(small, step, axis=1) for step in range(4)]
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("codec", ["libx264", "libvpx-vp9", "mpeg4"])
+def test_codecs_that_keep_it_tell_it(pictures, tmp_path, codec, isolate):
+    found = quantisers(write_video(tmp_path / "clip.mkv", pictures, codec=codec), Limits(isolate=isolate))
+    assert all(value is not None and 0 < value < 1 for value in found)
+
+
+def test_it_rises_with_compression(pictures, tmp_path):
+    means = [
+        np.mean(quantisers(write_video(tmp_path / f"{crf}.mp4", pictures, options={"crf": crf})))
+        for crf in ("18", "30", "42")
+    ]
+    assert means == sorted(means)
+    assert means[-1] > means[0] + 0.3
+
+
+def test_other_codecs_say_nothing(pictures, tmp_path):
+    assert (
+        quantisers(write_video(tmp_path / "clip.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")) == [None] * 4
+    )

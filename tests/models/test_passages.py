@@ -1,0 +1,68 @@
+"""The strongest run is found and named, and searching for it costs no false alarms."""
+
+import math
+
+import numpy as np
+import pytest
+
+from unmask.models.fusion import logit, probability
+from unmask.models.passages import PassageRule, discounted, strongest_run
+
+RULE = PassageRule(tail=0.6, min_frames=6)
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 8), (9, 6), (20, 12), (24, 8)])
+def test_a_passage_is_found_where_it_is(start, length):
+    scores = np.full(32, 0.1)
+    scores[start : start + length] = 0.99
+    run = strongest_run(scores, RULE)
+    assert (run.start, run.stop) == (start, start + length)
+    assert run.fake_probability > 0.9 > scores.mean()
+
+
+def test_even_scores_are_judged_as_a_whole_and_not_discounted():
+    run = strongest_run(np.full(20, 0.3), RULE)
+    assert (run.start, run.stop) == (0, 20)
+    assert run.evidence == pytest.approx(float(logit(np.float64(0.3))))
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_few_frames_are_one_run(count):
+    run = strongest_run(np.linspace(0.2, 0.9, count), RULE)
+    assert (run.start, run.stop) == (0, count)
+
+
+def test_a_single_high_frame_is_no_passage():
+    scores = np.full(32, 0.1)
+    scores[10] = 1.0
+    assert strongest_run(scores, RULE).fake_probability < 0.3
+
+
+def test_longer_clips_discount_more():
+    short, long = (np.r_[np.full(count, 0.1), np.full(6, 0.8)] for count in (6, 60))
+    assert strongest_run(short, RULE).evidence > strongest_run(long, RULE).evidence
+
+
+def test_the_search_is_paid_for_where_tails_are_as_stated():
+    """Authentic runs whose logits have the stated tail: long clips raise no more alarms than one run does."""
+    rng, tail, threshold = np.random.default_rng(0), 0.6, 1.0
+    rule = PassageRule(tail=tail, min_frames=6)
+    base = math.exp(-(threshold + 2.0) / tail)  # tail of one run: P(logit > x) = exp(-(x + 2) / tail)
+    alarms = 0
+    for _ in range(400):
+        logits = np.repeat(rng.exponential(tail, 8) - 2.0, 6)  # eight runs that are alike within
+        alarms += strongest_run(probability(logits), rule).evidence >= threshold
+    assert alarms / 400 <= 3 * base + 0.01
+
+
+def test_people_are_discounted_by_their_number():
+    assert discounted(0.9, 1, RULE) == 0.9
+    values = [discounted(0.9, people, RULE) for people in (1, 2, 5, 50)]
+    assert values == sorted(values, reverse=True)
+    assert float(logit(np.float64(values[2]))) == pytest.approx(float(logit(np.float64(0.9))) - 0.6 * math.log(5))
+
+
+@pytest.mark.parametrize(("tail", "frames"), [(0.0, 6), (-1.0, 6), (math.inf, 6), (1.0, 1)])
+def test_impossible_rules_are_refused(tail, frames):
+    with pytest.raises(ValueError, match="tail"):
+        PassageRule(tail, frames)

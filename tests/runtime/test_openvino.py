@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from unmask.errors import ModelError
+from unmask.runtime.openvino import compile_network, op, ov, port_shapes, read_network
+
+
+@pytest.fixture
+def doubling(tmp_path):
+    """A network (N, 3) -> (N, 3) that doubles, as the files of OpenVINO's own format."""
+    x = op.parameter([-1, 3], np.float32)
+    ov.save_model(ov.Model([op.multiply(x, op.constant(np.float32(2)))], [x], "doubling"), tmp_path / "model.xml")
+    return (tmp_path / "model.xml").read_bytes(), (tmp_path / "model.bin").read_bytes()
+
+
+def test_a_network_is_read_and_compiled(doubling):
+    model = read_network(doubling[0], "model.xml", doubling[1])
+    assert port_shapes(model) == [["?", "3"], ["?", "3"]]
+    compiled = compile_network(model, threads=1, streams=1)
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
+    assert compiled.get_property("INFERENCE_PRECISION_HINT") == ov.Type.f32
+    request = compiled.create_infer_request()
+    request.infer({0: np.ones((2, 3), np.float32)})
+    assert request.get_output_tensor(0).data.tolist() == [[2, 2, 2]] * 2
+
+
+def test_what_is_no_network_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r"some/model\.onnx is no network that OpenVINO reads"):
+        read_network(b"no network", "some/model.onnx")

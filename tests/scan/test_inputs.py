@@ -1,0 +1,100 @@
+"""Links, within named folders and named themselves."""
+
+import os
+
+import pytest
+
+from unmask.errors import InputError, UnreadableError
+from unmask.media.regular import open_regular
+from unmask.scan.inputs import Input, hash_input, list_inputs, open_input
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A file that is nobody's business, in a folder of its own."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "secret.mp4").write_bytes(b"secret")
+    return tmp_path / "home" / "secret.mp4"
+
+
+@pytest.fixture
+def folder(tmp_path, secret):
+    """What a stranger might send: a file, and links out of the folder, within it, and in circles."""
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "b.mp4").write_bytes(b"own")
+    (folder / "out.mp4").symlink_to(secret)
+    (folder / "self.mp4").symlink_to("self.mp4")
+    (folder / "within.mp4").symlink_to("deep/b.mp4")
+    (folder / "deep" / "home").symlink_to(secret.parent)
+    (folder / "deep" / "up").symlink_to("..")
+    return folder
+
+
+def content(item):
+    try:
+        with open_input(item, 0) as file:
+            return file.read()
+    except InputError as error:
+        return error.status, str(error)
+
+
+def test_links_in_a_folder_have_rows_that_say_so(folder):
+    found = {item.name: content(item) for item in list_inputs([folder], recursive=True)}
+    assert list(found) == ["out.mp4", "self.mp4", "within.mp4", "deep/b.mp4", "deep/home", "deep/up"]
+    assert found.pop("deep/b.mp4") == b"own"
+    for status, reason in found.values():
+        assert status == "unreadable"
+        assert reason.startswith("this is a link")
+        assert "--follow-links" in reason
+
+
+def test_links_are_followed_when_asked_and_circles_end(folder):
+    found = {item.name: content(item) for item in list_inputs([folder], recursive=True, follow_links=True)}
+    assert found.pop("self.mp4")[0] == "unreadable"
+    assert found == {
+        "out.mp4": b"secret",
+        "within.mp4": b"own",
+        "deep/b.mp4": b"own",
+        "deep/home/secret.mp4": b"secret",
+    }
+
+
+def test_a_link_that_is_named_is_the_users_choice(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder)
+    assert [content(item) for item in list_inputs([folder / "out.mp4"])] == [b"secret"]
+    named = list_inputs([tmp_path / "link" / "deep"])
+    assert [(item.name, content(item)) for item in named] == [("b.mp4", b"own")]
+
+
+def test_a_link_that_is_made_meanwhile_is_not_followed(folder, secret):
+    """Between listing and opening, a file or a folder on the way becomes a link."""
+    items = {item.name: item for item in list_inputs([folder], recursive=True)}
+    (folder / "deep" / "b.mp4").unlink()
+    (folder / "deep" / "b.mp4").symlink_to(secret)
+    assert content(items["deep/b.mp4"])[0] == "unreadable"
+    (folder / "deep").rename(folder.parent / "moved")
+    (secret.parent / "b.mp4").write_bytes(b"secret")
+    (folder / "deep").symlink_to(secret.parent)
+    assert content(items["deep/b.mp4"])[0] == "unreadable"
+    assert hash_input(items["deep/b.mp4"], 0) is None
+
+
+def test_where_no_folder_can_be_held_open_the_way_is_looked_at(folder, monkeypatch):
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    with open_regular(folder / "deep" / "b.mp4", str(folder)) as file:
+        assert file.read() == b"own"
+    for name in ("out.mp4", "deep/home/secret.mp4"):
+        with pytest.raises(UnreadableError, match="this is a link"):
+            open_regular(folder / name, str(folder))
+
+
+def test_an_input_stands_for_its_path_and_stays_as_it_is(folder):
+    items = list_inputs([folder])
+    assert list_inputs(items) == items
+    assert os.fspath(items[0]) == str(folder / "out.mp4")
+    assert list_inputs(["https://host/a%20b.mp4?key=1", "https://host"]) == [
+        Input("https://host/a%20b.mp4?key=1", "a%20b.mp4"), Input("https://host", "https://host"),
+    ]  # fmt: skip

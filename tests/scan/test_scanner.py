@@ -1,0 +1,320 @@
+import json
+import os
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.media_factory import cut_without_reencoding, on_canvas, pattern, write_film, write_sound, write_video
+from unmask import ModelError, Scanner, UsageError, Verdict
+from unmask.models.card import bundled_folder
+
+
+def people_clip(path, pictures, frames=20):
+    """Film portraits side by side, each (256, 256)."""
+    canvas = np.full((288, 300 * len(pictures), 3), 110, np.uint8)
+    for k, picture in enumerate(pictures):
+        canvas[16:272, 300 * k + 22 : 300 * k + 278] = on_canvas(picture, (256, 256), (0, 0), 256)
+    return write_video(path, [canvas] * frames, rate=10, options={"crf": "18"})
+
+
+def test_golden_verdicts(scanner, clips):
+    """The public-domain portrait, as it is and self-blended, on the bundled model in fp32."""
+    golden = json.loads((Path(__file__).parent / "golden_verdicts.json").read_text())
+    for name, clip in clips.items():
+        verdict = scanner.scan(clip)
+        assert (verdict.status, verdict.label) == ("ok", golden[name]["label"])
+        assert verdict.fake_probability == pytest.approx(golden[name]["fake_probability"], abs=0.03)
+
+
+def test_a_verdict_says_what_was_looked_at(scanner, clips):
+    verdict = scanner.scan(clips["blended"])
+    assert verdict.path == str(clips["blended"])
+    assert (verdict.frames_asked, verdict.frames_decoded, verdict.frames_with_faces) == (16, 16, 16)
+    assert [frame.index for frame in verdict.frames] == sorted({frame.index for frame in verdict.frames})
+    (person,) = verdict.faces
+    assert (person.person, person.frames) == (1, 16)
+    assert person.start_seconds == 0
+    assert person.end_seconds == pytest.approx(39 / 25, abs=0.01)
+    assert person.fake_probability == verdict.fake_probability
+    assert person.thumbnail_jpeg.startswith(b"\xff\xd8")
+    assert person.region in ("eyes", "nose", "mouth", "outline")
+    assert person.region in verdict.reasons[0]
+    assert verdict.media.codec == "h264"
+    assert verdict.models[0]["name"] == scanner.cards[0].name
+    assert verdict.settings["frames"] == 16
+    assert verdict.elapsed_seconds > 0
+
+
+def test_the_same_file_gives_the_same_verdict(scanner, clips):
+    first, second = (scanner.scan(clips["authentic"]).to_dict() for _ in range(2))
+    assert first == second
+
+
+def test_one_fake_face_among_others_is_found_and_named(scanner, tmp_path, portrait, blended):
+    verdict = scanner.scan(
+        people_clip(tmp_path / "three.mp4", [p[:256, 96:352] for p in (portrait, blended, portrait)])
+    )
+    assert len(verdict.faces) == 3
+    assert verdict.label == "fake"
+    guilty = verdict.faces[0]
+    boxes = [f.xyxy_px for f in verdict.frames if f.person == guilty.person]
+    assert all(300 < (x1 + x2) / 2 < 600 for x1, _, x2, _ in boxes)
+    assert f"Person {guilty.person} " in verdict.reasons[0]
+    assert all(face.label != "fake" for face in verdict.faces[1:])
+
+
+def test_a_person_comes_and_goes(scanner, tmp_path, portrait, blended):
+    alone, both = (on_canvas(portrait, (640, 300), (10, 20), 256) for _ in range(2))
+    both[20:276, 340:596] = on_canvas(blended, (256, 256), (0, 0), 256)
+    clip = write_video(tmp_path / "late.mp4", [alone] * 20 + [both] * 20, rate=10, options={"crf": "18"})
+    verdict = scanner.scan(clip)
+    late = next(face for face in verdict.faces if face.start_seconds > 1)
+    assert late.start_seconds == pytest.approx(2, abs=0.3)
+    assert late.end_seconds == pytest.approx(3.9, abs=0.1)
+    assert late.label == "fake"
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_changes_nothing(scanner, tmp_path, blended, degrees):
+    upright = on_canvas(blended, (480, 352), (60, 40), 300)
+    plain = scanner.scan(write_video(tmp_path / "plain.mp4", [upright] * 10, options={"crf": "10"}))
+    stored = np.ascontiguousarray(np.rot90(upright, -degrees // 90))
+    turned = scanner.scan(
+        write_video(tmp_path / "turned.mp4", [stored] * 10, options={"crf": "10"}, orientation=(degrees, False, False))
+    )
+    assert (turned.media.width, turned.media.height) == (480, 352)
+    assert turned.fake_probability == pytest.approx(plain.fake_probability, abs=0.02)
+    assert turned.frames[0].xyxy_px == pytest.approx(plain.frames[0].xyxy_px, abs=2)
+
+
+def test_a_copied_cut_and_a_variable_rate_are_judged(scanner, tmp_path, clips, portrait):
+    cut = scanner.scan(cut_without_reencoding(clips["authentic"], tmp_path / "cut.mp4", 0.5))
+    assert cut.status == "ok"
+    picture = on_canvas(portrait, (320, 320), (30, 20), 280)
+    times = [int(t) for t in np.cumsum(np.random.default_rng(0).integers(10, 200, 30))]
+    varying = scanner.scan(write_video(tmp_path / "vfr.mp4", [picture] * 30, times=times))
+    assert varying.status == "ok"
+    assert varying.frames_asked == 16
+
+
+def test_few_frames_are_not_judged(scanner, tmp_path, portrait):
+    verdict = scanner.scan(write_video(tmp_path / "one.mp4", [on_canvas(portrait, (320, 320), (20, 20), 280)]))
+    assert (verdict.status, verdict.label, verdict.frames_asked) == ("ok", "inconclusive", 1)
+    assert "too few" in verdict.reasons[0]
+
+
+def test_small_faces_are_not_judged(scanner, tmp_path, portrait):
+    verdict = scanner.scan(write_video(tmp_path / "small.mp4", [on_canvas(portrait, (320, 240), (60, 40), 128)] * 10))
+    assert verdict.status == "no_face"
+    assert "too small" in verdict.reasons[0]
+
+
+def bad_inputs(folder, clips):
+    """Name -> status of inputs that cannot be judged; the files are written into ``folder``."""
+    (folder / "empty.mp4").touch()
+    (folder / "noise.mp4").write_bytes(os.urandom(4000))
+    write_video(folder / "no_face.mp4", map(pattern, range(10)))
+    write_sound(folder / "sound.mp4")
+    (folder / "list.mp4").write_text(f"ffconcat version 1.0\nfile {clips['authentic']}\n")
+    return {
+        "empty.mp4": "unreadable",
+        "noise.mp4": "unreadable",
+        "missing.mp4": "unreadable",
+        "no_face.mp4": "no_face",
+        "sound.mp4": "no_video",
+        "list.mp4": "unsupported",
+    }
+
+
+def test_row_in_row_out(scanner, tmp_path, clips):
+    expected = bad_inputs(tmp_path, clips)
+    alone = scanner.scan(clips["authentic"])
+    inputs = [clips["authentic"], *(tmp_path / name for name in expected), clips["authentic"]]
+    verdicts = list(scanner.scan_many(inputs))
+    assert [verdict.path for verdict in verdicts] == [str(path) for path in inputs]
+    assert [verdict.status for verdict in verdicts[1:-1]] == list(expected.values())
+    for verdict in verdicts[1:-1]:
+        assert verdict.label is None
+        assert verdict.fake_probability is None
+        assert verdict.reasons
+    for verdict in (verdicts[0], verdicts[-1]):
+        assert verdict.to_dict() == alone.to_dict()
+
+
+def test_a_bug_costs_one_row(scanner, clips, monkeypatch):
+    class Broken:
+        calls = 0
+
+        def detect(self, image):
+            Broken.calls += 1
+            if Broken.calls == 1:
+                raise RuntimeError("detector fell over")
+            return []
+
+    monkeypatch.setattr(scanner, "detector", Broken())
+    monkeypatch.setattr(scanner, "workers", 1)
+    first, second = scanner.scan_many([clips["authentic"], clips["blended"]])
+    assert first.status == "internal_error"
+    assert "detector fell over" in first.reasons[0]
+    assert second.status == "no_face"
+
+
+def test_a_clip_that_is_cut_short_is_partial(scanner, tmp_path, portrait):
+    whole = write_film(portrait, tmp_path / "whole.mp4", frames=60)
+    with (
+        av.open(str(whole)) as original,
+        av.open(str(tmp_path / "fast.mp4"), "w", options={"movflags": "faststart"}) as copy,
+    ):
+        out = copy.add_stream_from_template(original.streams.video[0])
+        for packet in original.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = out
+                copy.mux(packet)
+    half = tmp_path / "half.mp4"
+    data = (tmp_path / "fast.mp4").read_bytes()
+    half.write_bytes(data[: len(data) // 2])
+    verdict = scanner.scan(half)
+    assert verdict.status == "ok_partial"
+    assert "cut short" in verdict.warnings[0]
+
+
+def test_folders_are_expanded(scanner, tmp_path, clips):
+    (tmp_path / "deep").mkdir()
+    shutil.copy(clips["authentic"], tmp_path / "B.MP4")
+    shutil.copy(clips["authentic"], tmp_path / "deep" / "a.mkv")
+    (tmp_path / "notes.txt").write_text("no video")
+    names = [Path(verdict.path).name for verdict in scanner.scan_many(tmp_path)]
+    assert names == ["B.MP4"]
+    names = [Path(verdict.path).name for verdict in scanner.scan_many([tmp_path], recursive=True)]
+    assert names == ["B.MP4", "a.mkv"]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(scanner, tmp_path, clips):
+    folder = shutil.copytree(bundled_folder(), tmp_path / "second")
+    card = json.loads((folder / "card.json").read_text())
+    card["name"], card["calibration"] = "second", {"temperature": 1.0, "offset": 3.0}
+    (folder / "card.json").write_text(json.dumps(card))
+    both = Scanner(["bundled", folder], precision="fp32", frames=16).scan(clips["blended"])
+    one, two = (Scanner(m, precision="fp32", frames=16).scan(clips["blended"]) for m in ("bundled", folder))
+    assert both.fake_probability == pytest.approx((one.fake_probability + two.fake_probability) / 2)
+    assert both.faces[0].models == pytest.approx({"bundled": one.fake_probability, "second": two.fake_probability})
+    assert [model["name"] for model in both.models] == ["bundled", "second"]
+
+
+def test_pooled_people_are_judged_together(scanner, tmp_path, portrait, blended):
+    folder = shutil.copytree(bundled_folder(), tmp_path / "pooled")
+    card = json.loads((folder / "card.json").read_text())
+    card["fusion"]["people"] = "pool"
+    (folder / "card.json").write_text(json.dumps(card))
+    clip = people_clip(tmp_path / "two.mp4", [p[:256, 96:352] for p in (portrait, blended)])
+    verdict = Scanner(folder, precision="fp32", frames=8).scan(clip)
+    scores = [frame.fake_probability for frame in verdict.frames]
+    assert verdict.fake_probability == pytest.approx(np.mean(scores))
+    assert verdict.reasons[0].startswith(f"All {len(scores)} faces together score")
+
+
+def test_models_that_search_differently_cannot_be_mixed(tmp_path):
+    folder = shutil.copytree(bundled_folder(), tmp_path / "other")
+    card = json.loads((folder / "card.json").read_text())
+    card["crop"]["detection"]["scale"] = 0.5
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match="different settings"):
+        Scanner(["bundled", folder])
+
+
+@pytest.mark.parametrize("options", [{"frames": 0}, {"workers": 0}, {"sampling": "random"}, {"models": []}])
+def test_nonsense_is_refused(options):
+    with pytest.raises(UsageError):
+        Scanner(**options)
+
+
+def test_a_missing_model_is_named():
+    with pytest.raises(ModelError, match="nobody"):
+        Scanner("nobody")
+
+
+def test_reference_sampling(clips):
+    verdict = Scanner(precision="fp32", frames=5, sampling="reference").scan(clips["authentic"])
+    assert sorted({frame.index for frame in verdict.frames}) == [0, 9, 19, 29, 39]
+
+
+def test_saving(scanner, clips, tmp_path):
+    verdict = scanner.scan(clips["blended"])
+    loaded = json.loads(verdict.save(tmp_path / "v.json").read_text())
+    assert loaded == json.loads(json.dumps(verdict.to_dict()))
+    assert verdict.save(tmp_path / "v.csv").read_text().splitlines() == [
+        "filename,label", f"blended.mp4,{loaded['fake_probability']}",
+    ]  # fmt: skip
+    assert "blended.mp4" in verdict.save(tmp_path / "v.html").read_text()
+    with pytest.raises(UsageError, match=r"\.json"):
+        verdict.save(tmp_path / "v.pdf")
+
+
+def test_a_verdict_checks_itself():
+    with pytest.raises(ValueError, match="status"):
+        Verdict("x", "fine", None, None)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "ok", None, 0.5)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "no_face", "real", 0.1)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "no_face", None, 0.5)
+    with pytest.raises(ValueError, match="label"):
+        Verdict("x", "ok", "real", None)
+    assert Verdict("x", "ok", "inconclusive", None).fake_probability is None
+
+
+def half_of(path, target):
+    target.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return target
+
+
+def test_too_little_of_a_file_is_unreadable_but_known(scanner, tmp_path, portrait):
+    picture = on_canvas(portrait, (320, 320), (20, 20), 280)
+    whole = write_video(tmp_path / "whole.mkv", [picture] * 12, rate=4, options={"crf": "5"}, gop=1)
+    verdict = scanner.scan(half_of(whole, tmp_path / "half.mkv"))
+    assert verdict.status == "unreadable"
+    assert verdict.frames_asked == 16
+    assert 0 < verdict.frames_decoded < 8
+    assert verdict.media.sha256
+    assert "cut short" in verdict.warnings[0]
+
+
+def shots(path, pictures, frames=4):
+    """Film short shots with hard cuts: the ground changes from dark to bright and back."""
+    canvases = []
+    for i, picture in enumerate(pictures):
+        canvas = np.full((480, 640, 3), 230 if i % 2 else 20, np.uint8)
+        canvas[20:320, 60:360] = on_canvas(picture, (300, 300), (0, 0), 300)
+        canvases += [canvas] * frames
+    return write_video(path, canvases, rate=10, options={"crf": "12"})
+
+
+def test_a_video_of_short_shots_is_judged_as_a_whole(scanner, tmp_path, portrait, blended):
+    verdict = scanner.scan(shots(tmp_path / "fake.mp4", [blended] * 4))
+    assert max(face.frames for face in verdict.faces) < scanner.cards[0].fusion.min_frames
+    assert verdict.label == "fake"
+    assert "All 16 faces together" in verdict.reasons[0]
+    verdict = scanner.scan(shots(tmp_path / "real.mp4", [portrait] * 4))
+    assert verdict.label == "inconclusive"
+
+
+def test_a_card_with_an_unknown_rule_is_refused(tmp_path):
+    folder = shutil.copytree(bundled_folder(), tmp_path / "typo")
+    card = json.loads((folder / "card.json").read_text())
+    card["fusion"]["frames"] = "typo"
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="confident"):
+        Scanner(folder)
+
+
+def test_verdicts_are_told_as_they_come(scanner, clips, tmp_path):
+    told = []
+    inputs = [clips["authentic"], tmp_path / "missing.mp4"]
+    verdicts = list(scanner.scan_many(inputs, on_verdict=told.append))
+    assert sorted(verdict.path for verdict in told) == sorted(verdict.path for verdict in verdicts)
+    with pytest.raises(OSError, match="disk full"):
+        list(scanner.scan_many(inputs, on_verdict=lambda verdict: (_ for _ in ()).throw(OSError("disk full"))))

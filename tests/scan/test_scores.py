@@ -1,0 +1,68 @@
+"""Crops on their way to the models: each face is asked about once by each member, in batches."""
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from unmask.scan.crops import Cutter
+from unmask.scan.people import number_people
+from unmask.scan.scores import FaceScores
+from unmask.types import CropScore, Face, Frame
+
+IMAGE, FACE = np.full((200, 200, 3), 90, np.uint8), Face((50, 50, 150, 150), 1.0)
+
+
+class Says:
+    """A network that gives every face one logit, and counts them."""
+
+    def __init__(self, card, logit):
+        self.card, self.logit, self.faces = card, logit, 0
+
+    def submit(self, crops):
+        self.faces += len(crops)
+        futures = [Future() for _ in crops]
+        for future in futures:
+            future.set_result(CropScore(self.logit, None))
+        return futures
+
+
+@pytest.fixture
+def card(scanner):
+    return scanner.cards[0]
+
+
+def test_a_frame_counts_once(card):
+    """A frame that replaced a damaged one at one stage is not counted again when it comes itself."""
+    scores, cutter = FaceScores([Says(card, 1)]), Cutter([card])
+    scores.ask(1)
+    for index in (4, 0, 4):
+        frame = Frame(IMAGE, index / 10, index)
+        scores.add(frame, cutter.cut(frame, [FACE]))
+    assert [scored.index for scored in scores.scored_faces(number_people(scores.frames()))] == [0, 4]
+    assert scores.decoded == 2
+
+
+def test_every_member_judges_every_face_once(card):
+    networks = [Says(card, 1), Says(card, -1)]
+    scores, cutter = FaceScores(networks), Cutter([card, card])
+    scores.ask(1)
+    for index in range(3):
+        frame = Frame(IMAGE, index / 10, index)
+        scores.add(frame, cutter.cut(frame, [FACE]))
+    scores.ask(2)
+    scores.ask(2)
+    scored = scores.scored_faces([[1]] * 3)
+    assert [network.faces for network in networks] == [3, 3]
+    assert [[score.logit for score in face.scores] for face in scored] == [[1, -1]] * 3
+
+
+def test_faces_beyond_the_limit_and_small_ones_are_counted_but_not_judged(card):
+    scores, cutter = FaceScores([Says(card, 1)], max_faces=2), Cutter([card])
+    scores.ask(1)
+    tiny = Face((0, 0, 9, 9), 1.0)
+    for index in range(3):
+        frame = Frame(IMAGE, index / 10, index)
+        scores.add(frame, cutter.cut(frame, [FACE, tiny]))
+    assert [face.index for face in scores.scored_faces([[1, 2]] * 3)] == [0, 1]
+    assert (scores.small_faces, scores.dropped_faces, scores.decoded) == (3, 1, 3)

@@ -1,0 +1,60 @@
+"""A film of one photograph is told from a person who hardly moves."""
+
+import cv2
+import numpy as np
+import pytest
+
+from unmask.augment.codec import compress_h264
+from unmask.scan.stillness import is_still, still_view
+
+COUNT = 8
+
+
+@pytest.fixture(scope="module")
+def small(portrait):
+    scale = 480 / max(portrait.shape[:2])
+    return cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="module")
+def box(portrait, portrait_face):
+    scale = 480 / max(portrait.shape[:2])
+    return tuple(scale * value for value in portrait_face.xyxy_px)
+
+
+def answer(frames, box, seconds=3.0):
+    times = np.linspace(0, seconds, len(frames)).tolist()
+    return is_still([still_view(frame) for frame in frames], [box] * len(frames), times)
+
+
+@pytest.mark.parametrize("crf", [20, 32, 40])
+def test_a_compressed_photograph_with_grain_is_still(small, box, crf):
+    rng = np.random.default_rng(crf)
+    grainy = [np.clip(small + rng.normal(0, 3, small.shape), 0, 255).astype(np.uint8) for _ in range(COUNT)]
+    assert answer(compress_h264(grainy, crf), box)
+
+
+def test_a_photograph_that_fades_is_still(small, box):
+    assert answer([(small * (1 - 0.11 * step)).astype(np.uint8) for step in range(COUNT)], box)
+
+
+@pytest.mark.parametrize("shift", [3, 6, 12])
+def test_a_head_that_moves_is_not_still(small, box, shift):
+    moved = [np.roll(small, step % 2 * shift, axis=1) for step in range(COUNT)]
+    assert not answer(moved, box)
+
+
+def test_a_mouth_that_opens_is_not_still(small, box):
+    left, top, right, bottom = (round(value) for value in box)
+    frames = []
+    for step in range(COUNT):
+        frame = small.copy()
+        centre = (left + right) // 2, top + 3 * (bottom - top) // 4
+        cv2.ellipse(frame, centre, ((right - left) // 6, 1 + step * (bottom - top) // 50), 0, 0, 360, (40, 10, 10), -1)
+        frames.append(frame)
+    assert not answer(frames, box)
+
+
+def test_a_glimpse_is_not_called_still(small, box):
+    assert not answer([small] * COUNT, box, seconds=0.5)
+    assert not answer([small], box)
