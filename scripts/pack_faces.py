@@ -22,10 +22,10 @@ import numpy as np
 from collect_faces import HELD_OUT, person
 
 from unmask.faces import Detector, load_detector
-from unmask.inputs import list_inputs
+from unmask.scan.inputs import list_inputs
 from unmask.media import sample_frames
 from unmask.training.packs import PackedFace, decode, write_pack
-from unmask.types import Detection, Face, ImageHW3
+from unmask.types import DetectorSpec, Face, ImageHW3
 
 MARGIN = 0.45
 """Context kept around the faces of clips and large portraits, in sides of the box."""
@@ -100,7 +100,7 @@ def stills(data: Path) -> Packed:
 
 def videos(data: Path) -> Packed:
     """Frames of authentic clips, but of a third of the people none."""
-    detector = load_detector(Detection(scale="adaptive", thresholds=(0.7, 0.8, 0.95)))
+    detector = load_detector(DetectorSpec(scale="adaptive", thresholds=(0.7, 0.8, 0.95)))
     for item in list_inputs([data / "videos"]):
         name = Path(item.name).stem
         if int(hashlib.sha256(person(name).encode()).hexdigest(), 16) % HELD_OUT == 0:
@@ -140,8 +140,8 @@ _DETECTORS: list[Detector] = []
 def found(image_HW3: ImageHW3) -> tuple[tuple[float, float, float, float], tuple[float, ...]]:
     """Return box and landmarks of the largest face: as a scan finds it, or, of a tight picture, on black ground."""
     if not _DETECTORS:
-        _DETECTORS.append(load_detector(Detection(scale="adaptive", thresholds=(0.7, 0.8, 0.95))))
-        _DETECTORS.append(load_detector(Detection(scale=1.0, thresholds=(0.6, 0.7, 0.8))))
+        _DETECTORS.append(load_detector(DetectorSpec(scale="adaptive", thresholds=(0.7, 0.8, 0.95))))
+        _DETECTORS.append(load_detector(DetectorSpec(scale=1.0, thresholds=(0.6, 0.7, 0.8))))
     height, width = image_HW3.shape[:2]
     for detector, edge in zip(_DETECTORS, (0, width // 2), strict=True):
         seen_HW3 = cv2.copyMakeBorder(image_HW3, edge, edge, edge, edge, cv2.BORDER_CONSTANT) if edge else image_HW3
@@ -164,7 +164,7 @@ def cut(content: bytes) -> bytes:
 
 
 def found_large(image_HW3: ImageHW3) -> tuple[tuple[float, float, float, float], np.ndarray]:
-    detector = load_detector(Detection(scale=1.0, thresholds=(0.6, 0.7, 0.8)))
+    detector = load_detector(DetectorSpec(scale=1.0, thresholds=(0.6, 0.7, 0.8)))
     face = max(detector.detect(image_HW3), key=lambda face: face.side_px)
     assert face.landmarks_px is not None
     return face.xyxy_px, face.landmarks_px

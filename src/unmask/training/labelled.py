@@ -3,7 +3,7 @@
 Each item is a pair. Its source is drawn by the recipe's ``shares``: a collection of labelled faces, where a method is
 drawn first, each as likely, then one of its fakes and the authentic picture of the same place, person, or at least
 collection; ``selfblend``, blends of an authentic face; ``reconstructed``, an authentic face as an autoencoder draws it,
-whole or in part. Both members are framed and degraded alike (`unmask.datasets.filmed`).
+whole or in part. Both members are framed and degraded alike (`unmask.augment.filmed`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unmask.datasets.augment import Example, Rng, rng_for
-from unmask.datasets.changes import paste
-from unmask.datasets.filmed import Framing, Road, fitted, framed
-from unmask.datasets.hulls import WHOLE, blend_mask, draw_hull, fill, hull
-from unmask.datasets.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
+from unmask.augment.transforms import Example, Rng, rng_for
+from unmask.augment.changes import paste
+from unmask.augment.filmed import Framing, Road, fitted, framed
+from unmask.augment.hulls import WHOLE, blend_mask, draw_hull, fill, hull
+from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
 from unmask.errors import UsageError
 from unmask.training.data import Batch, Item, to_tensor
 from unmask.training.packs import FacePacks, PackedFace

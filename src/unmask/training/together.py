@@ -63,7 +63,7 @@ class Learner:
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._optimizer = build_optimizer(self._parameters, recipe.optimizer)
         self.average = Average(self.network, recipe.optimizer.ema_decay or 0.999)
-        self.step, self.pictures = 0, 0
+        self.step, self.pictures, self.rate = 0, 0, 0.0
         self._left_out = set(recipe.data.leave_out)
         self._kind = _TYPES[recipe.precision]
         self._device = device.split(":")[0]
@@ -78,9 +78,9 @@ class Learner:
     def learn(self, image_N3SS: Tensor, target_N2hw: Tensor, label_N: Tensor, share: float) -> tuple[Tensor, Tensor]:
         """Do one step at a share of the whole way; return class loss and map loss."""
         recipe = self.part.recipe
-        rate = learning_rate(recipe, self.step, max(self.step + 1, round((self.step + 0.5) / max(share, 1e-4))))
+        self.rate = learning_rate(recipe, self.step, max(self.step + 1, round((self.step + 0.5) / max(share, 1e-4))))
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self._device, self._kind, enabled=self._kind != torch.float32):
@@ -206,8 +206,10 @@ class Together:
             keep = learner.wanted(sourced.sources)
             if keep is None:
                 losses = learner.learn(images, targets, labels, share)
-            else:
+            elif keep:
                 losses = learner.learn(images[keep], targets[keep], labels[keep], share)
+            else:
+                continue
             if number == 0:
                 first = torch.stack(losses)
         return first

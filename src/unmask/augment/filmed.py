@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from unmask.datasets.augment import (
+from unmask.augment.transforms import (
     Example,
     Rng,
     brightness_contrast,
@@ -28,7 +28,7 @@ from unmask.datasets.augment import (
     motion_blur,
     to_gray,
 )
-from unmask.datasets.codec import TUNES, compress_h264
+from unmask.augment.codec import TUNES, compress_h264
 from unmask.types import ImageHW3
 
 Box = tuple[float, float, float, float]
