@@ -1,4 +1,4 @@
-"""Pack labelled faces and authentic ones for `unmask train`, from archives as ``data/README.md`` of the project lists them.
+"""Pack labelled faces and authentic ones for `unmask train`, from archives of known datasets.
 
     python scripts/pack_faces.py DATA --out PACKS [--only ffpp dfdc ...]
 
@@ -22,8 +22,8 @@ import numpy as np
 from collect_faces import HELD_OUT, person
 
 from unmask.faces import Detector, load_detector
-from unmask.scan.inputs import list_inputs
 from unmask.media import sample_frames
+from unmask.scan.inputs import list_inputs
 from unmask.training.packs import PackedFace, decode, write_pack
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -112,7 +112,9 @@ def videos(data: Path) -> Packed:
                 continue
             content, box, points = portrait(frame.image_HW3, face)
             yield (
-                PackedFace(f"{name}/{frame.index}", "videos", "real", 0, person(name), "", 1, face.side_px, box, points),
+                PackedFace(
+                    f"{name}/{frame.index}", "videos", "real", 0, person(name), "", 1, face.side_px, box, points
+                ),
                 content,
             )
 
@@ -170,9 +172,7 @@ def found_large(image_HW3: ImageHW3) -> tuple[tuple[float, float, float, float],
     return face.xyxy_px, face.landmarks_px
 
 
-def portrait(
-    image_HW3: ImageHW3, face: Face
-) -> tuple[bytes, tuple[float, float, float, float], tuple[float, ...]]:
+def portrait(image_HW3: ImageHW3, face: Face) -> tuple[bytes, tuple[float, float, float, float], tuple[float, ...]]:
     """Return the picture around a face as JPEG, at most MOST_PX wide, and box and landmarks in it."""
     x1, y1, x2, y2 = face.xyxy_px
     pad = MARGIN * face.side_px
@@ -211,6 +211,7 @@ class members:  # noqa: N801 - used like a function
         self.names = list(self._content)
 
     def __call__(self, name: str) -> bytes:
+        """Return the bytes of a file, whatever folder it is in."""
         return self._content[Path(name).name]
 
 

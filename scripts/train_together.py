@@ -29,13 +29,17 @@ def main() -> None:
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--seconds", type=float, help="how long; else --steps")
     options.add_argument("--steps", type=int)
-    options.add_argument("--until", type=float, help="time of day, in seconds since 1970, at which --seconds ends early")
+    options.add_argument(
+        "--until", type=float, help="time of day, in seconds since 1970, at which --seconds ends early"
+    )
     options.add_argument("--device", default="cpu")
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--judge-every", type=float, default=60)
     options.add_argument("--also", action="append", nargs="+", default=[], metavar="NAME KEY=VALUE")
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for all recipes")
-    options.add_argument("--keep", type=Path, help="folder that the first network's weights are copied to, while it learns")
+    options.add_argument(
+        "--keep", type=Path, help="folder that the first network's weights are copied to, while it learns"
+    )
     options.add_argument("--late", type=Path, help="table of a pack that may appear while training, outside the folder")
     given = options.parse_args()
     torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3

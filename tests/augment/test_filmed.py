@@ -84,8 +84,9 @@ def test_the_same_draws_give_the_same_picture(portrait):
 
 def test_a_known_size_is_kept_or_halved(portrait):
     sides = {
-        Framing(margin=0.0, zoom=(1.0, 1.0), degrees=0.0)(example_of(portrait), BOX, 90.0, np.random.default_rng(seed))
-        .image_HW3.shape[0]
+        Framing(margin=0.0, zoom=(1.0, 1.0), degrees=0.0)(
+            example_of(portrait), BOX, 90.0, np.random.default_rng(seed)
+        ).image_HW3.shape[0]
         for seed in range(40)
     }
     assert max(sides) <= 136

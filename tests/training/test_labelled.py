@@ -46,7 +46,16 @@ def picture(seed: int, side: int = 100) -> np.ndarray:
 def face(name: str, method: str, **more: object) -> tuple[PackedFace, bytes]:
     collection, _, number = name.partition("/")
     known = PackedFace(
-        name, collection, method, int(method != "real"), more.get("group", number[-1]), "", 1, 0.0, (20, 20, 80, 85), POINTS
+        name,
+        collection,
+        method,
+        int(method != "real"),
+        more.get("group", number[-1]),
+        "",
+        1,
+        0.0,
+        (20, 20, 80, 85),
+        POINTS,
     )
     image = more.pop("image", picture(int(number[-2:])))
     return replace(known, **more), cv2.imencode(".png", image[..., ::-1])[1].tobytes()
@@ -62,7 +71,9 @@ def changed(seed: int) -> np.ndarray:
 def packs(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("packs")
     ffpp = [face(f"ffpp/r{i:02}", "real", fold=int(i > 1)) for i in range(6)]
-    ffpp += [face(f"ffpp/f{i:02}", m, fold=int(i > 1)) for i in range(6) for m in [("Deepfakes", "NeuralTextures")[i % 2]]]
+    ffpp += [
+        face(f"ffpp/f{i:02}", m, fold=int(i > 1)) for i in range(6) for m in [("Deepfakes", "NeuralTextures")[i % 2]]
+    ]
     clips = [face(f"clips/r{i:02}", "real") for i in range(20, 23)]
     clips += [
         face(f"clips/f{i:02}", "deepfacelive", original=f"clips/r{i:02}", image=changed(i), face_px=40.0)
@@ -83,7 +94,7 @@ def test_a_pack_gives_back_what_was_written(packs):
     assert len(found.faces) == 18
     number = next(i for i, known in enumerate(found.faces) if known.name == "ffpp/r03")
     assert np.array_equal(found.read(number), picture(3))
-    assert found.faces[number].landmarks_K2[2].tolist() == [50, 60]
+    assert found.faces[number].landmarks[2].tolist() == [50, 60]
     assert found.faces[number].box_px == (20, 20, 80, 85)
 
 
@@ -231,7 +242,8 @@ def test_aucs_compare_within_a_collection():
 
 def test_pooled_networks_see_low_and_middle_maps():
     plain, pooled = (
-        build_network("blendnet", encoder="test_efficientnet", residuals=False, pooled=choice) for choice in (False, True)
+        build_network("blendnet", encoder="test_efficientnet", residuals=False, pooled=choice)
+        for choice in (False, True)
     )
     assert pooled.fc.in_features > plain.fc.in_features
     assert pooled.eval()(torch.zeros(2, 3, 64, 64)).logit_N.shape == (2,)

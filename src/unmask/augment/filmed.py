@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from unmask.augment.codec import TUNES, compress_h264
 from unmask.augment.transforms import (
     Example,
     Rng,
@@ -28,7 +29,6 @@ from unmask.augment.transforms import (
     motion_blur,
     to_gray,
 )
-from unmask.augment.codec import TUNES, compress_h264
 from unmask.types import ImageHW3
 
 Box = tuple[float, float, float, float]

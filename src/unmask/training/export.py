@@ -38,7 +38,9 @@ def export_run(run: Path, out: Path, *, checkpoint: str, licence: str, version: 
     except (KeyError, ValidationError) as error:
         raise ModelError(f"{run / checkpoint} was written by another version: {error}") from error
     trained = {"recipe": recipe.to_dict(), "epoch": facts["epoch"], "step": facts["step"]}
-    return export_weights(recipe, weights if average is None else average, out, trained, licence=licence, version=version)
+    return export_weights(
+        recipe, weights if average is None else average, out, trained, licence=licence, version=version
+    )
 
 
 def export_weights(

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -21,16 +21,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unmask.augment.transforms import Example, Rng, rng_for
 from unmask.augment.changes import paste
 from unmask.augment.filmed import Framing, Road, fitted, framed
 from unmask.augment.hulls import WHOLE, blend_mask, draw_hull, fill, hull
 from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
+from unmask.augment.transforms import Example, Rng, rng_for
 from unmask.errors import UsageError
-from unmask.training.data import Batch, Item, to_tensor
+from unmask.training.data import Batch, Item, collate, to_tensor
 from unmask.training.packs import FacePacks, PackedFace
 from unmask.training.recipe import Recipe
 from unmask.types import ImageHW3
+
+T = TypeVar("T")
 
 SELFBLEND, RECONSTRUCTED = "selfblend", "reconstructed"
 UNKNOWN = -1.0
@@ -205,10 +207,10 @@ class LabelledItems(Dataset[list[Item]]):
         faces, packs = self._faces, self._faces.packs
         collection = _pick(sorted(faces.reals), rng)
         number, other = _pick(faces.reals[collection], rng), _pick(faces.reals[collection], rng)
-        face, points = packs.faces[number], packs.faces[number].landmarks_K2
+        face, points = packs.faces[number], packs.faces[number].landmarks
         if points is None:
             raise ValueError("no landmarks")
-        donor_points = packs.faces[other].landmarks_K2
+        donor_points = packs.faces[other].landmarks
         lends = donor_points is not None and packs.faces[other].group != face.group
         donor = Donor(packs.read(other), donor_points) if donor_points is not None and lends else None
         least = self._recipe.data.least_strength
@@ -231,9 +233,11 @@ class LabelledItems(Dataset[list[Item]]):
         face = packs.faces[self._faces.by_name[drawn.original]]
         real_HW3, fake_HW3 = packs.read(self._faces.by_name[drawn.original]), packs.read(number)
         mask_HW = np.full(real_HW3.shape[:2], 255, np.uint8)
-        if rng.random() < 0.5 and face.landmarks_K2 is not None:
-            points = face.landmarks_K2
-            weight_HW = blend_mask(hull(points, draw_hull(rng, WHOLE)), mask_HW.shape, rng, ratios=(0.75, 1.0, 1.0))
+        if rng.random() < 0.5 and face.landmarks is not None:
+            points = face.landmarks
+            weight_HW = blend_mask(
+                hull(points, draw_hull(rng, WHOLE)), real_HW3.shape[:2], rng, ratios=(0.75, 1.0, 1.0)
+            )
             fake_HW3 = paste(fake_HW3, real_HW3, weight_HW)
             mask_HW = np.rint(255 * weight_HW).astype(np.uint8)
         blank_HW = np.zeros(mask_HW.shape, np.uint8)
@@ -270,8 +274,6 @@ class SourcedItems(Dataset[tuple[list[Item], Source]]):
 
 def collate_sourced(pairs: Sequence[tuple[list[Item], Source]]) -> SourcedBatch:
     """Put pairs into one batch."""
-    from unmask.training.data import collate
-
     sources = tuple(source for items, source in pairs for _ in items)
     return SourcedBatch(collate([items for items, _ in pairs]), sources)
 
@@ -296,11 +298,14 @@ class LabelledValidation(Dataset[tuple[Tensor, int]]):
 
 
 def difference(real_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.uint8] | None:
-    """Return where two pictures of the same place and time differ, 0 to 255, smooth; None where all around does, too."""
+    """Return where two pictures of the same place and time differ, 0 to 255, smooth; None where all does."""
     soft = [cv2.GaussianBlur(image, (0, 0), 3).astype(np.float32) for image in (real_HW3, fake_HW3)]
     levels_HW = (np.abs(soft[0] - soft[1]).max(2) * (255 / _ALIGNED_DIFFERENCE)).clip(0, 255)
     rim = max(1, levels_HW.shape[0] // 10)
-    if np.concatenate([levels_HW[:rim].ravel(), levels_HW[:, :rim].ravel(), levels_HW[:, -rim:].ravel()]).mean() > _MOVED:
+    if (
+        np.concatenate([levels_HW[:rim].ravel(), levels_HW[:, :rim].ravel(), levels_HW[:, -rim:].ravel()]).mean()
+        > _MOVED
+    ):
         return None
     grown_HW = cv2.dilate(levels_HW, np.ones((2 * rim // 3 + 1,) * 2, np.uint8))
     return cv2.GaussianBlur(grown_HW, (0, 0), rim / 5).astype(np.uint8)
@@ -308,11 +313,11 @@ def difference(real_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.uint8] | No
 
 def guess(face: PackedFace, shape_HW: tuple[int, int]) -> NDArray[np.uint8]:
     """Return what a method is known to change."""
-    part, points = PARTS.get(face.method), face.landmarks_K2
+    part, points = PARTS.get(face.method), face.landmarks
     if part is None or points is None:
         return np.full(shape_HW, 255, np.uint8)
     return (255 * cv2.GaussianBlur(fill(hull(points, part), shape_HW), (0, 0), 4)).astype(np.uint8)
 
 
-def _pick(values: Sequence, rng: Rng):  # type: ignore[no-untyped-def,type-arg]
+def _pick(values: Sequence[T], rng: Rng) -> T:
     return values[int(rng.integers(len(values)))]

@@ -52,7 +52,7 @@ class PackedFace:
     """How many bytes it has."""
 
     @property
-    def landmarks_K2(self) -> NDArray[np.float32] | None:
+    def landmarks(self) -> NDArray[np.float32] | None:
         """(5, 2) x, y; None where they are not known."""
         return np.array(self.points_px, np.float32).reshape(5, 2) if len(self.points_px) == 10 else None
 

@@ -59,7 +59,7 @@ class Learner:
         network = build_network(recipe.network.name, **recipe.network.params)
         if recipe.network.encoder_weights is not None:
             load_weights(network.get_submodule("encoder"), Path(recipe.network.encoder_weights), more=True)
-        self.network: nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = network.to(device).to(memory_format=torch.channels_last)
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._optimizer = build_optimizer(self._parameters, recipe.optimizer)
         self.average = Average(self.network, recipe.optimizer.ema_decay or 0.999)
@@ -232,8 +232,13 @@ class Together:
         safetensors.torch.save_file(tensors, path)
         if len(self._held_out):
             logits = learner.score(self._held_out, self._prepare)
-            lines = [f"{r.collection},{r.method},{r.label},{r.group},{r.name},{v:.4f}" for r, v in zip(self._rows, logits, strict=True)]
-            (self._out / f"{name}.csv").write_text("collection,method,label,group,name,logit\n" + "\n".join(lines) + "\n")
+            lines = [
+                f"{r.collection},{r.method},{r.label},{r.group},{r.name},{v:.4f}"
+                for r, v in zip(self._rows, logits, strict=True)
+            ]
+            (self._out / f"{name}.csv").write_text(
+                "collection,method,label,group,name,logit\n" + "\n".join(lines) + "\n"
+            )
         (self._out / f"{name}.json").write_text(json.dumps(learner.part.recipe.to_dict(), indent=1))
         return path
 

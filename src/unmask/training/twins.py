@@ -25,7 +25,7 @@ STRIDE = 8
 _WIDTHS = (48, 96, 144)
 _LATENT = 24
 _PATCH_PX, _PATCHES = 128, 24
-_JUDGED_FROM = 0.4
+_KEPT_AT, _JUDGED_FROM = 0.38, 0.4  # just after the judge sets in, colours go astray for a while
 _RATE = 6e-4
 
 
@@ -66,7 +66,10 @@ class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1), nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.GroupNorm(8, width),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
         )
 
     def forward(self, x_NChw: Tensor) -> Tensor:
@@ -147,7 +150,8 @@ def train_twins(
     judge = _judge().to(device).to(memory_format=torch.channels_last)
     painter = torch.optim.AdamW([p for n in networks.values() for p in n.parameters()], _RATE, (0.5, 0.99))
     critic = torch.optim.AdamW(judge.parameters(), 3e-4, (0.5, 0.99))
-    begun, halves, differences = time.monotonic(), {}, {name: 0.0 for name in networks}
+    begun, differences = time.monotonic(), dict.fromkeys(networks, 0.0)
+    halves: dict[str, Autoencoder] = {}
     while (share := (time.monotonic() - begun) / seconds) < 1:
         for group in painter.param_groups:
             group["lr"] = _RATE * min(1.0, 3 * (1 - share))
@@ -155,7 +159,7 @@ def train_twins(
         with torch.autocast(device, torch.bfloat16):
             drawn = {name: network(real_N3HW) for name, network in networks.items()}
         differences = _step(drawn, real_N3HW, features, judge, (painter, critic), judged=share > _JUDGED_FROM)
-        if share > 0.5 and not halves:
+        if share > _KEPT_AT and not halves:
             halves = {f"{name}.half": _copy(network, name, device) for name, network in networks.items()}
     ends = {f"{name}.end": network for name, network in networks.items()}
     return Twins({name: network.eval() for name, network in (halves | ends).items()}, differences)

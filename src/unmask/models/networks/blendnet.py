@@ -91,7 +91,9 @@ class BlendNet(nn.Module):
         pyramid_NChw = self._pyramid(maps)
         mask_N2hw = self.mask(pyramid_NChw)
         seen_NF = torch.cat([maps[-1].mean((2, 3)), *_summary(pyramid_NChw, mask_N2hw.sigmoid())], dim=1)
-        seen_NF = torch.cat([seen_NF, *(part for map_NChw in every[self._pooled_from :] for part in _moments(map_NChw))], 1)
+        seen_NF = torch.cat(
+            [seen_NF, *(part for map_NChw in every[self._pooled_from :] for part in _moments(map_NChw))], 1
+        )
         return Output(self.fc(self.dropout(self.even(seen_NF)))[:, 0], mask_N2hw)
 
     def _pyramid(self, maps: list[torch.Tensor]) -> torch.Tensor:
