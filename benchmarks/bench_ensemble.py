@@ -100,7 +100,7 @@ def usable(models: Sequence[Path], clips: Sequence[Clip]) -> list[str]:
     if resolve_precision("auto") == "bf16":
         names.append("bf16")
     else:
-        print("no bf16: the processor does not compute in it")
+        print("no bf16: the CPU does not compute in it")
     missing = [model for model in models if INT8_FILES[0] not in load_card(model).files]
     if missing and find_spec("nncf") is None:
         print("no int8: NNCF is not installed")

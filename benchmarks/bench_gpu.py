@@ -1,11 +1,11 @@
-"""Scanning on a graphics card: crops a second of one EfficientNet-B7 at 380 pixels, clips a second of seven.
+"""Measure scanning on a GPU: crops a second of one EfficientNet-B7 at 380 pixels, clips a second of seven.
 
     python benchmarks/bench_gpu.py --out benchmarks/results/gpu.json [--clips CLIPS]
 
 Random weights, bf16. Crops are random, and wait in memory: this is the network with its queue. Clips a second are
 those of `Scanner.scan_many` with all that belongs to a scan, over the files of ``--clips``; without it, of 32 crops for
 each of seven networks. Floors: the card's matrix rate and copy rate in bf16, and the network's arithmetic at that
-matrix rate. ``--small`` runs a tiny network with the same code on a processor, to prove that it works.
+matrix rate. ``--small`` runs a tiny network with the same code on a CPU, to prove that it works.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main() -> None:
     options.add_argument("--device", default="cuda")
     options.add_argument("--precision", default="bf16")
     options.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="videos under way")
-    options.add_argument("--small", action="store_true", help="a tiny network on a processor")
+    options.add_argument("--small", action="store_true", help="a tiny network on a CPU")
     arguments = options.parse_args()
     if arguments.small:
         arguments.device, arguments.crops, arguments.rounds, arguments.workers = "cpu", 64, 2, 2
@@ -93,7 +93,7 @@ def scan_rates(model: Path, arguments: argparse.Namespace) -> list[float]:
     scanner = Scanner(
         [model] * (2 if small else MODELS),
         sampling="reference",
-        precision="fp32" if small else arguments.precision,  # on a processor a scan runs on OpenVINO
+        precision="fp32" if small else arguments.precision,  # on a CPU a scan runs on OpenVINO
         device=arguments.device,
         workers=arguments.workers,
     )

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_train.py --data PREPARED --out benchmarks/results/train.json
 
-The same steps of the same network on processors, gloo, one thread a process; the runs take turns A B B A and the median
+The same steps of the same network on CPUs, gloo, one thread a process; the runs take turns A B B A and the median
 counts. A step of two processes holds twice the samples, so perfect scaling is 2. Start-up and the first steps are left
 out: the rate is that between two lines of the log.
 """

@@ -233,7 +233,7 @@ def status_mb(key: str) -> float:
 
 
 def processor() -> str:
-    """Return the processor's name and what it computes in."""
+    """Return the CPU's name and its instruction sets."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     features = next((line for line in lines if line.startswith("flags")), "").split()

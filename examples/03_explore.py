@@ -1,4 +1,4 @@
-"""Look at a dataset: what it holds, and what looks wrong.
+"""Explore a dataset: what it holds, and what looks wrong.
 
     python examples/03_explore.py DATA OUT
 
@@ -13,7 +13,7 @@ from make_clips import PORTRAIT
 from unmask.augment.selfblend import self_blend
 from unmask.datasets import read_index
 from unmask.datasets.synthetic import write_sample
-from unmask.explore.exploration import Exploration, LookSettings
+from unmask.explore.exploration import Exploration, ExploreSettings
 from unmask.explore.page import write_explore_page
 from unmask.explore.summary import summarise
 
@@ -28,18 +28,18 @@ with tempfile.TemporaryDirectory() as folder:
     for fault in index.faults:
         print(f"fault: {fault}")
 
-    settings = LookSettings(sample=10, frames_per_second=2, detectors=("mtcnn", "haar"))
+    settings = ExploreSettings(sample=10, frames_per_second=2, detectors=("mtcnn", "haar"))
     with Exploration(index, out, settings) as exploration:
-        for row in exploration.run():
-            if row["status"] != "ok":
-                print(f"{row['id']}: {row['status']}: {row['reason']}")
-        rows = exploration.rows()
-        write_explore_page(index, rows, settings, out / "index.html")
+        for clip in exploration.run():
+            if clip.status != "ok":
+                print(f"{clip.id}: {clip.status}: {clip.reason}")
+        explored = exploration.clips()
+        write_explore_page(index, explored, settings, out / "index.html")
 
-    facts = summarise(index, rows, settings.detectors)
-    print(f"{facts['clips']} clips: {dict(sorted(facts['labels'].items()))}")
-    for detector in facts["detectors"]:
-        print(f"{detector['name']}: faces in {detector['frames_with_faces']:.0%} of the frames")
-    for clip, oddities in facts["suspicions"].items():
-        print(f"{clip}: {'; '.join(oddities)}")
+    summary = summarise(index, explored, settings.detectors)
+    print(f"{summary.clips} clips: {dict(sorted(summary.labels.items()))}")
+    for detector in summary.detectors:
+        print(f"{detector.name}: faces in {detector.frames_with_faces:.0%} of the frames")
+    for name, oddities in summary.suspicions.items():
+        print(f"{name}: {'; '.join(oddities)}")
     print(f"page: {(out / 'index.html').stat().st_size} bytes")

@@ -16,7 +16,7 @@ from unmask.augment.selfblend import self_blend
 from unmask.datasets import read_index
 from unmask.datasets.synthetic import write_sample
 from unmask.prepare.clip_steps import Settings
-from unmask.prepare.pairs import pairs
+from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import Preparation
 
 with tempfile.TemporaryDirectory() as folder:
@@ -28,14 +28,14 @@ with tempfile.TemporaryDirectory() as folder:
 
     # resume=True goes on with what an interrupted run left, and does nothing twice.
     with Preparation(read_index(data), out, settings=Settings(every=10), resume=True) as preparation:
-        for row in preparation.run():
-            print(f"{row['id']}: {row['status']}")
+        for clip in preparation.run():
+            print(f"{clip.id}: {clip.status}")
         outcome = preparation.finish()
-    for clip, what in outcome.skipped:
-        print(f"skipped: {clip}: {what}")
+    for name, what in outcome.skipped:
+        print(f"skipped: {name}: {what}")
     print(f"{outcome.crops} crops in folds.csv")
 
-    for pair in pairs(out):
+    for pair in read_crop_pairs(out):
         if pair.diff is not None:
             changed = (cv2.imread(str(pair.diff), cv2.IMREAD_GRAYSCALE) > 20).mean()
             print(f"{pair.fake.parent.name}/{pair.fake.name}, fold {pair.fold}: {changed:.0%} of the crop differs")

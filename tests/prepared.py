@@ -7,10 +7,10 @@ from unmask.prepare.preparation import Preparation
 
 
 def prepare(index: Index, out: Path, **options):
-    """Run a preparation; return its rows by id and its outcome."""
+    """Run a preparation; return the records of its clips by id, and its outcome."""
     with Preparation(index, out, **options) as preparation:
-        rows = {row["id"]: row for row in preparation.run()}
-        return rows, preparation.finish()
+        records = {record.id: record for record in preparation.run()}
+        return records, preparation.finish()
 
 
 def tree(folder: Path) -> dict[str, bytes]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unmask.media.signature import SignatureLog
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
+    from unmask.models.passages import PassageRule
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
     from unmask.scan.options import ScanKeywords, ScanOptions
@@ -45,10 +46,13 @@ if TYPE_CHECKING:
         CropSpec,
         DetectorSpec,
         Face,
+        FaceQuality,
         Frame,
         FrameScore,
         MediaFacts,
+        Passage,
         PersonVerdict,
+        UnjudgedPerson,
         Verdict,
     )
 
@@ -82,6 +86,7 @@ _HOMES = {
         "Fusion",
         "Thresholds",
     ),
+    "unmask.models.passages": ("PassageRule",),
     "unmask.scan.base": ("BaseScanner",),
     "unmask.scan.decide": ("Judgement",),
     "unmask.scan.options": (
@@ -102,10 +107,13 @@ _HOMES = {
         "CropSpec",
         "DetectorSpec",
         "Face",
+        "FaceQuality",
         "Frame",
         "FrameScore",
         "MediaFacts",
+        "Passage",
         "PersonVerdict",
+        "UnjudgedPerson",
         "Verdict",
     ),
 }
@@ -122,6 +130,7 @@ __all__ = [
     "DetectorSpec",
     "DownloadError",
     "Face",
+    "FaceQuality",
     "Frame",
     "FrameIndex",
     "FrameScore",
@@ -133,6 +142,8 @@ __all__ = [
     "MediaFacts",
     "ModelError",
     "NoVideoError",
+    "Passage",
+    "PassageRule",
     "PersonVerdict",
     "Progress",
     "Sampler",
@@ -144,6 +155,7 @@ __all__ = [
     "StopRule",
     "Thresholds",
     "TimedOutError",
+    "UnjudgedPerson",
     "UnmaskError",
     "UnreadableError",
     "UnsupportedError",

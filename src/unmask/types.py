@@ -22,6 +22,10 @@ from unmask.errors import UsageError
 from unmask.facts import AudioFacts as AudioFacts
 from unmask.facts import MediaFacts as MediaFacts
 from unmask.facts import check
+from unmask.people import FaceQuality as FaceQuality
+from unmask.people import Passage as Passage
+from unmask.people import UnjudgedPerson as UnjudgedPerson
+from unmask.people import WhyUnjudged as WhyUnjudged
 from unmask.runtime.jsonable import from_jsonable, jsonable, portable
 from unmask.runtime.libraries import library_versions
 
@@ -106,28 +110,6 @@ class Face:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceQuality:
-    """How well one face can be seen in one frame."""
-
-    side_px: float
-    """Longer side of its box in pixels of the upright frame, above 0."""
-    sharpness: float
-    """Fine detail beside contrast, from 0; about 0.1 in a sharp photograph. See `unmask.faces.quality`."""
-    confidence: float
-    """How sure the detector is, 0 to 1."""
-    motion: float | None = None
-    """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
-    quantiser: float | None = None
-    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
-    bits_per_pixel: float | None = None
-    """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
-
-    def __post_init__(self) -> None:
-        check(self.side_px > 0 and self.sharpness >= 0, f"side {self.side_px} or sharpness {self.sharpness}")
-        check(self.quantiser is None or 0 <= self.quantiser <= 1, f"quantiser {self.quantiser} is not in 0..1")
-
-
-@dataclass(frozen=True, slots=True)
 class DetectorSpec:
     """How faces are looked for. Part of a model's card."""
 
@@ -201,6 +183,8 @@ class ScoredFace:
     """One for each model."""
     portrait_SS3: ImageHW3
     """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
+    quality: FaceQuality
+    """How well it can be seen."""
 
     @property
     def fake_probability(self) -> float:
@@ -229,6 +213,8 @@ class FrameScore:
     """How sure the detector is, 0 to 1."""
     fake_probability: float
     """Calibrated, mean over the models, 0 real to 1 fake."""
+    quality: FaceQuality | None = None
+    """How well the face can be seen; ``fake_probability`` accounts for it. None where it was not measured."""
 
     def __post_init__(self) -> None:
         check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
@@ -251,11 +237,15 @@ class PersonVerdict:
     frames: int
     """Number of sampled frames that show the person."""
     models: dict[str, float]
-    """fake_probability by model name."""
+    """fake_probability by model name, over all frames."""
     thumbnail_jpeg: bytes = field(repr=False)
     """The clearest crop as JPEG, 96 px."""
     region: str | None = None
     """Where the models see most manipulation: ``eyes``, ``nose``, ``mouth``, ``outline``; None when not fake."""
+    quality: FaceQuality | None = None
+    """How well the person can be seen: the median over the frames of each measure; None where it was not measured."""
+    passage: Passage | None = None
+    """Where the traces are; None where they fill all frames, or were not searched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +269,11 @@ class Verdict:
     """What limits the answer, in sentences."""
     faces: tuple[PersonVerdict, ...] = ()
     """One entry for each person, most suspicious first; those seen in too few frames come last."""
+    unjudged: tuple[UnjudgedPerson, ...] = ()
+    """People who were seen but cannot be judged, and why."""
+    turned_degrees: int = 0
+    """Counter-clockwise turn that the scan added because the file lost it: 0, 90, 180 or 270. Boxes are in the turned
+    frames."""
     frames: tuple[FrameScore, ...] = ()
     """One entry for each judged face in each sampled frame, in order of time."""
     frames_asked: int = 0

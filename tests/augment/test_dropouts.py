@@ -177,7 +177,7 @@ def test_dlib_gives_the_outline_where_it_is_installed(tmp_path, monkeypatch):
     seen[0] = []
     given = example()
     assert load_augmentation("half_face", predictor=str(outline.predictor))(given, rng_for(0, 0, 0)) is given
-    dropouts._dlib.cache_clear()
+    dropouts.load_dlib.cache_clear()
 
 
 def test_asking_for_a_missing_dlib_is_an_error(monkeypatch, tmp_path):

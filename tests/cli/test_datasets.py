@@ -56,7 +56,7 @@ def test_faults_are_told_and_cost_only_their_row(sample, tmp_path):
     ("args", "words"),
     [
         (["prepare", "missing", "--out", "out"], "does not exist"),
-        (["explore", "empty", "--out", "out"], "laid out in no way that is known"),
+        (["explore", "empty", "--out", "out"], "is an empty folder"),
         (["prepare", "sample", "--out", "out", "--steps", "crops,masks"], "unknown steps masks"),
         (["prepare", "sample", "--out", "out", "--detector-scale", "half"], "use adaptive, or a number"),
         (["prepare", "sample", "--out", "out", "--detector", "retinaface"], "not installed"),

@@ -65,7 +65,7 @@ def test_one_line_a_video(folder):
     lines = done.stdout.splitlines()
     assert done.exit_code == 3
     assert [line.split()[0] for line in lines] == ["real", "fake", "no_face"]
-    assert "2 ok, 1 no_face" in done.stderr
+    assert "1 fake, 1 real, 1 no_face" in done.stderr
 
 
 def test_all_outputs(folder, tmp_path):

@@ -62,7 +62,7 @@ def test_a_dataset_scanned_on_the_spot(scanner, clips):
         ("filename,label\na,b.mp4,0.5\n", "line 2: not as many cells"),
         ("filename,label\na.mp4\n", "line 2: not as many cells"),
         ("name,score\na.mp4,1\n", "needs a header"),
-        ("", "needs a header"),
+        ("", "is empty"),
         ('filename,label\n"a,1\n', "no CSV"),
         ('{"path": "a.mp4"}\n', "line 1: no verdict of unmask scan"),
         ('{"path"\n', "line 1: no verdict of unmask scan"),
@@ -78,3 +78,29 @@ def test_what_is_no_table_of_predictions(tmp_path, text, words):
 def test_a_table_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="cannot read"):
         read_predictions(tmp_path / "t.csv")
+
+
+ROWS = [("a.mp4", 0.25), ("b.mp4", None)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "filename;label\na.mp4;0,25\nb.mp4;\n", "filename\tfake_probability\na.mp4\t0.25\nb.mp4\t\n",
+        '[{"filename": "a.mp4", "label": 0.25}, {"filename": "b.mp4", "label": null}]',
+        '{"filename": "a.mp4", "label": 0.25}\n{"filename": "b.mp4", "label": null}\n',
+        '{"a.mp4": 0.25, "b.mp4": null}',
+    ],
+)  # fmt: skip
+def test_predictions_of_other_programs(tmp_path, text):
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "p").write_bytes(text.encode(encoding))
+        assert [(item.name, item.fake_probability) for item in read_predictions(tmp_path / "p")] == ROWS
+
+
+def test_verdicts_in_every_form_of_json(tmp_path, scanner, clips):
+    verdict = scanner.scan(clips["blended"])
+    row = verdict.to_dict()
+    for text in (json.dumps(row), json.dumps(row, indent=1), json.dumps([row]), json.dumps(row) + "\n\n"):
+        (tmp_path / "v").write_text(text)
+        assert read_predictions(tmp_path / "v") == [prediction_of(row)]

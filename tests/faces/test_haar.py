@@ -10,8 +10,8 @@ from tests.media_factory import on_canvas
 from unmask.errors import ModelError
 from unmask.faces import load_detector
 from unmask.faces.track import iou
-from unmask.scan.decide import ScoredFace, judge
-from unmask.types import CropScore, DetectorSpec, Face
+from unmask.scan.decide import judge
+from unmask.types import CropScore, DetectorSpec, Face, FaceQuality, ScoredFace
 
 
 def overlap(a: Face, b: Face) -> float:
@@ -78,7 +78,8 @@ def test_a_missing_cascade_says_what_to_install(monkeypatch, tmp_path):
 def test_faces_without_landmarks_are_judged_without_a_region(scanner, portrait, landmarks, named):
     face = load_detector(DetectorSpec(detector="mtcnn" if landmarks else "haar", scale=1.0)).detect(portrait)[0]
     score = CropScore(9.0, np.eye(8, dtype=np.float32))
-    sightings = [ScoredFace(1, i, i / 5, face, (score,), portrait[:96, :96]) for i in range(16)]
+    quality = FaceQuality(100.0, 0.1, 1.0)
+    sightings = [ScoredFace(1, i, i / 5, face, (score,), portrait[:96, :96], quality) for i in range(16)]
     judgement = judge(sightings, scanner.cards)
     assert judgement.label == "fake"
     assert (judgement.faces[0].region is not None) == named

@@ -97,7 +97,7 @@ def test_area_pooling_is_adaptive_average_pooling():
             rows = slice(i * 37 // 11, -(-(i + 1) * 37 // 11))
             columns = slice(j * 53 // 80, -(-(j + 1) * 53 // 80))
             expected[i, j] = (image[rows, columns].mean((0, 1)) - 127.5) / 128
-    assert mtcnn._area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
-    crops = mtcnn._area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
-    assert crops[0] == pytest.approx(mtcnn._area_pool(sums, (24, 24)), abs=1e-6)
-    assert crops[1] == pytest.approx(mtcnn._area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+    assert mtcnn.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
+    crops = mtcnn.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
+    assert crops[0] == pytest.approx(mtcnn.area_pool(sums, (24, 24)), abs=1e-6)
+    assert crops[1] == pytest.approx(mtcnn.area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)

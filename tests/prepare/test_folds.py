@@ -90,6 +90,6 @@ def test_what_is_odd_about_folds_is_told():
     assert "fold 0 has 6 of 7 clips" in warnings[1]
     mixed = [clip("a", part=0), clip("b", part=1), clip("f", "a", part=0)]
     assert fold_warnings(mixed, assign_folds(mixed, "part", 2), 2) == [
-        "fold 0 has 2 of 3 clips: they hang together by originals or people",
+        "fold 0 has 2 of 3 clips: they share originals or people",
         "1 folds lack one of the labels: 1",
     ]

@@ -22,7 +22,7 @@ from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import read_boxes, read_folds
-from unmask.prepare.pairs import pairs
+from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import STEPS, Preparation
 from unmask.types import DetectorSpec
 
@@ -79,7 +79,7 @@ class TestFormats:
         frame = clip_steps.Frame(
             np.arange(400 * 600 * 3, dtype=np.uint32).astype(np.uint8).reshape(400, 600, 3), 0.0, 7
         )
-        ((number, face, patch),) = clip_steps._crops(frame, [[100.4, 50.3, 150.7, 120.9]])
+        ((number, face, patch),) = clip_steps.cut_boxes(frame, [[100.4, 50.3, 150.7, 120.9]])
         assert (number, face) == (7, 0)
         assert (patch == frame.image_HW3[53:288, 167:334]).all()
 
@@ -98,7 +98,7 @@ class TestFormats:
             assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
 
     def test_differences_are_those_of_scikit_image(self, prepared):
-        found = list(pairs(prepared))
+        found = list(read_crop_pairs(prepared))
         assert len(found) == 15
         for pair in found:
             original, fake = cv2.imread(str(pair.original)), cv2.imread(str(pair.fake))
@@ -111,11 +111,11 @@ class TestFormats:
 
     def test_differences_cover_the_known_mask(self, index, sample, prepared):
         overlaps = []
-        for pair in pairs(prepared):
+        for pair in read_crop_pairs(prepared):
             frame, face = map(int, pair.fake.stem.split("_"))
             whole = cv2.imread(str(sample / "masks" / pair.fake.parent.name / f"{frame}.png"))
             boxes = read_boxes(prepared / "boxes" / f"{pair.original.parent.name}.json")[frame]
-            known = next(c for c in clip_steps._crops(clip_steps.Frame(whole, 0.0, frame), boxes) if c[1] == face)[2]
+            known = next(c for c in clip_steps.cut_boxes(clip_steps.Frame(whole, 0.0, frame), boxes) if c[1] == face)[2]
             known, found = known[..., 0] > 25, cv2.imread(str(pair.diff), cv2.IMREAD_GRAYSCALE) > 20
             overlaps.append((known & found).sum() / (known | found).sum())
         assert len(overlaps) == 15
@@ -136,7 +136,7 @@ class TestFormats:
             assert row.frame == int(row.file.split("_")[0])
 
     def test_pairs_share_place_and_landmarks(self, prepared):
-        for pair in pairs(prepared):
+        for pair in read_crop_pairs(prepared):
             assert pair.fake.name == pair.original.name
             assert pair.landmarks.stem == pair.original.stem
             assert pair.landmarks.parent.name == pair.original.parent.name
@@ -165,8 +165,8 @@ class TestResume:
         before = tree(prepared)
         monkeypatch.setattr(clip_steps, "open_video", None)
         monkeypatch.setattr(clip_steps, "load_detector", None)
-        rows, outcome = prepare(index, prepared, resume=True)
-        assert Counter(row["status"] for row in rows.values()) == {"ok": 9, "no_face": 1, "unreadable": 1}
+        records, outcome = prepare(index, prepared, resume=True)
+        assert Counter(record.status for record in records.values()) == {"ok": 9, "no_face": 1, "unreadable": 1}
         assert outcome.crops == 27
         assert tree(prepared) == before
 
@@ -210,8 +210,8 @@ class TestResume:
         families = Counter(clip.original for clip in clips_of(index, "fake"))
         old, new = (next(c for c in clips_of(index, "real") if c.id == name) for name, _ in families.most_common(2))
         shutil.copy(index.path_of(new), index.path_of(old))
-        rows, _ = prepare(index, tmp_path / "out", resume=True)
-        assert rows[old.id]["sha256"] == rows[new.id]["sha256"]
+        records, _ = prepare(index, tmp_path / "out", resume=True)
+        assert records[old.id].sha256 == records[new.id].sha256
         assert tree(tmp_path / "out" / "crops" / old.id) == tree(tmp_path / "out" / "crops" / new.id)
         prepare(index, tmp_path / "fresh")
         assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
@@ -255,8 +255,8 @@ class TestSteps:
         assert (tmp_path / "out" / "folds.csv").read_bytes() == (prepared / "folds.csv").read_bytes()
 
     def test_what_is_missing_is_said(self, index, tmp_path):
-        rows, outcome = prepare(index, tmp_path / "out", steps=["landmarks", "diffs"])
-        assert Counter(row["status"] for row in rows.values()) == {"skipped": 10, "unreadable": 1}
+        records, outcome = prepare(index, tmp_path / "out", steps=["landmarks", "diffs"])
+        assert Counter(record.status for record in records.values()) == {"skipped": 10, "unreadable": 1}
         texts = [text for name, text in outcome.skipped if name != broken(index)]
         assert all("run the step boxes" in text for text in texts)
 
@@ -272,8 +272,8 @@ class TestSteps:
 
     def test_detector_settings(self, index, tmp_path):
         strict = Settings(detection=DetectorSpec(thresholds=(0.85, 0.95, 0.9999999)))
-        rows, _ = prepare(index, tmp_path / "out", settings=strict, steps=["boxes"])
-        assert "no_face" in {row["status"] for row in rows.values()}
+        records, _ = prepare(index, tmp_path / "out", settings=strict, steps=["boxes"])
+        assert "no_face" in {record.status for record in records.values()}
 
     def test_wrong_use(self, index, tmp_path):
         for options in (
@@ -292,12 +292,12 @@ class TestOddFamilies:
     def test_a_fake_without_its_original_has_its_own_boxes(self, index, tmp_path):
         fake = next(clip for clip in clips_of(index, "fake") if clip.id != broken(index))
         alone = replace(index, clips=(fake,))
-        rows, _ = prepare(alone, tmp_path / "out")
-        assert rows[fake.id]["status"] == "ok"
+        records, _ = prepare(alone, tmp_path / "out")
+        assert records[fake.id].status == "ok"
         assert (tmp_path / "out" / "boxes" / f"{fake.id}.json").exists()
         assert len(list((tmp_path / "out" / "landmarks" / fake.id).iterdir())) == 3
         assert {row.original for row in read_folds(tmp_path / "out" / "folds.csv")} == {fake.id}
-        assert list(pairs(tmp_path / "out")) == []
+        assert list(read_crop_pairs(tmp_path / "out")) == []
 
     def test_a_broken_original(self, sample, tmp_path):
         data = copy_of(sample, tmp_path / "data")
@@ -305,9 +305,9 @@ class TestOddFamilies:
         fake = next(clip for clip in clips_of(index, "fake") if clip.id != broken(index))
         original = next(clip for clip in index.clips if clip.id == fake.original)
         index.path_of(original).write_bytes(b"nothing")
-        rows, outcome = prepare(index, tmp_path / "out")
-        assert rows[original.id]["status"] == "unreadable"
-        assert rows[fake.id]["status"] == "ok"
+        records, outcome = prepare(index, tmp_path / "out")
+        assert records[original.id].status == "unreadable"
+        assert records[fake.id].status == "ok"
         assert (fake.id, "its original cannot be used: it has its own boxes and no difference masks") in outcome.skipped
         assert {row.original for row in read_folds(tmp_path / "out" / "folds.csv") if row.video == fake.id} == {fake.id}
         before = tree(tmp_path / "out")
@@ -321,8 +321,8 @@ class TestOddFamilies:
         index = read_index(data)
         fake = next(clip for clip in clips_of(index, "fake") if clip.id != broken(index))
         write_video(index.path_of(fake), [portrait] * 25, rate=25)
-        rows, outcome = prepare(index, tmp_path / "out")
-        assert rows[fake.id]["status"] == "ok"
+        records, outcome = prepare(index, tmp_path / "out")
+        assert records[fake.id].status == "ok"
         (text,) = [text for name, text in outcome.skipped if name == fake.id]
         assert text.startswith("its frames have (512, 512) pixels")
         before = tree(tmp_path / "out")
@@ -351,11 +351,11 @@ class TestOddFamilies:
             return honest(self, name, *rest)
 
         monkeypatch.setattr(clip_steps.ClipSteps, "run", run)
-        rows, _ = prepare(index, tmp_path / "out", steps=["boxes"])
-        assert rows[victim.id]["status"] == "internal_error"
+        records, _ = prepare(index, tmp_path / "out", steps=["boxes"])
+        assert records[victim.id].status == "internal_error"
         monkeypatch.undo()
-        rows, _ = prepare(index, tmp_path / "out", steps=["boxes"], resume=True)
-        assert rows[victim.id]["status"] in ("ok", "no_face")
+        records, _ = prepare(index, tmp_path / "out", steps=["boxes"], resume=True)
+        assert records[victim.id].status in ("ok", "no_face")
 
 
 @pytest.fixture(scope="session")
@@ -386,15 +386,15 @@ class TestTubes:
     def test_text_boxes_of_another_detector(self, index, with_tubes, tmp_path):
         settings = Settings(boxes_from=str(with_tubes / "retinaface"))
         keep = [clip for clip in index.clips if (with_tubes / "retinaface" / (clip.original or clip.id)).is_dir()]
-        rows, _ = prepare(replace(index, clips=tuple(keep)), tmp_path / "out", steps=STEPS, settings=settings)
+        records, _ = prepare(replace(index, clips=tuple(keep)), tmp_path / "out", steps=STEPS, settings=settings)
         assert tree(tmp_path / "out" / "aligned") == tree(with_tubes / "aligned")
-        real = next(clip for clip in keep if clip.label == "real" and rows[clip.id]["status"] == "ok")
+        real = next(clip for clip in keep if clip.label == "real" and records[clip.id].status == "ok")
         whole = read_boxes(tmp_path / "out" / "boxes" / f"{real.id}.json")[0][0]
         assert all(float(2 * edge).is_integer() for edge in whole)
 
     def test_without_text_boxes_the_clip_is_skipped(self, index, tmp_path):
         (tmp_path / "empty").mkdir()
         settings = Settings(boxes_from=str(tmp_path / "empty"))
-        rows, outcome = prepare(index, tmp_path / "out", settings=settings, steps=["boxes"])
-        assert {row["status"] for row in rows.values()} == {"skipped"}
+        records, outcome = prepare(index, tmp_path / "out", settings=settings, steps=["boxes"])
+        assert {record.status for record in records.values()} == {"skipped"}
         assert "no text boxes" in outcome.skipped[0][1]

@@ -16,7 +16,7 @@ from unmask.errors import UnmaskError, UsageError
 from unmask.media import open_video, read_frames
 from unmask.prepare.clip_steps import ClipSteps, Settings
 from unmask.prepare.layout import read_boxes, read_folds
-from unmask.prepare.pairs import pairs
+from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import Preparation
 from unmask.storage.atomic import sweep
 
@@ -52,7 +52,7 @@ def test_an_original_that_is_mended_gets_its_fakes_back(pair, tmp_path):
     assert fake.id not in dict(outcome.skipped)
     prepare(index, tmp_path / "fresh")
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
-    assert len(list(pairs(tmp_path / "out"))) == 15
+    assert len(list(read_crop_pairs(tmp_path / "out"))) == 15
 
 
 def test_a_clip_that_breaks_leaves_no_crops(pair, tmp_path):

@@ -6,7 +6,8 @@ from shutil import which
 import pytest
 
 from unmask.report import write_index, write_page
-from unmask.report.html import TICKS, clock, make_plot, score_text
+from unmask.report.html import TICKS, clock, make_plot
+from unmask.report.words import probability_text
 
 
 def test_a_page_is_self_contained_and_inert(scanner, clips, tmp_path):
@@ -103,7 +104,7 @@ def test_clock(seconds, text):
 
 
 def test_scores_never_claim_certainty():
-    assert [score_text(p) for p in (0, 0.004, 0.0049999, 0.005, 0.5, 0.994, 0.9951, 1)] == [
+    assert [probability_text(p) for p in (0, 0.004, 0.0049999, 0.005, 0.5, 0.994, 0.9951, 1)] == [
         "< 0.01", "< 0.01", "< 0.01", "0.01", "0.50", "0.99", "> 0.99", "> 0.99",
     ]  # fmt: skip
 

@@ -119,7 +119,8 @@ def ensemble(tmp_path_factory):
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, portrait):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    return write_video(path, [on_canvas(portrait, (320, 320), (20, 20), 280)] * 40, rate=10)
+    swaying = [on_canvas(portrait, (320, 320), (12 + 3 * (i % 7), 20), 280) for i in range(40)]
+    return write_video(path, swaying, rate=10)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,12 @@ class Change:
             return cls(tuple(rgb), tuple(hsv), brightness, contrast, shrink=1 + amount * (shrink - 1))
         return cls(tuple(rgb), tuple(hsv), brightness, contrast, sharpen=(amount * alpha, lightness))
 
+    @classmethod
+    def draw_visible(cls, rng: np.random.Generator) -> Change:
+        """Draw a change that can be seen: another colour always, and half of the resolution."""
+        red, green, blue = rng.choice([-1, 1], 3) * rng.uniform(5, 15, 3)
+        return cls(rgb=(float(red), float(green), float(blue)), shrink=2)
+
     def __call__(self, image_HW3: ImageHW3) -> ImageHW3:
         """Return a changed copy of an RGB image."""
         levels = np.arange(256)[:, None]

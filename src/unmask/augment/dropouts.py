@@ -121,11 +121,11 @@ class DlibOutline:
     predictor: Path
 
     def __post_init__(self) -> None:
-        _dlib(self.predictor)  # fails now rather than amid an epoch
+        load_dlib(self.predictor)  # fails now rather than amid an epoch
 
     def __call__(self, example: Example) -> Floats | None:
         """Return the 27 points, None when dlib sees no face."""
-        detector, predictor = _dlib(self.predictor)
+        detector, predictor = load_dlib(self.predictor)
         faces = detector(example.image_HW3)
         if not faces:
             return None
@@ -134,8 +134,8 @@ class DlibOutline:
 
 
 @cache
-def _dlib(predictor: Path) -> tuple[Any, Any]:
-    """Load once a process; dlib's objects do not travel between processes.
+def load_dlib(predictor: Path) -> tuple[Any, Any]:
+    """Load dlib's detector and predictor, once a process, since they cannot be sent to another one.
 
     Raises:
         UsageError: dlib or the file is missing.

@@ -12,14 +12,14 @@ target with that change, so neither colour nor sharpness of a whole image tells 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from unmask.augment.changes import Change, Offset, align, coarsen, grain, move, paste, recolour
-from unmask.augment.hulls import HULLS, RATIOS, WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
+from unmask.augment.hulls import WHOLE, FaceFrame, Floats, blend_mask, displace, draw_hull, fill, hull
 from unmask.types import ImageHW3
 
 STRIDE_PX = 8
@@ -53,8 +53,6 @@ class Scene:
     """Another person."""
     strength: float = 1.0
     """How much source and target differ, 0 (hardly visible) to 1 (clearly visible)."""
-    keep_target: bool = False
-    """Change the source always and the target never, so that the fake is the target's image outside the mask."""
 
     def __post_init__(self) -> None:
         for image in (self.target_HW3, *([self.donor.image_HW3] if self.donor else [])):
@@ -121,7 +119,10 @@ def register_blend_kind(name: str, weight: float) -> Callable[[BlendKind], Blend
 @register_blend_kind("self", 0.45)
 def self_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
     """Paste a changed and misplaced copy of the face over itself, as the paper does."""
-    return _self_blended(scene, rng, tuple(HULLS), RATIOS)
+    target, source, matrix = _unlike(scene, rng)
+    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng))[None], matrix)[0]
+    mask = blend_mask(polygon, scene.size_hw, rng)
+    return target, paste(source, target, mask), mask
 
 
 @register_blend_kind("cross", 0.2)
@@ -135,7 +136,7 @@ def cross_blended(scene: Scene, rng: np.random.Generator) -> Pasted:
     """
     if scene.donor is None:
         raise ValueError("a blend across people needs a donor")
-    target, donor = _one_changed(scene, scene.donor.image_HW3, rng)
+    target, donor = _one_changed(scene.target_HW3, scene.donor.image_HW3, Change.draw(rng, scene.amount), rng)
     onto, shear = scene.landmarks_K2, bool(rng.random() < 0.5)
     source, allowed = align(donor, scene.donor.landmarks_K2, onto, scene.size_hw, shear=shear)
     region = fill(hull(onto, "inner"), scene.size_hw) * allowed
@@ -278,10 +279,8 @@ def blend_pair(
     return real, image, fake.mask_HW
 
 
-def self_blend(
-    image_HW3: ImageHW3, landmarks_K2: Floats, rng: np.random.Generator, *, strength: float = 1.0
-) -> tuple[ImageHW3, Floats]:
-    """Paste a changed copy of a whole face over itself, as a face swap does, in an image of any size.
+def self_blend(image_HW3: ImageHW3, landmarks_K2: Floats, rng: np.random.Generator) -> tuple[ImageHW3, Floats]:
+    """Paste a visibly changed copy of a whole face over itself, as a face swap does, in an image of any size.
 
     Outside the mask the image stays as it is.
 
@@ -289,7 +288,6 @@ def self_blend(
         image_HW3: RGB image, (H, W, 3) uint8; the face may be small in it.
         landmarks_K2: (5, 2) x, y of the face in pixels of the image.
         rng: The same state gives the same blend: a clip is blended alike when each frame gets a generator of one seed.
-        strength: How much the copy differs, 0 (hardly visible) to 1 (clearly visible).
 
     Returns:
         The blended image, and the mask (H, W) that it was blended through, 0..1.
@@ -299,12 +297,15 @@ def self_blend(
     """
     points = np.asarray(landmarks_K2, np.float32)
     rows, columns = _view_around(points, image_HW3.shape[:2])
-    target_HW3 = np.ascontiguousarray(image_HW3[rows, columns])
     points = points - np.array([columns.start, rows.start], np.float32)
-    scene = Scene(target_HW3, points, strength=strength, keep_target=True)
-    _, fake_HW3, fake_mask_HW = _self_blended(scene, rng, WHOLE, (1.0,))
+    target_HW3 = np.ascontiguousarray(image_HW3[rows, columns])
+    change, matrix = Change.draw_visible(rng), Offset.draw(rng).matrix(FaceFrame.of(points))
+    source_HW3 = move(change(target_HW3), matrix)
+    polygon = cv2.transform(hull(points, draw_hull(rng, WHOLE))[None], matrix)[0]
+    pasted_HW = blend_mask(polygon, target_HW3.shape[:2], rng, ratios=(1.0,))
     blended_HW3, mask_HW = image_HW3.copy(), np.zeros(image_HW3.shape[:2], np.float32)
-    blended_HW3[rows, columns], mask_HW[rows, columns] = fake_HW3, fake_mask_HW
+    blended_HW3[rows, columns] = paste(source_HW3, target_HW3, pasted_HW)
+    mask_HW[rows, columns] = pasted_HW
     return blended_HW3, mask_HW
 
 
@@ -340,24 +341,17 @@ def mask_targets(mask_HW: Floats, size_px: int) -> tuple[Floats, Floats]:
     return region, 4 * region * (1 - region)
 
 
-def _self_blended(scene: Scene, rng: np.random.Generator, hulls: Sequence[str], ratios: Sequence[float]) -> Pasted:
-    """Blend a changed copy of the face over itself; hull and max weight of the source are drawn from those given."""
-    target, source, matrix = _unlike(scene, rng)
-    polygon = cv2.transform(hull(scene.landmarks_K2, draw_hull(rng, hulls))[None], matrix)[0]
-    mask = blend_mask(polygon, scene.size_hw, rng, ratios=ratios)
-    return target, paste(source, target, mask), mask
-
-
 def _unlike(scene: Scene, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3, Floats]:
     """Return target, source and affine map: one of the two is changed, and the source is moved by the map."""
-    target, source = _one_changed(scene, scene.target_HW3, rng)
+    target, source = _one_changed(scene.target_HW3, scene.target_HW3, Change.draw(rng, scene.amount), rng)
     matrix = Offset.draw(rng, scene.amount).matrix(scene.frame)
     return target, move(source, matrix), matrix
 
 
-def _one_changed(scene: Scene, source_HW3: ImageHW3, rng: np.random.Generator) -> tuple[ImageHW3, ImageHW3]:
+def _one_changed(
+    target_HW3: ImageHW3, source_HW3: ImageHW3, change: Change, rng: np.random.Generator
+) -> tuple[ImageHW3, ImageHW3]:
     """Return target and source, one of them changed, each half of the time."""
-    change = Change.draw(rng, scene.amount)
-    if rng.random() < 0.5 or scene.keep_target:
-        return scene.target_HW3, change(source_HW3)
-    return change(scene.target_HW3), source_HW3
+    if rng.random() < 0.5:
+        return target_HW3, change(source_HW3)
+    return change(target_HW3), source_HW3

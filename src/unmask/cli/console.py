@@ -8,11 +8,11 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from unmask.errors import UnmaskError
 
@@ -153,9 +153,9 @@ def exit_code(statuses: Counter[str]) -> ExitCode:
     return ExitCode.NONE_OK if systemic or sum(failed.values()) == statuses.total() else ExitCode.SOME_NOT_OK
 
 
-def tally(rows: Iterator[Mapping[str, Any]], total: int, what: str, quiet: bool) -> Counter[str]:
-    """Count the rows of a run by status, behind a progress bar."""
-    return Counter(row["status"] for row in progress(rows, total, what, quiet))
+def tally(statuses: Iterator[str], total: int, what: str, quiet: bool) -> Counter[str]:
+    """Count the statuses of a run's clips as they come, behind a progress bar."""
+    return Counter(progress(statuses, total, what, quiet))
 
 
 def progress(items: Iterator[Item], total: int, what: str, quiet: bool) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Look at a dataset before training on it."""
+"""Explore a dataset before training on it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EPILOG = (
 def explore(
     data: Annotated[Path, typer.Argument(help="A dataset's folder, a CSV, or an index.parquet.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to fill.", show_default=False)],
-    sample: Annotated[int, typer.Option(min=0, help="Clips whose faces are looked for; all are probed.")] = 100,
-    frames_per_second: Annotated[float, typer.Option(help="Frames of these to look at in a second of video.")] = 0.5,
+    sample: Annotated[int, typer.Option(min=0, help="Clips that are searched for faces; all are probed.")] = 100,
+    frames_per_second: Annotated[float, typer.Option(help="Frames of these to search in a second of video.")] = 0.5,
     detectors: Annotated[
         str | None,
         typer.Option(help="Which to compare, with commas. Default: mtcnn,haar, and dlib if there.", show_default=False),
@@ -33,7 +33,7 @@ def explore(
         bool, typer.Option("--extract-audio", help="Keep the sample's sound as it is, in audio/.")
     ] = False,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the sample and the images.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the examples on the page.")] = 0,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
     ] = False,
@@ -47,7 +47,7 @@ def explore(
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
-        from unmask.explore.exploration import Exploration, LookSettings, installed_detectors
+        from unmask.explore.exploration import Exploration, ExploreSettings, installed_detectors
         from unmask.explore.page import write_explore_page
         from unmask.explore.summary import find_suspicions
         from unmask.explore.tables import write_faces, write_videos
@@ -55,16 +55,16 @@ def explore(
         check_output("--out", out, EXPLORATION, [data])
         index = read_index(data, dataset, follow_links=follow_links)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
-        settings = LookSettings(
+        settings = ExploreSettings(
             sample, frames_per_second, names, extract_frames, extract_audio, seed, parse_limits(limits or [])
         )
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
-            statuses = tally(exploration.run(), len(index.clips), "looking", quiet)
-            rows = exploration.rows()
+            statuses = tally((clip.status for clip in exploration.run()), len(index.clips), "exploring", quiet)
+            explored = exploration.clips()
             index.write(out / "index.parquet")
-            write_videos(index, rows, find_suspicions(index, rows), out / "videos.parquet")
-            write_faces(index, rows, names, out / "faces.parquet")
-            write_explore_page(index, rows, settings, out / "index.html")
+            write_videos(index, explored, find_suspicions(index, explored), out / "videos.parquet")
+            write_faces(index, explored, names, out / "faces.parquet")
+            write_explore_page(index, explored, settings, out / "index.html")
             exploration.finish()
     if not quiet:
         print(f"{out / 'index.html'}: {statuses['ok']} of {len(index.clips)} clips of {index.dataset} can be read")

@@ -101,7 +101,7 @@ def prepare(
             resume=resume,
         )
         with preparation:
-            statuses = tally(preparation.run(), len(index.clips), "preparing", quiet)
+            statuses = tally((clip.status for clip in preparation.run()), len(index.clips), "preparing", quiet)
             outcome = preparation.finish()
     statuses += Counter(ok=statuses.pop("no_face", 0))  # prepared all the same
     for name, what in outcome.skipped[:SHOWN]:

@@ -117,10 +117,11 @@ def scan(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
 ) -> None:
     """Judge videos: one line a video on stdout, and the files you ask for."""
-    statuses: Counter[str] = Counter()
+    statuses, labels = Counter[str](), Counter[str]()
     outputs = ScanOutputs(csv, people, json, html, timing)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
+        from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
         items = _list_items(inputs, recursive, follow_links, outputs, resume, quiet)
@@ -140,12 +141,13 @@ def scan(
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
         for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
+            labels[row["label"] or row["status"]] += 1
             _show(row, outputs, verbose)
         if journal is not None:
             outputs.write(journal, items)
             journal.discard()
     if not quiet and len(items) > 1:
-        say(", ".join(f"{count} {status}" for status, count in statuses.most_common()))
+        say(count_text(labels))
     raise SystemExit(exit_code(statuses))
 
 
@@ -193,16 +195,26 @@ def _show(row: Row, outputs: ScanOutputs, verbose: bool) -> None:
 
 
 def _print_row(row: Row, verbose: bool) -> None:
-    """Print one verdict: a line, with its people where that is asked for."""
+    """Print one verdict: a line with the reasons, and the people where that is asked for.
+
+    Where the answer is open, all reasons stand in the line: the last one says what to do next. What limits the answer
+    is said on stderr, so that stdout holds one line a video.
+    """
+    from unmask.report.words import probability_text
+
     probability = row["fake_probability"]
-    number = "  -- " if probability is None else f"{probability:5.2f}"
-    print(f"{row['label'] or row['status']:<12} {number}  {printable(row['path'])}  {row['reasons'][0]}", flush=True)
+    number = "--" if probability is None else probability_text(probability)
+    reasons = row["reasons"] if row["label"] == "inconclusive" else row["reasons"][:1]
+    why = " ".join(reasons)
+    print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
+        for text in row["warnings"]:
+            say(f"unmask: {printable(row['path'])}: {text}")
         return
-    for text in (*row["reasons"][1:], *row["warnings"]):
+    for text in (*row["reasons"][len(reasons) :], *row["warnings"]):
         print(f"    {text}")
     for face in row["faces"]:
         print(
-            f"    person {face['person']:<3} {face['label']:<12} {face['fake_probability']:5.2f}  "
+            f"    person {face['person']:<3} {face['label']:<12} {probability_text(face['fake_probability']):>6}  "
             f"{face['start_seconds']:6.1f} - {face['end_seconds']:.1f} s  {face['frames']} frames"
         )

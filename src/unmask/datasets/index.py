@@ -1,4 +1,4 @@
-"""The table of a dataset: which clips there are, what is known of each, and what is wrong.
+"""Hold the index of a dataset: its clips, what is known of each, and what is wrong with their description.
 
 A reader (`unmask.datasets.readers`) knows one layout on disk and returns an `Index`; `unmask.datasets.read.read_index`
 asks the readers. A new layout is one file among the readers, with a function under ``@register_reader("name")``.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -21,7 +22,14 @@ from unmask.media.formats import VIDEO_SUFFIXES
 
 ClipLabel = Literal["real", "fake"]
 
-_LABELS: dict[str, ClipLabel] = {"real": "real", "0": "real", "0.0": "real", "fake": "fake", "1": "fake", "1.0": "fake"}
+_REAL_WORDS = ("real", "0", "0.0", "false", "original", "authentic", "genuine", "pristine", "bonafide", "untouched")
+_FAKE_WORDS = (
+    "fake", "1", "1.0", "true", "deepfake", "manipulated", "forged", "forgery", "synthetic", "tampered", "altered",
+    "spoof",
+)  # fmt: skip
+_LABELS: dict[str, ClipLabel] = {**dict.fromkeys(_REAL_WORDS, "real"), **dict.fromkeys(_FAKE_WORDS, "fake")}
+"""What a table may say, in lower case, as one word, with or without s at its end. As in 0 and 1, true is fake."""
+_WITHIN_WORDS = re.compile(r"(?<=[a-z])[-_ ](?=[a-z])")
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
 COLUMNS = {
@@ -40,15 +48,15 @@ class Clip:
     path: str
     """Where it lies, relative to the root, with forward slashes; absolute when it lies elsewhere."""
     label: ClipLabel | None
-    """``real``, ``fake``, None when nobody says."""
+    """``real``, ``fake``, None when it is not known."""
     original: str | None = None
-    """Of a fake: id of the authentic clip it was made from, which may be missing from the dataset."""
+    """Id of the authentic clip that a fake was made from, even if that is missing; None for a real clip."""
     method: str | None = None
     """How it was made, or where it was filmed, e.g. ``Deepfakes``, ``youtube``."""
     compression: str | None = None
-    """``raw``, ``c23``, ``c40``; None when the dataset has but one."""
+    """``raw``, ``c23``, ``c40``; None when the dataset has only one."""
     people: tuple[str, ...] = ()
-    """Who is seen in it, or lent it a face."""
+    """Names of the people who are seen in it, or whose face was pasted into it."""
     part: int | None = None
     """Number of the DFDC part."""
     split: str | None = None
@@ -70,7 +78,7 @@ class Fault:
     key: str | None
     """The entry in it, None when it is the whole file."""
     message: str
-    """What is wrong, what was done about it, and how to mend it."""
+    """What is wrong, what was done about it, and how to correct it."""
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key!r}: {self.message}" if self.key is not None else f"{self.file}: {self.message}"
@@ -83,14 +91,14 @@ class Index:
     root: Path
     """Folder that the clips' paths start from."""
     dataset: str
-    """Name of the reader that understood it."""
+    """Name of the reader that read it."""
     clips: tuple[Clip, ...]
     """Sorted by id."""
     faults: tuple[Fault, ...] = ()
-    """What is wrong; rows that cannot be used are set aside and reported here."""
+    """What is wrong with the dataset's description; rows that cannot be used are named here and left out above."""
 
     def path_of(self, clip: Clip) -> Path:
-        """Return where a clip lies."""
+        """Return the path of a clip."""
         return self.root / clip.path
 
     def write(self, path: Path) -> None:
@@ -144,21 +152,22 @@ def clip_id(path: str) -> str:
 
 
 def id_problem(name: str) -> str | None:
-    """Say why files cannot be named after this id, None when they can."""
+    """Return why files cannot be named after this id, None when they can."""
     if not name or name.startswith(".") or set(name) & set("/\\\0:") or name_problem(name):
         return "is no plain file name"
     return f"is longer than {_MAX_ID_BYTES} bytes" if len(name.encode()) > _MAX_ID_BYTES else None
 
 
 def parse_label(value: object) -> ClipLabel | None:
-    """Return what a label cell says, in any of the usual spellings; None when it says nothing known."""
-    return _LABELS.get(str(value).strip().lower())
+    """Return the label that a table's cell means, in any of the usual spellings; None when it is none of them."""
+    word = _WITHIN_WORDS.sub("", str(value).strip().lower())
+    return _LABELS.get(word) or _LABELS.get(word.removesuffix("s"))
 
 
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
-    """Return the videos below ``root / folder``, relative to ``root`` and sorted, and what is wrong with some names.
+    """Return the videos below ``root / folder``, relative to ``root`` and sorted, and the faults of their names.
 
-    Hidden files and folders are passed over; folders that are links are not followed, and reported.
+    Hidden files and folders are skipped; folders that are links are not followed, and are reported.
     """
     found, faults = [], []
     for parent, folders, files in os.walk(root / folder):
@@ -183,7 +192,7 @@ def printable(name: str) -> str:
 
 
 def name_problem(name: str) -> str | None:
-    """Say why a file cannot have this name in a table, None when it can."""
+    """Return why a file cannot have this name in a table, None when it can."""
     categories = {unicodedata.category(character) for character in name}
     if "Cs" in categories:  # how Python holds bytes that are not UTF-8
         return "the name is not UTF-8; set aside; rename the file"
@@ -199,7 +208,7 @@ def check_originals(
 
     Args:
         clips: All clips; ``original`` holds ids.
-        file_of: Where a clip is described: file and key, for the report.
+        file_of: Returns file and key under which a clip is described, for the report.
 
     Returns:
         The clips that can be used, and the faults. Afterwards an original that is in the list is a real clip of the

@@ -1,4 +1,4 @@
-"""Parquet, through pyarrow, which comes with the extra ``data``."""
+"""Read and write Parquet tables with pyarrow, which comes with the extra ``data``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_parquet(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
 
 
 def require_pyarrow() -> None:
-    """Say before the work that tables cannot be written after it.
+    """Refuse work whose tables could not be written.
 
     Raises:
         UsageError: pyarrow is not installed.

@@ -1,4 +1,4 @@
-"""Read a dataset: ask the readers which layout a folder has, or take a table that was written before.
+"""Read a dataset: find the reader of a folder's layout, or read an index that was written before.
 
     index = read_index(Path("dfdc"))
     for clip in index.clips:
@@ -19,10 +19,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import unmask.datasets.readers  # noqa: F401 - fills READERS
-from unmask.datasets.index import COLUMNS, READERS, Clip, Fault, Index, check_originals, name_problem
+from unmask.datasets.index import COLUMNS, READERS, Clip, Fault, Index, check_originals, list_videos, name_problem
 from unmask.datasets.parquet import read_parquet
 from unmask.errors import UsageError
 
+_TABLE = "write a CSV with the columns path,label (and original, method, person, part, split where known)"
 _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
@@ -31,12 +32,12 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False)
 
     Args:
         data: The folder or file.
-        dataset: Name in `READERS`; ``auto`` asks each.
+        dataset: Name in `READERS`; ``auto`` takes the first reader that knows the layout.
         follow_links: Also take clips of a folder that are links, or lie in linked folders. What a CSV or an index
             names is taken as it is.
 
     Raises:
-        UsageError: There is no such thing, or no reader understands it.
+        UsageError: The folder or file does not exist, or no reader knows its layout.
     """
     if dataset not in ("auto", *READERS):
         raise UsageError(f"unknown dataset layout {dataset!r}; use auto or one of {', '.join(READERS)}")
@@ -48,10 +49,25 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False)
         index = reader(data)
         if index is not None:
             return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
-    raise UsageError(
-        f"{data} is laid out in no way that is known ({', '.join(READERS)}); "
-        "write a CSV with the columns path,label (and original, method, person, part, split where known)"
-    )
+    if dataset not in ("auto", "csv"):
+        raise UsageError(f"{data} is not laid out as {dataset}; leave --dataset out, or {_TABLE}")
+    raise UsageError(_unknown_layout(data))
+
+
+def _unknown_layout(data: Path) -> str:
+    """Say what a path holds that no reader knows, and what to do."""
+    layouts = ", ".join(READERS)
+    if not data.is_dir():
+        return f"{data} is no folder, table or index; name one of these"
+    videos, _ = list_videos(data)
+    if videos:
+        return (
+            f"{data} holds {len(videos)} videos, but nothing that says which are real and which are fake: it has no "
+            f"known layout ({layouts}); {_TABLE}, and name it instead of the folder"
+        )
+    if any(data.iterdir()):
+        return f"{data} holds no video, and has no known layout ({layouts}); name the folder that holds the videos"
+    return f"{data} is an empty folder; name the folder that holds the videos, or a table of them"
 
 
 def _without_clashes(index: Index) -> Index:
@@ -67,7 +83,7 @@ def _without_clashes(index: Index) -> Index:
 
 
 def _without_links(index: Index) -> Index:
-    """Set aside the clips that are links, or lie in linked folders: they may show what lies outside of the dataset."""
+    """Set aside the clips that are links, or lie in linked folders: they may lead out of the dataset."""
     is_link = cache(Path.is_symlink)
 
     def is_linked(clip: Clip) -> bool:
@@ -106,13 +122,13 @@ def _read_parquet(path: Path) -> Index:
             clips.append(clip)
     index = _without_clashes(Index(Path(facts["root"]), facts["dataset"], tuple(clips), tuple(faults)))
     usable, wrong = check_originals(index.clips, lambda clip: (path.name, clip.id))
-    there = {clip.id for clip in usable}  # what is missing beside these was told when the table was written
+    there = {clip.id for clip in usable}  # missing originals of these were reported when the table was written
     new = [fault for fault in wrong if fault.key not in there]
     return replace(index, clips=tuple(usable), faults=(*index.faults, *new))
 
 
 def _texts(clip: Clip) -> tuple[object, ...]:
-    """Return all that has to be text in a row that somebody else may have written."""
+    """Return all values of a clip that have to be text; another program may have written the table."""
     known = clip.original, clip.method, clip.compression, clip.split
     return clip.path, *(text for text in known if text is not None), *clip.people
 

@@ -1,4 +1,4 @@
-"""A small dataset in the form of the Deepfake Detection Challenge, made on the spot from authentic faces.
+"""Make a small dataset in the form of the Deepfake Detection Challenge from authentic faces.
 
     unmask sample OUT portrait.png [clip.mp4 ...]
 
@@ -145,7 +145,7 @@ def write_sample(
         UsageError: The folder is not empty, there is no source, or a source shows no face.
     """
     if not sources or parts < 1 or seconds <= 0:
-        raise UsageError("a sample needs at least one portrait or clip, one part, and some time")
+        raise UsageError("a sample needs at least one portrait or clip, at least one part, and a length above 0 s")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty; name another folder")
     rng = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ def write_sample(
 
 
 class _Material:
-    """What an original and its fakes are made of."""
+    """The portrait or clip that an original and its fakes are made from."""
 
     def __init__(self, source: Path, frames: int, light: int) -> None:
         self._frames, self._light = frames, light
@@ -205,7 +205,7 @@ def _blended(image_HW3: ImageHW3, blend: BlendFace, seed: int) -> View:
 
 
 def _relit(image_HW3: ImageHW3, light: int) -> ImageHW3:
-    """Mirror every second one and change the light, so that films of one portrait are not all the same."""
+    """Change the light, and mirror every second portrait, so that films of one portrait differ."""
     if light % 2:
         image_HW3 = image_HW3[:, ::-1]
     warmth = 0.03 * light

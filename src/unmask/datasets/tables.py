@@ -39,8 +39,13 @@ class Row:
     """Where it stands, e.g. ``line 7``."""
     cells: dict[str, str]
     """Text by name of the column, in lower case; stripped of space at both ends."""
-    even: bool = True
-    """Whether it has as many cells as the header; where it has not, those that are missing are empty."""
+    surplus: int = 0
+    """How many cells it has more than the header, or, below zero, less; cells that are missing are empty."""
+
+    @property
+    def even(self) -> bool:
+        """Whether it has as many cells as the header."""
+        return self.surplus == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,7 @@ def _csv_table(text: str, path: Path, known: Sequence[str]) -> Table:
                 continue
             padded = [cell.strip() for cell in cells] + [""] * (len(columns) - len(cells))
             named = dict(zip(columns, padded, strict=False))
-            rows.append(Row(f"line {reader.line_num}", named, len(cells) == len(columns)))
+            rows.append(Row(f"line {reader.line_num}", named, len(cells) - len(columns)))
     except csv.Error as error:
         raise UsageError(f"{path} is no CSV: line {reader.line_num}: {error}") from error
     _check_columns(columns, path)

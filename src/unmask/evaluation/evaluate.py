@@ -15,7 +15,7 @@ from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.evaluation.calibrate import CalibrationFit
 from unmask.evaluation.labels import TRAITS, LabelledPrediction, Labels, Missing, label_predictions
-from unmask.evaluation.predictions import Prediction
+from unmask.evaluation.predictions import Prediction, without_repeats
 from unmask.report.csv import KAGGLE_UNKNOWN
 
 METRICS: dict[str, metrics.Metric] = {
@@ -148,8 +148,9 @@ def evaluate(
         about: What is compared, in words.
 
     Raises:
-        UsageError: No prediction with a probability is about a labelled clip.
+        UsageError: No prediction with a probability is about a labelled clip, or two about one clip differ.
     """
+    predictions, repeated = without_repeats(predictions)
     pairs, missing = label_predictions(predictions, truth)
     answered = [pair for pair in pairs if pair[0].fake_probability is not None]
     if not answered:
@@ -172,7 +173,7 @@ def evaluate(
         histogram=_histogram(samples),
         missing=missing,
         faults=truth.faults,
-        notes=tuple(_notes(level, answered)),
+        notes=tuple(_notes(level, answered, repeated)),
     )
 
 
@@ -266,8 +267,8 @@ def _histogram(samples: _Samples) -> tuple[tuple[int, int], ...]:
     return tuple(zip(*counts, strict=True))
 
 
-def _notes(level: Level, pairs: Sequence[LabelledPrediction]) -> list[str]:
-    notes = []
+def _notes(level: Level, pairs: Sequence[LabelledPrediction], repeated: int) -> list[str]:
+    notes = [f"{repeated} predictions are listed more than once, alike; each counts once."] if repeated else []
     for count, name in ((level.reals, "real"), (level.fakes, "fake")):
         if not count:
             notes.append(f"No {name} clip was answered: measures that compare the two are missing.")

@@ -11,7 +11,10 @@ from typing import NamedTuple
 from unmask.datasets import Index, read_index
 from unmask.datasets.index import ClipLabel, clip_id, parse_label
 from unmask.datasets.readers.text import shown
-from unmask.evaluation.predictions import Prediction, csv_rows, read_table_text
+from unmask.datasets.tables import NAME_COLUMNS, Row, column_of, read_table
+from unmask.errors import UsageError
+from unmask.evaluation.predictions import Prediction, require_even, without_repeats
+from unmask.storage.content import content_of_name
 
 TRAITS = ("method", "group", "split", "compression", "part", "degradation")
 """What clips are told apart by, where it is known. ``degradation`` says how a copy of a clip was made worse."""
@@ -68,29 +71,62 @@ class Labels:
 
 
 def read_truth(path: Path) -> Labels:
-    """Read labels: a CSV, an index.parquet, or a dataset's folder.
+    """Read labels: a table, an index.parquet, or a dataset's folder.
 
-    A CSV has the columns ``filename`` (or ``path``, ``file``, ``video``) and ``label`` (real, fake, 0, 1), and where
-    known ``original`` and any of `TRAITS`. The clips need not be there.
+    A table, see `unmask.datasets.tables.read_table`, has the columns ``filename`` (or another of `NAME_COLUMNS`) and
+    ``label`` (real, fake, 0, 1, and other usual words), and where known ``original`` and any of `TRAITS`. The clips
+    need not be there. Rows that repeat count once.
 
     Raises:
-        UsageError: It cannot be read, or is none of these.
+        UsageError: It cannot be read, is none of these, or its rows contradict each other.
     """
     if path.is_dir() or path.suffix == ".parquet":
         return truth_of_index(read_index(path, follow_links=True))
-    name, value, numbered = csv_rows(path, read_table_text(path), ("label",))
-    rows = [(line, {key: cell.strip() for key, cell in row.items()}) for line, row in numbered]
+    table = read_table(path, (*NAME_COLUMNS, "label", "original", *TRAITS))
+    if {"schema_version", "fake_probability", "settings"} <= set(table.columns):
+        raise UsageError(f"{path} holds verdicts of unmask, not labels; name the table that says what is true")
+    name, _ = column_of(table, NAME_COLUMNS, path), column_of(table, ("label",), path)
+    require_even(table, path)
     faults = [
-        f"{path.name}, line {line}: label {shown(row[value])} is not real, fake, 0 or 1"
-        for line, row in rows
-        if row[value] and parse_label(row[value]) is None
+        f"{path.name}, {row.place}: label {shown(row.cells['label'])} is neither real nor fake"
+        for row in table.rows
+        if row.cells["label"] and parse_label(row.cells["label"]) is None
     ]
-    sources = _sources([(row[name], row.get("original", "")) for _, row in rows])
+    if faults and not any(parse_label(row.cells["label"]) for row in table.rows):
+        raise UsageError(f"{path} labels no clip: {faults[0]}; write real or fake, or 0 or 1 where 1 is fake")
+    rows, repeated = _without_repeats(table.rows, name, path)
+    sources = _sources([(row.cells[name], row.cells.get("original", "")) for row in rows])
     clips = [
-        Truth(row[name], parse_label(row[value]), source, {trait: row[trait] for trait in TRAITS if row.get(trait)})
-        for (_, row), source in zip(rows, sources, strict=True)
+        Truth(
+            row.cells[name],
+            parse_label(row.cells["label"]),
+            source,
+            {trait: row.cells[trait] for trait in TRAITS if row.cells.get(trait)},
+        )
+        for row, source in zip(rows, sources, strict=True)
     ]
-    return Labels(tuple(clips), tuple(faults))
+    return Labels(tuple(clips), (*faults, *repeated))
+
+
+def _without_repeats(rows: Sequence[Row], name: str, path: Path) -> tuple[list[Row], list[str]]:
+    """Return the first labelled row of each clip, and a sentence on each clip that is listed more than once."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(_parts(row.cells[name]), []).append(row)
+    kept, texts = [], []
+    for group in groups.values():
+        labelled = [row for row in group if parse_label(row.cells["label"])] or group
+        kept.append(labelled[0])
+        if len(group) == 1:
+            continue
+        clip, places = shown(group[0].cells[name]), ", ".join(row.place for row in group)
+        labels = sorted({parse_label(row.cells["label"]) or "" for row in labelled})
+        if len(labels) > 1:
+            raise UsageError(f"{path} labels {clip} both {' and '.join(labels)} ({places}); keep what is true")
+        alike = all(row.cells == group[0].cells for row in group)
+        what = "counted once" if alike else f"with other facts beside the label; {labelled[0].place} counts"
+        texts.append(f"{path.name}: {clip} is listed {len(group)} times ({places}), {what}")
+    return kept, texts
 
 
 def truth_of_index(index: Index) -> Labels:
@@ -110,23 +146,35 @@ def truth_of_index(index: Index) -> Labels:
 def match(names: Sequence[str], known: Sequence[str]) -> dict[int, int]:
     """Find the clip that each prediction is about: position in ``names`` -> position in ``known``.
 
-    First by the whole path, then by ever fewer of its last parts, down to the base name; each time only names that
-    occur once on either side count, so nothing is guessed.
+    First by the whole path, then by ever fewer of its last parts, down to the base name; then once more without the
+    suffixes of videos, where one side leaves them out. Each time only names that occur once on either side count, so
+    nothing is guessed.
     """
-    ours, theirs = [_parts(name) for name in names], [_parts(name) for name in known]
-    deepest = max((len(parts) for parts in (*ours, *theirs)), default=0)
     found: dict[int, int] = {}
-    for depth in range(deepest, 0, -1):
-        here, there = _unique(ours, depth), _unique(theirs, depth)
-        taken = set(found.values())
-        for key in here.keys() & there.keys():
-            if here[key] not in found and there[key] not in taken:
-                found[here[key]] = there[key]
+    taken: set[int] = set()
+    for with_suffix in (True, False):
+        ours, theirs = ([_parts(name if with_suffix else _stem(name)) for name in side] for side in (names, known))
+        deepest = max((len(parts) for parts in (*ours, *theirs)), default=0)
+        for depth in range(deepest, 0, -1):
+            here, there = _unique(ours, depth), _unique(theirs, depth)
+            for key in here.keys() & there.keys():
+                i, j = here[key], there[key]
+                bare = _stem(names[i]) == names[i] or _stem(known[j]) == known[j]
+                if i not in found and j not in taken and (with_suffix or bare):
+                    found[i] = j
+                    taken.add(j)
     return found
 
 
 def label_predictions(predictions: Sequence[Prediction], truth: Labels) -> tuple[list[LabelledPrediction], Missing]:
-    """Return the predictions about labelled clips with their labels, and what has no partner or no probability."""
+    """Return the predictions about labelled clips with their labels, and what has no partner or no probability.
+
+    Predictions that repeat count once.
+
+    Raises:
+        UsageError: Two predictions about one clip differ.
+    """
+    predictions, _ = without_repeats(predictions)
     clips = truth.clips
     found = match([prediction.name for prediction in predictions], [clip.name for clip in clips])
     taken = set(found.values())
@@ -163,6 +211,11 @@ def _sources(rows: Sequence[tuple[str, str]]) -> list[str]:
         )
 
     return [source(original) if original else own for own, (_, original) in zip(ids, rows, strict=True)]
+
+
+def _stem(name: str) -> str:
+    """Return a name without its suffix, where that is one of a video."""
+    return _without_suffix(name) if content_of_name(name) == "video" else name
 
 
 def _without_suffix(name: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from unmask.datasets import Index
-from unmask.datasets.readers.text import BYTE_ORDER_MARK, shown
+from unmask.datasets.readers.text import shown
+from unmask.datasets.tables import NAME_COLUMNS, Table, column_of, decode_text, read_bytes, read_table
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
 from unmask.report.csv import spreadsheet_name
@@ -20,8 +19,7 @@ from unmask.types import Label
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
 
-NAME_COLUMNS = ("path", "file", "filename", "video")
-_SCORE_COLUMNS = ("label", "fake_probability")
+_SCORE_COLUMNS = ("fake_probability", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +55,45 @@ class Prediction:
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Read predictions: JSON lines of ``unmask scan --json``, or a CSV with the columns filename,label.
+    """Read predictions: verdicts of ``unmask scan --json``, or a table with the columns filename,label.
 
-    In a CSV the label is the fake probability, as in the challenge; an empty cell is no answer.
+    In a table, see `unmask.datasets.tables.read_table`, the label is the fake probability, as in the challenge, unless
+    there is a column ``fake_probability``; an empty cell is no answer.
 
     Raises:
         UsageError: It cannot be read, or is neither.
     """
-    text = read_table_text(path)
-    if text.lstrip().startswith("{"):
-        return [_from_line(line, f"{path}, line {i}") for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    verdicts = _verdict_rows(decode_text(read_bytes(path), path))
+    if verdicts is not None:
+        return [_from_verdict(row, f"{path}, {place}") for place, row in verdicts]
+    table = read_table(path, (*NAME_COLUMNS, *_SCORE_COLUMNS))
+    name, score = column_of(table, NAME_COLUMNS, path), column_of(table, _SCORE_COLUMNS, path)
+    require_even(table, path)
+    comma = table.separator == ";"  # where it separates cells, a comma may be the decimal point
     return [
-        Prediction(spreadsheet_name(row[name]), _probability(row[score], f"{path}, line {line}"))
-        for name, score, rows in [csv_rows(path, text, _SCORE_COLUMNS)]
-        for line, row in rows
+        Prediction(spreadsheet_name(row.cells[name]), _probability(row.cells[score], comma, f"{path}, {row.place}"))
+        for row in table.rows
     ]
+
+
+def without_repeats(predictions: Sequence[Prediction]) -> tuple[list[Prediction], int]:
+    """Count a prediction that is listed more than once as one.
+
+    Returns:
+        The predictions, each name once, and how many were left out.
+
+    Raises:
+        UsageError: Two predictions about one file differ.
+    """
+    first: dict[tuple[str, ...], Prediction] = {}
+    for item in predictions:
+        known = first.setdefault(PurePosixPath(item.name.replace("\\", "/")).parts, item)
+        if (known.fake_probability, known.label) != (item.fake_probability, item.label):
+            raise UsageError(
+                f"{shown(item.name)} is predicted more than once, as {known.fake_probability} and as "
+                f"{item.fake_probability}; keep one"
+            )
+    return list(first.values()), len(predictions) - len(first)
 
 
 def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction:
@@ -108,56 +130,64 @@ def scan_index(scanner: BaseScanner, index: Index) -> Iterator[Prediction]:
         yield prediction_of(verdict.to_dict(), clip.path)
 
 
-def read_table_text(path: Path) -> str:
-    """Return a table's text; file names that are not UTF-8 keep their bytes as surrogate escapes.
+def require_even(table: Table, path: Path) -> None:
+    """Refuse a table in which a row has too few or too many cells.
 
     Raises:
-        UsageError: It cannot be read.
+        UsageError: One has; the message says where.
     """
+    if uneven := next((row for row in table.rows if not row.even), None):
+        raise UsageError(
+            f"{path}, {uneven.place}: not as many cells as the header; put a text that holds the separator in quotes"
+        )
+
+
+def _verdict_rows(text: str) -> list[tuple[str, Any]] | None:
+    """Return the verdicts of a JSON text with their places; None where it is a table, in JSON or not."""
+    start = text.lstrip()[:1]
+    whole = _parsed(text)
+    if start == "[":
+        items = whole if isinstance(whole, list) else []
+        verdicts = any(isinstance(item, dict) and "frames" in item for item in items)
+        return [(f"item {i}", item) for i, item in enumerate(items, 1)] if verdicts else None
+    if start != "{":
+        return None
+    if isinstance(whole, dict) and "frames" in whole:
+        return [("line 1", whole)]
+    lines = [(f"line {i}", _parsed(line)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
+    first = whole if isinstance(whole, dict) else lines[0][1]
+    return lines if not isinstance(first, dict) or "frames" in first or not _is_table_row(first) else None
+
+
+def _is_table_row(item: Mapping[str, Any]) -> bool:
+    """Tell whether an object is a row of a table, or a table of numbers by file name."""
+    keys = {key.strip().lower() for key in item}
+    named = not keys.isdisjoint(NAME_COLUMNS)
+    if named:
+        return not keys.isdisjoint(_SCORE_COLUMNS)
+    return all(value is None or isinstance(value, (int, float, dict)) for value in item.values())
+
+
+def _parsed(text: str) -> Any:
+    """Return what a JSON text means, None where it is none."""
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape").removeprefix(BYTE_ORDER_MARK)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}; name a CSV, or JSON lines of scan --json") from error
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
-def csv_rows(
-    path: Path, text: str, value_columns: tuple[str, ...]
-) -> tuple[str, str, list[tuple[int, dict[str, str]]]]:
-    """Return the name of the column of names, that of the values, and the rows with their line numbers.
-
-    Raises:
-        UsageError: A column is missing, or a row has too few or too many cells.
-    """
+def _from_verdict(row: Any, where: str) -> Prediction:
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-        name = next((name for name in NAME_COLUMNS if name in reader.fieldnames), None)
-        value = next((value for value in value_columns if value in reader.fieldnames), None)
-        if name is None or value is None:
-            raise UsageError(
-                f"{path} needs a header with {' or '.join(NAME_COLUMNS)}, and {' or '.join(value_columns)}; "
-                f"it has {shown(', '.join(reader.fieldnames))}"
-            )
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise UsageError(f"{path} is no CSV: {error}") from error
-    if uneven := next((line for line, row in rows if None in row or None in row.values()), None):
-        raise UsageError(f"{path}, line {uneven}: not as many cells as the header; put a text with a comma in quotes")
-    return name, value, rows
-
-
-def _from_line(line: str, where: str) -> Prediction:
-    try:
-        return prediction_of(json.loads(line))
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        return prediction_of(row)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UsageError(f"{where}: no verdict of unmask scan --json ({type(error).__name__}: {error})") from error
 
 
-def _probability(cell: str, where: str) -> float | None:
-    if not cell.strip():
+def _probability(cell: str, comma: bool, where: str) -> float | None:
+    if not cell:
         return None
     try:
-        value = float(cell)
+        value = float(cell.replace(",", ".") if comma else cell)
     except ValueError:
         value = float("nan")
     if not 0 <= value <= 1:

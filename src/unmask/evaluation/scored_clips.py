@@ -11,7 +11,8 @@ from unmask.errors import UsageError
 from unmask.evaluation.labels import LabelledPrediction
 from unmask.models import Card
 from unmask.models.card import ONNX_FILE, Calibration
-from unmask.models.fusion import DecidingFaces, deciding_faces, fuse_clip, logit, probability
+from unmask.models.clip_fusion import DecidingFaces, deciding_faces, fuse_clip
+from unmask.models.fusion import logit, probability
 
 AS_IT_IS = "as it is"
 """Name of the degradation of clips whose labels name none."""

@@ -1,1 +1,1 @@
-"""Show what is in a dataset."""
+"""Show what is in a dataset: labels, media, faces, and what looks wrong."""

@@ -1,4 +1,4 @@
-"""A first look at a dataset: every clip's facts, and the faces of a sample of clips as several detectors see them.
+"""Explore a dataset: the media facts of every clip, and the faces of a sample of clips as several detectors find them.
 
 What the challenge's exploration notebook showed of DFDC, for any indexed dataset, with or without sound.
 """
@@ -13,12 +13,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from glob import escape
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,9 @@ from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UsageError
-from unmask.explore.extract import copy_audio
-from unmask.explore.vote import Agreement, Vote
+from unmask.explore.agreement import Agreement
+from unmask.explore.audio import copy_audio
+from unmask.explore.records import ExploredClip
 from unmask.faces import Detector, load_detector
 from unmask.media import Limits, Video, open_video, probe, read_frames
 from unmask.prepare.layout import encode_image
@@ -41,8 +42,8 @@ from unmask.types import DetectorSpec
 log = logging.getLogger(__name__)
 
 LOG = "explore.jsonl"
-_LOOKED_AT_AGAIN = ("internal_error", "crashed", "timeout", "rejected_limit")
-"""Statuses that the same bytes need not get again, under other limits or on a calmer machine."""
+_TRIED_AGAIN = ("internal_error", "crashed", "timeout", "rejected_limit")
+"""Statuses that the same bytes may not get again, under other limits or with less load on the machine."""
 DETECTORS = ("mtcnn", "haar", "dlib")
 """Compared where installed, the most trusted first."""
 
@@ -53,21 +54,21 @@ def installed_detectors() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class LookSettings:
-    """What is looked at."""
+class ExploreSettings:
+    """Which clips and frames are searched for faces, how, and what is extracted."""
 
     sample: int = 100
     """Number of clips whose faces are looked for, spread over labels and methods."""
     frames_per_second: float = 0.5
-    """How many frames of them are looked at in a second of video."""
+    """Frames of these clips that are searched in a second of video."""
     detectors: tuple[str, ...] = ("mtcnn", "haar")
-    """Which detectors look, the most trusted first."""
+    """Names of the detectors, the most trusted first."""
     extract_frames: bool = False
-    """Keep the frames that are looked at, as ``frames/<id>/output_0001.png`` and so on."""
+    """Keep the frames that are searched, as ``frames/<id>/output_0001.png`` and so on."""
     extract_audio: bool = False
     """Keep the sound of the sample as it is, in ``audio/``."""
     seed: int = 0
-    """Of the sample."""
+    """Seed of the draw of the sample, and of the examples on the page."""
     limits: Limits = field(default_factory=Limits)
     """What one clip may cost."""
 
@@ -76,16 +77,16 @@ class Exploration:
     """A run of ``unmask explore``.
 
     with Exploration(index, Path("eda")) as exploration:
-        for row in exploration.run():          # one for each clip
-            print(row["id"], row["status"])
-        rows = exploration.rows()              # again, for tables and page
+        for clip in exploration.run():
+            print(clip.id, clip.status)
+        clips = exploration.clips()            # again, for tables and page
     """
 
     def __init__(
         self,
         index: Index,
         out: Path,
-        settings: LookSettings | None = None,
+        settings: ExploreSettings | None = None,
         *,
         workers: int | None = None,
         resume: bool = False,
@@ -95,14 +96,14 @@ class Exploration:
         Args:
             index: The dataset.
             out: Where the log and extracted files go.
-            settings: What is looked at.
+            settings: What is searched and extracted.
             workers: Clips under way at a time; None for one per core.
             resume: Go on with what an earlier run left in ``out``.
 
         Raises:
             UsageError: An argument makes no sense, or ``out`` is in use or holds an earlier run.
         """
-        self._index, self._out, self.settings = index, out, settings or LookSettings()
+        self._index, self._out, self.settings = index, out, settings or ExploreSettings()
         self._workers, self._stopping = workers or cores(), threading.Event()
         require_clips(index)
         if not 0 < self.settings.frames_per_second <= 1000 or self.settings.sample < 0:
@@ -113,9 +114,9 @@ class Exploration:
             raise UsageError(f"cannot compare the detectors {', '.join(names) or '(none)'}; name each once")
         self.sample = draw_sample(index.clips, self.settings.sample, self.settings.seed)
         if self.sample:
-            _ = self._detectors  # a missing one is told before the work
+            _ = self._detectors  # a missing one is reported before the work
         out.mkdir(parents=True, exist_ok=True)
-        self._log = RowLog(out / LOG, lambda row: row["key"] if row["status"] not in _LOOKED_AT_AGAIN else None)
+        self._log = RowLog(out / LOG, _usable_key)
         if not resume and not self._log.was_empty:
             self._log.close()
             raise UsageError(f"{out} holds an earlier run; go on with --resume, or name another folder")
@@ -127,24 +128,25 @@ class Exploration:
     def _detectors(self) -> dict[str, Detector]:
         return {name: load_detector(DetectorSpec(detector=name)) for name in self.settings.detectors}
 
-    def run(self) -> Iterator[Row]:
-        """Look at all clips and yield one row for each."""
+    def run(self) -> Iterator[ExploredClip]:
+        """Explore all clips and yield what was found out about each."""
         with one_thread():
-            for _, outcome in map_items(self._look, self._index.clips, self._workers, self._stopping):
+            for _, outcome in map_items(self._explore, self._index.clips, self._workers, self._stopping):
                 if isinstance(outcome, Failure):
                     raise outcome.error
                 yield outcome
 
-    def rows(self) -> list[Row]:
-        """Return the rows of all clips after `run`, in the order of the index."""
-        return list(self._log.rows(self._keys[clip.id] for clip in self._index.clips))
+    def clips(self) -> list[ExploredClip]:
+        """Return what was found out about each clip after `run`, in the order of the index."""
+        rows = self._log.rows(self._keys[clip.id] for clip in self._index.clips)
+        return [ExploredClip.from_row(row) for row in rows]
 
     def finish(self) -> None:
         """Tidy the log."""
         self._log.tidy(self._keys[clip.id] for clip in self._index.clips)
 
     def _key(self, clip: Clip) -> str:
-        """Name a row by all that it depends on, apart from the bytes of the clip, which its size and time stand for."""
+        """Hash all that a row depends on; size and time of the clip stand for its bytes."""
         try:
             facts = self._index.path_of(clip).stat()
             stamp = [facts.st_size, facts.st_mtime_ns]
@@ -156,65 +158,77 @@ class Exploration:
         text = json.dumps([__version__, clip.id, clip.path, stamp, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
-    def _look(self, clip: Clip) -> Row:
+    def _explore(self, clip: Clip) -> ExploredClip:
         key, path = self._key(clip), self._index.path_of(clip)
         self._keys[clip.id] = key
-        known = self._log.get(key)
-        if known is not None and self._has_extracts(known):
+        row = self._log.get(key)
+        if row is not None and self._has_extracts(known := ExploredClip.from_row(row)):
             return known
-        row: Row = {"key": key, "id": clip.id, "status": "ok", "reason": None, "media": None}
-        row |= {"asked": 0, "frames": [], "faces": [], "oddities": []}
+        explored = ExploredClip(key, clip.id)
         try:
             if clip.id in self.sample:
-                self._look_closely(clip, path, row)
+                explored = self._find_faces(explored, path)
             else:
-                row["media"] = asdict(probe(path, self.settings.limits))
+                explored = replace(explored, media=probe(path, self.settings.limits))
         except InputError as error:
-            row |= {"status": error.status, "reason": str(error)}
+            explored = replace(explored, status=error.status, reason=str(error))
         except (Stopped, UsageError):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in DISK_FAULTS:
                 raise
-            log.exception("looking at %r failed", clip.path)
-            row |= {"status": "internal_error", "reason": f"unmask failed: {type(error).__name__}: {error}"}
+            log.exception("exploring %r failed", clip.path)
+            reason = f"unmask failed: {type(error).__name__}: {error}"
+            explored = replace(explored, status="internal_error", reason=reason)
+        row = explored.to_row()
         self._log.append(key, row)
-        return row
+        return ExploredClip.from_row(row)
 
-    def _has_extracts(self, row: Row) -> bool:
-        """Whether the files that were taken out of a clip are still there."""
-        if row["id"] not in self.sample or not row["media"]:
+    def _has_extracts(self, explored: ExploredClip) -> bool:
+        """Tell whether the files that were extracted from a clip are still there."""
+        if explored.id not in self.sample or explored.media is None:
             return True
-        frames = not self.settings.extract_frames or (self._out / "frames" / row["id"]).is_dir()
-        silent = not self.settings.extract_audio or row["media"]["audio"] is None or bool(row["oddities"])
-        return frames and (silent or any((self._out / "audio").glob(f"{escape(row['id'])}.*")))
+        if self.settings.extract_frames and not (self._out / "frames" / explored.id).is_dir():
+            return False
+        silent = explored.media.audio is None or bool(explored.oddities)
+        if silent or not self.settings.extract_audio:
+            return True
+        return any((self._out / "audio").glob(f"{escape(explored.id)}.*"))
 
-    def _look_closely(self, clip: Clip, path: Path, row: Row) -> None:
+    def _find_faces(self, explored: ExploredClip, path: Path) -> ExploredClip:
         """Find the faces in some frames; keep frames and sound when asked to."""
         agreement = Agreement(self.settings.detectors)
-        with ExitStack() as stack:
-            video = stack.enter_context(open_video(path, self.settings.limits))
-            row["media"] = asdict(video.facts)
-            folder = None
-            if self.settings.extract_frames:
-                folder = stack.enter_context(atomic_folder(self._out / "frames" / clip.id))
-            wanted = frames_at_rate(video, self.settings.frames_per_second)
-            row["asked"] = len(wanted)
-            for number, frame in enumerate(read_frames(video, wanted), 1):
-                if self._stopping.is_set():
-                    raise Stopped
-                agreement.add(
-                    frame, {name: detector.detect(frame.image_HW3) for name, detector in self._detectors.items()}
-                )
-                row["frames"].append(frame.index)
-                if folder is not None:
-                    (folder / f"output_{number:04d}.png").write_bytes(encode_image(frame.image_HW3, "png"))
-        row["faces"] = [_face_row(vote) for vote in agreement.result()]
-        if self.settings.extract_audio and row["media"]["audio"]:
-            try:
-                copy_audio(path, self._out / "audio", clip.id, self.settings.limits)
-            except InputError as error:
-                row["oddities"].append(str(error))
+        searched: list[int] = []
+        try:
+            with ExitStack() as stack:
+                video = stack.enter_context(open_video(path, self.settings.limits))
+                wanted = frames_at_rate(video, self.settings.frames_per_second)
+                explored = replace(explored, media=video.facts, frames_asked=len(wanted))
+                folder = None
+                if self.settings.extract_frames:
+                    folder = stack.enter_context(atomic_folder(self._out / "frames" / explored.id))
+                for frame in read_frames(video, wanted):
+                    if self._stopping.is_set():
+                        raise Stopped
+                    agreement.add(frame, {name: each.detect(frame.image_HW3) for name, each in self._detectors.items()})
+                    searched.append(frame.index)
+                    if folder is not None:
+                        name = f"output_{len(searched):04d}.png"
+                        (folder / name).write_bytes(encode_image(frame.image_HW3, "png"))
+        except InputError as error:  # what is known so far is kept
+            return replace(explored, frames=tuple(searched), status=error.status, reason=str(error))
+        faces, oddities = tuple(agreement.result()), self._extract_audio(explored, path)
+        return replace(explored, frames=tuple(searched), faces=faces, oddities=oddities)
+
+    def _extract_audio(self, explored: ExploredClip, path: Path) -> tuple[str, ...]:
+        """Copy the sound when asked to; return why it could not be copied."""
+        if not self.settings.extract_audio or explored.media is None or explored.media.audio is None:
+            return ()
+        try:
+            copy_audio(path, self._out / "audio", explored.id, self.settings.limits)
+        except InputError as error:
+            return (str(error),)
+        return ()
 
     def __enter__(self) -> Self:
         return self
@@ -245,18 +259,10 @@ def frames_at_rate(video: Video, frames_per_second: float) -> NDArray[np.int64]:
     return np.unique(np.clip(shown, 0, len(times_seconds) - 1)).astype(np.int64)
 
 
-def _face_row(vote: Vote) -> dict[str, Any]:
-    return {
-        "frame": vote.frame_index,
-        "time_seconds": round(vote.time_seconds, 6),
-        "votes": vote.votes,
-        "doubts": list(vote.doubts),
-        "found": {
-            name: {
-                "xyxy_px": [round(edge, 2) for edge in face.xyxy_px],
-                "confidence": round(face.confidence, 4),
-                "landmarks_px": None if face.landmarks_px is None else face.landmarks_px.round(1).tolist(),
-            }
-            for name, face in vote.faces.items()
-        },
-    }
+def _usable_key(row: Row) -> str | None:
+    """Return the key of a row, None when its clip is to be explored again."""
+    try:
+        explored = ExploredClip.from_row(row)
+    except AttributeError:  # a value of another type
+        return None
+    return None if explored.status in _TRIED_AGAIN else explored.key

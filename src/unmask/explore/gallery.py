@@ -1,4 +1,4 @@
-"""The images of an exploration: frames with boxes drawn, and a fake beside its original as a clip that plays."""
+"""Make the images of an exploration: frames with boxes drawn, and fakes beside their originals as clips that play."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import av
 import cv2
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 
 from unmask.datasets.index import Clip, Index
 from unmask.errors import InputError
+from unmask.explore.agreement import Vote
+from unmask.explore.records import ExploredClip
 from unmask.media import Limits, Video, open_video, read_frames
-from unmask.storage.rowlog import Row
 from unmask.types import ImageHW3
 
 COLOURS = {"mtcnn": (46, 204, 113), "haar": (52, 152, 219), "dlib": (243, 156, 18)}
@@ -31,82 +31,84 @@ CLIP_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A frame with its faces."""
+class ExampleFrame:
+    """A frame with its faces drawn."""
 
     id: str
-    """The clip."""
+    """Id of the clip."""
     label: str | None
+    """``real``, ``fake``, None when it is not known."""
     frame: int
     """Frame index."""
     doubts: tuple[str, ...]
     """Why some of its faces are doubtful."""
     jpeg: str
-    """Base64."""
+    """The image as JPEG in base64."""
 
 
 @dataclass(frozen=True, slots=True)
-class PairClip:
-    """An original and its fake, side by side."""
+class FakeBesideOriginal:
+    """A clip that shows an original and its fake side by side."""
 
     original: str
-    """Id."""
+    """Id of the original, on the left."""
     fake: str
-    """Id."""
+    """Id of the fake, on the right."""
     method: str | None
+    """How the fake was made, None when it is not known."""
     mp4: str
-    """Base64; the original is on the left."""
+    """The clip as MP4 in base64."""
 
 
 def example_frames(
     index: Index,
-    rows: Sequence[Row],
+    explored: Sequence[ExploredClip],
     count: int,
     seed: int,
     doubtful: bool,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-) -> list[Picture]:
+) -> list[ExampleFrame]:
     """Draw the boxes of some frames, each of another clip, with confidences and landmarks.
 
     Args:
         index: The dataset.
-        rows: Of the exploration.
-        count: How many at most.
-        seed: Of the choice.
-        doubtful: Frames with doubtful faces instead of any with faces.
+        explored: What was found out about each of its clips.
+        count: Max number of frames.
+        seed: Seed of the choice.
+        doubtful: Take frames with doubtful faces instead of any with faces.
         limits: What one clip may cost.
     """
     candidates = []
-    for clip, row in zip(index.clips, rows, strict=True):
-        frames = sorted({face["frame"] for face in row["faces"] if face["doubts"] or not doubtful})
+    for clip, found in zip(index.clips, explored, strict=True):
+        frames = sorted({vote.frame_index for vote in found.faces if vote.doubts or not doubtful})
         if frames:
-            candidates.append((clip, row, frames))
+            candidates.append((clip, found, frames))
     rng = random.Random(seed)  # noqa: S311 - no secret
     rng.shuffle(candidates)
-    if doubtful:  # the rarest doubts first: they tell most
-        rarity = Counter(word for row in rows for face in row["faces"] for word in face["doubts"])
-        candidates.sort(key=lambda item: min(rarity[word] for face in item[1]["faces"] for word in face["doubts"]))
+    if doubtful:  # the rarest doubts first
+        rarity = Counter(doubt for found in explored for vote in found.faces for doubt in vote.doubts)
+        candidates.sort(key=lambda item: min(rarity[doubt] for vote in item[1].faces for doubt in vote.doubts))
     else:  # real and fake in turn
         candidates = _alternate(candidates)
-    images: list[Picture] = []
-    for clip, row, frames in candidates:
-        if len(images) == count:
+    examples: list[ExampleFrame] = []
+    for clip, found, frames in candidates:
+        if len(examples) == count:
             break
-        image = _draw_frame(index, clip, row, rng.choice(frames), limits)
-        if image is not None:
-            images.append(image)
-    return images
+        example = _draw_frame(index, clip, found.faces, rng.choice(frames), limits)
+        if example is not None:
+            examples.append(example)
+    return examples
 
 
-def pair_clips(
+def fakes_beside_originals(
     index: Index,
-    rows: Sequence[Row],
+    explored: Sequence[ExploredClip],
     count: int,
     seed: int,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-) -> list[PairClip]:
-    """Film some fakes beside their originals, of as many methods as there are."""
-    usable = {row["id"] for row in rows if row["media"]}
+) -> list[FakeBesideOriginal]:
+    """Return clips of some fakes beside their originals, of as many methods as there are."""
+    usable = {found.id for found in explored if found.media}
     by_id = {clip.id: clip for clip in index.clips}
     by_method: dict[str, list[Clip]] = defaultdict(list)
     for clip in index.clips:
@@ -115,17 +117,17 @@ def pair_clips(
     rng = random.Random(seed)  # noqa: S311 - no secret
     piles = [rng.sample(pile, len(pile)) for _, pile in sorted(by_method.items())]
     turns = (pile[turn] for turn in range(max(map(len, piles), default=0)) for pile in piles if turn < len(pile))
-    clips: list[PairClip] = []
+    shown: list[FakeBesideOriginal] = []
     for fake in turns:
-        if len(clips) == count:
+        if len(shown) == count:
             break
         original = by_id[fake.original or ""]
         try:
             mp4 = side_by_side(index, original, fake, limits)
         except (InputError, av.error.FFmpegError):
             continue  # unreadable, or of a shape that H.264 does not take
-        clips.append(PairClip(original.id, fake.id, fake.method, base64.b64encode(mp4).decode()))
-    return clips
+        shown.append(FakeBesideOriginal(original.id, fake.id, fake.method, base64.b64encode(mp4).decode()))
+    return shown
 
 
 def side_by_side(index: Index, left: Clip, right: Clip, limits: Limits = Limits()) -> bytes:  # noqa: B008 - frozen
@@ -143,10 +145,10 @@ def side_by_side(index: Index, left: Clip, right: Clip, limits: Limits = Limits(
         stream = container.add_stream("libx264", rate=CLIP_RATE, options={"crf": "28", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
         for number, images in enumerate(zip(_preview(a), _preview(b), strict=False)):
-            image = np.hstack(images)
+            image_HW3 = np.hstack(images)
             if number == 0:
-                stream.height, stream.width = image.shape[:2]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+                stream.height, stream.width = image_HW3.shape[:2]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image_HW3, format="rgb24")))
         container.mux(stream.encode())
     return data.getvalue()
 
@@ -161,7 +163,7 @@ def _preview(video: Video) -> Iterator[ImageHW3]:
         yield cv2.resize(frame.image_HW3, size, interpolation=cv2.INTER_AREA)
 
 
-def _draw_frame(index: Index, clip: Clip, row: Row, number: int, limits: Limits) -> Picture | None:
+def _draw_frame(index: Index, clip: Clip, votes: Sequence[Vote], number: int, limits: Limits) -> ExampleFrame | None:
     try:
         with open_video(index.path_of(clip), limits) as video:
             frame = next(iter(read_frames(video, np.array([number]))), None)
@@ -169,29 +171,31 @@ def _draw_frame(index: Index, clip: Clip, row: Row, number: int, limits: Limits)
         return None
     if frame is None:
         return None
-    faces = [face for face in row["faces"] if face["frame"] == number]
-    image_HW3 = draw_faces(frame.image_HW3, faces)
+    shown = [vote for vote in votes if vote.frame_index == number]
+    image_HW3 = draw_faces(frame.image_HW3, shown)
     done, jpeg = cv2.imencode(".jpg", image_HW3[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 80))
-    doubts = tuple(sorted({word for face in faces for word in face["doubts"]}))
-    return Picture(clip.id, clip.label, number, doubts, base64.b64encode(jpeg.tobytes()).decode()) if done else None
+    if not done:
+        return None
+    doubts = tuple(sorted({doubt for vote in shown for doubt in vote.doubts}))
+    return ExampleFrame(clip.id, clip.label, number, doubts, base64.b64encode(jpeg.tobytes()).decode())
 
 
-def draw_faces(image_HW3: ImageHW3, faces: Sequence[dict[str, Any]]) -> ImageHW3:
+def draw_faces(image_HW3: ImageHW3, votes: Sequence[Vote]) -> ImageHW3:
     """Return a smaller copy of a frame with boxes, confidences and landmarks; doubtful faces are crossed."""
     scale = FRAME_WIDTH_PX / image_HW3.shape[1]
     size = FRAME_WIDTH_PX, max(1, round(image_HW3.shape[0] * scale))
     canvas = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    for face in faces:
-        for name, found in face["found"].items():
+    for vote in votes:
+        for name, face in vote.faces.items():
             colour = COLOURS.get(name, _OTHER_COLOUR)
-            x1, y1, x2, y2 = (round(edge * scale) for edge in found["xyxy_px"])
+            x1, y1, x2, y2 = (round(edge * scale) for edge in face.xyxy_px)
             cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, 2)
-            if face["doubts"]:
+            if vote.doubts:
                 cv2.line(canvas, (x1, y1), (x2, y2), colour, 1, cv2.LINE_AA)
-            for x, y in found["landmarks_px"] or ():
+            for x, y in () if face.landmarks_px is None else face.landmarks_px.tolist():
                 cv2.circle(canvas, (round(x * scale), round(y * scale)), 2, colour, -1, cv2.LINE_AA)
             place = (max(0, x1), max(12, y1 - 4)) if name != "haar" else (max(0, x1), min(size[1] - 3, y2 + 14))
-            _write(canvas, f"{name} {found['confidence']:.0%}", place, colour)
+            _write(canvas, f"{name} {face.confidence:.0%}", place, colour)
     return canvas
 
 
@@ -200,9 +204,13 @@ def _write(canvas: NDArray[np.uint8], text: str, place: tuple[int, int], colour:
         cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, shade, thickness, cv2.LINE_AA)
 
 
-def _alternate(items: list[tuple[Clip, Row, list[int]]]) -> list[tuple[Clip, Row, list[int]]]:
+_Candidate = tuple[Clip, ExploredClip, list[int]]
+
+
+def _alternate(items: list[_Candidate]) -> list[_Candidate]:
+    """Order clips so that real, fake and unlabelled ones take turns."""
     piles = [[item for item in items if item[0].label == label] for label in ("real", "fake", None)]
-    turns: list[tuple[Clip, Row, list[int]]] = []
+    turns: list[_Candidate] = []
     for turn in range(max(map(len, piles), default=0)):
         turns += [pile[turn] for pile in piles if turn < len(pile)]
     return turns

@@ -1,4 +1,4 @@
-"""What the rows of an exploration amount to: counts, distributions, and what looks wrong."""
+"""Summarise an exploration: counts, distributions, and what looks wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.datasets.index import Clip, Index
-from unmask.explore.tables import side_px
-from unmask.explore.vote import DOUBTS
+from unmask.explore.agreement import DOUBTS, Vote
+from unmask.explore.records import ExploredClip
 from unmask.metrics import log_loss
-from unmask.storage.rowlog import Row
+from unmask.types import MediaFacts
 
 SERIES = ("real", "fake", "unlabelled")
 MAX_BINS = 20
@@ -36,21 +36,90 @@ class Chart:
     """A distribution."""
 
     title: str
+    """What is counted."""
     unit: str
+    """Unit of the values; empty for names."""
     bars: tuple[Bar, ...]
+    """One for each value, or for each bin of values."""
 
     @property
     def highest(self) -> int:
-        """The largest bar, at least 1."""
+        """The count of the largest bar, at least 1."""
         return max([1, *(sum(bar.counts) for bar in self.bars)])
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSummary:
+    """What one detector found, and how much of that other detectors found too."""
+
+    name: str
+    """The detector."""
+    faces: int
+    """Number of faces that it found."""
+    frames_with_faces: float
+    """Share of the frames in which it found a face, 0 to 1."""
+    median_side_px: float | None
+    """Median of the longer sides of its boxes in pixels; None when it found nothing."""
+    confirmed: float | None
+    """Share of its faces that another detector found too, 0 to 1; None when it found nothing."""
+    doubtful: float | None
+    """Share of its faces that are doubtful, 0 to 1; None when it found nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the page of an exploration shows, apart from images."""
+
+    dataset: str
+    """Name of the reader that understood it."""
+    root: str
+    """Folder of the dataset."""
+    clips: int
+    """Number of clips."""
+    hours: float
+    """Length of all clips that can be read."""
+    gigabytes: float
+    """Size of these, in 10^9 bytes."""
+    labels: Counter[str]
+    """Number of clips by label, of `SERIES`."""
+    constants: dict[str, float]
+    """Log loss of answers that do not depend on the clip."""
+    groups: dict[str, list[Bar]]
+    """Clips by method, compression, split and part, where the dataset has them."""
+    family_chart: Chart
+    """Fakes made from an original."""
+    faults: list[str]
+    """What is wrong with the dataset's description."""
+    broken: list[ExploredClip]
+    """Clips that cannot be read."""
+    suspicions: dict[str, list[str]]
+    """Id -> what is odd about a clip."""
+    duplicates: list[list[str]]
+    """Ids of clips that are the same file."""
+    media_values: dict[str, list[Bar]]
+    """How often each container, codec and so on occurs."""
+    media_charts: list[Chart]
+    """Distributions of frame rate, duration and so on."""
+    looked: int
+    """Number of clips that were searched for faces."""
+    frames_looked: int
+    """Number of frames that were searched for faces."""
+    face_charts: list[Chart]
+    """Distributions of what was found in these."""
+    detectors: list[DetectorSummary]
+    """The detectors beside each other."""
+    doubts: dict[str, tuple[str, int]]
+    """Doubt -> its sentence, and number of faces."""
+    faces: int
+    """Number of faces."""
 
 
 def distribution(title: str, unit: str, values: Iterable[tuple[Any, str | None]]) -> Chart:
     """Count values by label: one bar for each where there are few, or bins of equal width.
 
     Args:
-        title: Of the chart.
-        unit: Of the values.
+        title: What is counted.
+        unit: Unit of the values; empty for names.
         values: Value and label; values that are None are left out.
     """
     pairs = [(value, label or "unlabelled") for value, label in values if value is not None]
@@ -79,38 +148,36 @@ def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def summarise(index: Index, rows: Sequence[Row], detectors: Sequence[str]) -> dict[str, Any]:
+def summarise(index: Index, explored: Sequence[ExploredClip], detectors: Sequence[str]) -> Summary:
     """Return what the page shows, apart from images."""
     label_of = {clip.id: clip.label for clip in index.clips}
-    read = [row for row in rows if row["media"]]
-    looked = [row for row in read if row["frames"]]
-    suspicions = find_suspicions(index, rows)
-    return {
-        "dataset": index.dataset,
-        "root": str(index.root),
-        "clips": len(index.clips),
-        "hours": sum(row["media"]["duration_seconds"] for row in read) / 3600,
-        "gigabytes": sum(row["media"]["size_bytes"] for row in read) / 1e9,
-        "labels": Counter(clip.label or "unlabelled" for clip in index.clips),
-        "constants": constant_scores(index.clips),
-        "groups": _groups(index.clips),
-        "family_chart": _family_chart(index.clips),
-        "faults": [str(fault) for fault in index.faults],
-        "broken": [row for row in rows if row["status"] != "ok"],
-        "suspicions": suspicions,
-        "duplicates": find_duplicates(rows),
-        "media_values": _media_values(read, label_of),
-        "media_charts": _media_charts(read, label_of),
-        "looked": len(looked),
-        "frames_looked": sum(len(row["frames"]) for row in looked),
-        "face_charts": _face_charts(looked, label_of),
-        "detectors": _compare_detectors(looked, detectors),
-        "doubts": {
-            word: (text, sum(word in face["doubts"] for row in looked for face in row["faces"]))
-            for word, text in DOUBTS.items()
-        },
-        "faces": sum(len(row["faces"]) for row in looked),
-    }
+    media = {found.id: found.media for found in explored if found.media}
+    labelled = [(facts, label_of[name]) for name, facts in media.items()]
+    searched = [found for found in explored if found.media and found.frames]
+    votes = [vote for found in searched for vote in found.faces]
+    return Summary(
+        dataset=index.dataset,
+        root=str(index.root),
+        clips=len(index.clips),
+        hours=sum(facts.duration_seconds for facts in media.values()) / 3600,
+        gigabytes=sum(facts.size_bytes for facts in media.values()) / 1e9,
+        labels=Counter(clip.label or "unlabelled" for clip in index.clips),
+        constants=constant_scores(index.clips),
+        groups=_groups(index.clips),
+        family_chart=_family_chart(index.clips),
+        faults=[str(fault) for fault in index.faults],
+        broken=[found for found in explored if found.status != "ok"],
+        suspicions=find_suspicions(index, explored),
+        duplicates=find_duplicates(explored),
+        media_values=_media_values(labelled),
+        media_charts=_media_charts(labelled),
+        looked=len(searched),
+        frames_looked=sum(len(found.frames) for found in searched),
+        face_charts=_face_charts(searched, label_of),
+        detectors=[_summarise_detector(name, searched) for name in detectors],
+        doubts={name: (text, sum(name in vote.doubts for vote in votes)) for name, text in DOUBTS.items()},
+        faces=len(votes),
+    )
 
 
 def constant_scores(clips: Sequence[Clip]) -> dict[str, float]:
@@ -123,71 +190,75 @@ def constant_scores(clips: Sequence[Clip]) -> dict[str, float]:
     return {name: log_loss(labels, np.full(len(labels), answer)) for name, answer in answers.items()}
 
 
-def find_duplicates(rows: Sequence[Row]) -> list[list[str]]:
+def find_duplicates(explored: Sequence[ExploredClip]) -> list[list[str]]:
     """Return groups of clips whose files are the same to the last byte, as ids."""
     by_hash: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if row["media"]:
-            by_hash[row["media"]["sha256"]].append(row["id"])
+    for found in explored:
+        if found.media:
+            by_hash[found.media.sha256].append(found.id)
     return sorted(ids for ids in by_hash.values() if len(ids) > 1)
 
 
-def find_suspicions(index: Index, rows: Sequence[Row]) -> dict[str, list[str]]:
+def find_suspicions(index: Index, explored: Sequence[ExploredClip]) -> dict[str, list[str]]:
     """Say what is odd about single clips, by id: each sentence is a reason to look, not a fault."""
-    row_of = {row["id"]: row for row in rows}
-    read = [row for row in rows if row["media"]]
-    with_sound = sum(row["media"]["audio"] is not None for row in read)
+    media_of = {found.id: found.media for found in explored if found.media}
+    with_sound = sum(media.audio is not None for media in media_of.values())
     label_of = {clip.id: clip.label for clip in index.clips}
+    original_of = {clip.id: clip.original for clip in index.clips}
     odd: dict[str, list[str]] = {}
-    for clip in index.clips:
-        row = row_of[clip.id]
-        if row["media"]:
-            found = _oddities(row, with_sound > 0.8 * len(read))
-            original = row_of.get(clip.original or "")
-            if original and original["media"]:
-                found += _pair_oddities(row["media"], original["media"])
-            if found:
-                odd[clip.id] = found
-    for ids in find_duplicates(rows):
+    for found in explored:
+        if found.media is None:
+            continue
+        sentences = _oddities(found, found.media, with_sound > 0.8 * len(media_of))
+        original = media_of.get(original_of[found.id] or "")
+        if original:
+            sentences += _pair_oddities(found.media, original)
+        if sentences:
+            odd[found.id] = sentences
+    for ids in find_duplicates(explored):
         if {"real", "fake"} <= {label_of[i] for i in ids}:
             for i in ids:
                 odd.setdefault(i, []).append("the same file is labelled real and fake")
     return odd
 
 
-def _oddities(row: Row, others_have_sound: bool) -> list[str]:
-    media, found = row["media"], list(row["oddities"])
-    if len(row["frames"]) < row["asked"]:
-        found.append(f"{row['asked'] - len(row['frames'])} of {row['asked']} frames cannot be decoded")
-    if media["cut_short"]:
-        found.append(
-            f"the file is cut short: its header promises more than the {media['frames']} frames that are there"
-        )
-    elif media["frames_claimed"] and abs(media["frames_claimed"] - media["frames"]) > 1:
-        found.append(f"the header claims {media['frames_claimed']} frames, {media['frames']} are there")
-    if media["duration_seconds"] < 1:
-        found.append(f"only {media['duration_seconds']:.2f} s long")
-    if not 0.9 < media["sample_aspect_ratio"] < 1.1:
-        found.append(f"pixels are not square ({media['sample_aspect_ratio']:.2f})")
-    if media["audio"] is None and others_have_sound:
-        found.append("silent, while nearly all others have sound")
-    if media["audio"] and abs((media["audio"]["start_seconds"] or 0) - (media["start_seconds"] or 0)) > 0.1:
-        found.append("sound and picture start more than 0.1 s apart")
-    if row["frames"] and not row["faces"]:
-        found.append(f"no face in {len(row['frames'])} frames")
-    return found
+def _oddities(found: ExploredClip, media: MediaFacts, others_have_sound: bool) -> list[str]:
+    odd = list(found.oddities)
+    if len(found.frames) < found.frames_asked:
+        lost = found.frames_asked - len(found.frames)
+        odd.append(f"{lost} of {found.frames_asked} frames cannot be decoded")
+    odd += _header_oddities(media)
+    if media.duration_seconds < 1:
+        odd.append(f"only {media.duration_seconds:.2f} s long")
+    if not 0.9 < media.sample_aspect_ratio < 1.1:
+        odd.append(f"pixels are not square ({media.sample_aspect_ratio:.2f})")
+    if media.audio is None and others_have_sound:
+        odd.append("silent, while nearly all others have sound")
+    if media.audio and abs((media.audio.start_seconds or 0) - (media.start_seconds or 0)) > 0.1:
+        odd.append("sound and picture start more than 0.1 s apart")
+    if found.frames and not found.faces:
+        odd.append(f"no face in {len(found.frames)} frames")
+    return odd
 
 
-def _pair_oddities(fake: Mapping[str, Any], original: Mapping[str, Any]) -> list[str]:
-    found = []
-    if (fake["width"], fake["height"]) != (original["width"], original["height"]):
-        sizes = [f"{media['width']}x{media['height']}" for media in (fake, original)]
-        found.append(f"frames of {sizes[0]}, its original's are {sizes[1]}: the pair is not aligned")
-    if abs(fake["frames"] - original["frames"]) > 1:
-        found.append(f"{fake['frames']} frames, its original has {original['frames']}")
-    if fake["sha256"] == original["sha256"]:
-        found.append("the same file as its original")
-    return found
+def _header_oddities(media: MediaFacts) -> list[str]:
+    if media.cut_short:
+        return [f"the file is cut short: its header promises more than the {media.frames} frames that are there"]
+    if media.frames_claimed and abs(media.frames_claimed - media.frames) > 1:
+        return [f"the header claims {media.frames_claimed} frames, {media.frames} are there"]
+    return []
+
+
+def _pair_oddities(fake: MediaFacts, original: MediaFacts) -> list[str]:
+    odd = []
+    if (fake.width, fake.height) != (original.width, original.height):
+        sizes = [f"{media.width}x{media.height}" for media in (fake, original)]
+        odd.append(f"frames of {sizes[0]}, its original's are {sizes[1]}: the pair is not aligned")
+    if abs(fake.frames - original.frames) > 1:
+        odd.append(f"{fake.frames} frames, its original has {original.frames}")
+    if fake.sha256 == original.sha256:
+        odd.append("the same file as its original")
+    return odd
 
 
 def _groups(clips: Sequence[Clip]) -> dict[str, list[Bar]]:
@@ -212,22 +283,26 @@ def _family_chart(clips: Sequence[Clip]) -> Chart:
     return distribution("Fakes made from an original", "fakes", counts)
 
 
-def _media_values(read: Sequence[Row], label_of: Mapping[str, str | None]) -> dict[str, list[Bar]]:
-    """Return how often each container, codec, ... occurs, most frequent first."""
-    facts: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "Container": lambda media: media["container"],
-        "Video codec": lambda media: media["codec"],
-        "Pixel format": lambda media: media["pixel_format"],
-        "Frame size": lambda media: f"{media['width']} x {media['height']}",
-        "Rotation": lambda media: f"{media['rotation_degrees']} degrees" + (", mirrored" if media["mirrored"] else ""),
-        "Encoder": lambda media: media["encoder"] or "not named",
-        "Audio codec": lambda media: media["audio"]["codec"] if media["audio"] else "no sound",
-        "Audio channels": lambda media: str(media["audio"]["channels"]) if media["audio"] else "no sound",
-        "Audio sample rate": lambda media: f"{media['audio']['sample_rate_hz']} Hz" if media["audio"] else "no sound",
+_Labelled = Sequence[tuple[MediaFacts, str | None]]
+"""Media facts and label of each clip that can be read."""
+
+
+def _media_values(labelled: _Labelled) -> dict[str, list[Bar]]:
+    """Return how often each container, codec and so on occurs, most frequent first."""
+    facts: dict[str, Callable[[MediaFacts], str]] = {
+        "Container": lambda media: media.container,
+        "Video codec": lambda media: media.codec,
+        "Pixel format": lambda media: media.pixel_format,
+        "Frame size": lambda media: f"{media.width} x {media.height}",
+        "Rotation": lambda media: f"{media.rotation_degrees} degrees" + (", mirrored" if media.mirrored else ""),
+        "Encoder": lambda media: media.encoder or "not named",
+        "Audio codec": lambda media: media.audio.codec if media.audio else "no sound",
+        "Audio channels": lambda media: str(media.audio.channels) if media.audio else "no sound",
+        "Audio sample rate": lambda media: f"{media.audio.sample_rate_hz} Hz" if media.audio else "no sound",
     }
     values = {}
     for name, fact in facts.items():
-        bars = distribution(name, "", ((fact(row["media"]), label_of[row["id"]]) for row in read)).bars
+        bars = distribution(name, "", ((fact(media), label) for media, label in labelled)).bars
         values[name] = _most_frequent(sorted(bars, key=lambda bar: (-sum(bar.counts), bar.name)), 12)
     return values
 
@@ -241,37 +316,36 @@ def _most_frequent(bars: Sequence[Bar], count: int) -> list[Bar]:
     return [*bars[:count], Bar(f"{len(rest)} others", (real, fake, unlabelled))]
 
 
-def _media_charts(read: Sequence[Row], label_of: Mapping[str, str | None]) -> list[Chart]:
-    """Return the notebook's six distributions, and the sound's bit rate."""
-    facts: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
-        "Frame rate": ("frames a second", lambda media: media["frame_rate"] and round(media["frame_rate"], 3)),
-        "Duration": ("seconds", lambda media: round(media["duration_seconds"], 2)),
-        "Width": ("pixels", lambda media: media["width"]),
-        "Height": ("pixels", lambda media: media["height"]),
-        "Frames": ("frames", lambda media: media["frames"]),
-        "Video bit rate": ("kilobits a second", lambda media: media["bit_rate"] and round(media["bit_rate"] / 1000)),
-        "Audio bit rate": (
-            "kilobits a second",
-            lambda media: media["audio"] and media["audio"]["bit_rate"] and round(media["audio"]["bit_rate"] / 1000),
-        ),
+def _media_charts(labelled: _Labelled) -> list[Chart]:
+    """Return the notebook's six distributions, and the bit rate of the sound."""
+    facts: dict[str, tuple[str, Callable[[MediaFacts], float | None]]] = {
+        "Frame rate": ("frames a second", lambda media: media.frame_rate and round(media.frame_rate, 3)),
+        "Duration": ("seconds", lambda media: round(media.duration_seconds, 2)),
+        "Width": ("pixels", lambda media: media.width),
+        "Height": ("pixels", lambda media: media.height),
+        "Frames": ("frames", lambda media: media.frames),
+        "Video bit rate": ("kilobits a second", lambda media: media.bit_rate and round(media.bit_rate / 1000)),
+        "Audio bit rate": ("kilobits a second", _audio_kilobits),
     }
     return [
         chart
         for title, (unit, fact) in facts.items()
-        if (chart := distribution(title, unit, ((fact(row["media"]), label_of[row["id"]]) for row in read))).bars
+        if (chart := distribution(title, unit, ((fact(media), label) for media, label in labelled))).bars
     ]
 
 
-def _face_charts(looked: Sequence[Row], label_of: Mapping[str, str | None]) -> list[Chart]:
+def _audio_kilobits(media: MediaFacts) -> float | None:
+    return round(media.audio.bit_rate / 1000) if media.audio and media.audio.bit_rate else None
+
+
+def _face_charts(searched: Sequence[ExploredClip], label_of: Mapping[str, str | None]) -> list[Chart]:
     per_frame, sides, confidences = [], [], []
-    for row in looked:
-        label = label_of[row["id"]]
-        counts = Counter(face["frame"] for face in row["faces"])
-        per_frame += [(counts[frame], label) for frame in row["frames"]]
-        for face in row["faces"]:
-            found = next(iter(face["found"].values()))
-            sides.append((round(side_px(found)), label))
-            confidences.append((found["confidence"], label))
+    for found in searched:
+        label = label_of[found.id]
+        counts = Counter(vote.frame_index for vote in found.faces)
+        per_frame += [(counts[frame], label) for frame in found.frames]
+        sides += [(round(vote.face.side_px), label) for vote in found.faces]
+        confidences += [(vote.face.confidence, label) for vote in found.faces]
     return [
         distribution("Faces in a frame", "faces", per_frame),
         distribution("Longer side of a face", "pixels", sides),
@@ -279,21 +353,15 @@ def _face_charts(looked: Sequence[Row], label_of: Mapping[str, str | None]) -> l
     ]
 
 
-def _compare_detectors(looked: Sequence[Row], detectors: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each detector what it found, and how much of that others found too."""
-    frames = sum(len(row["frames"]) for row in looked)
-    table = []
-    for name in detectors:
-        own = [(row["id"], face) for row in looked for face in row["faces"] if name in face["found"]]
-        seen = len({(i, face["frame"]) for i, face in own})
-        table.append(
-            {
-                "name": name,
-                "faces": len(own),
-                "frames_with_faces": seen / frames if frames else 0.0,
-                "median_side_px": float(np.median([side_px(f["found"][name]) for _, f in own])) if own else None,
-                "confirmed": sum(face["votes"] > 1 for _, face in own) / len(own) if own else None,
-                "doubtful": sum(bool(face["doubts"]) for _, face in own) / len(own) if own else None,
-            }
-        )
-    return table
+def _summarise_detector(name: str, searched: Sequence[ExploredClip]) -> DetectorSummary:
+    frames = sum(len(found.frames) for found in searched)
+    own: list[tuple[str, Vote]] = [(found.id, vote) for found in searched for vote in found.faces if name in vote.faces]
+    seen = len({(i, vote.frame_index) for i, vote in own})
+    return DetectorSummary(
+        name=name,
+        faces=len(own),
+        frames_with_faces=seen / frames if frames else 0.0,
+        median_side_px=float(np.median([vote.faces[name].side_px for _, vote in own])) if own else None,
+        confirmed=sum(vote.votes > 1 for _, vote in own) / len(own) if own else None,
+        doubtful=sum(bool(vote.doubts) for _, vote in own) / len(own) if own else None,
+    )

@@ -1,4 +1,4 @@
-"""The tables of an exploration: one row a video, one row a face."""
+"""Write the tables of an exploration: one row for each video, and one for each face."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import numpy as np
 
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.parquet import write_parquet
-from unmask.storage.rowlog import Row
+from unmask.explore.agreement import Vote
+from unmask.explore.records import ExploredClip
+from unmask.types import MediaFacts
 
 NOTEBOOK_COLUMNS = {
     "filename": "string", "format": "string", "video_codec_name": "string", "video_height": "float32",
@@ -30,10 +32,11 @@ VIDEO_COLUMNS = NOTEBOOK_COLUMNS | {
     "frames_looked_at": "int32", "faces_most": "int32", "face_side_px": "float32", "confidence": "float32",
     "suspicions": "list<string>",
 }  # fmt: skip
-"""Ours beside them. ``fakes`` counts those made from an original; ``faces_most`` is the most in one frame."""
+"""Columns of the notebook, then ours. ``fakes`` counts those made from an original; ``faces_most`` is the max number of
+faces in a frame."""
 
 
-def write_videos(index: Index, rows: Sequence[Row], suspicions: dict[str, list[str]], path: Path) -> None:
+def write_videos(index: Index, explored: Sequence[ExploredClip], suspicions: dict[str, list[str]], path: Path) -> None:
     """Write one row for each video.
 
     Raises:
@@ -41,14 +44,14 @@ def write_videos(index: Index, rows: Sequence[Row], suspicions: dict[str, list[s
     """
     fakes = Counter(clip.original for clip in index.clips if clip.original)
     table = (
-        _video_row(clip, row, fakes[clip.id] if clip.label == "real" else None, suspicions.get(clip.id, []))
-        for clip, row in zip(index.clips, rows, strict=True)
+        _video_row(clip, found, fakes[clip.id] if clip.label == "real" else None, suspicions.get(clip.id, []))
+        for clip, found in zip(index.clips, explored, strict=True)
     )
     write_parquet(table, path, VIDEO_COLUMNS, {"dataset": index.dataset, "root": str(index.root.resolve())})
 
 
-def write_faces(index: Index, rows: Sequence[Row], detectors: Sequence[str], path: Path) -> None:
-    """Write one row for each face in each frame that was looked at, with each detector's box, in pixels.
+def write_faces(index: Index, explored: Sequence[ExploredClip], detectors: Sequence[str], path: Path) -> None:
+    """Write one row for each face in each frame that was searched, with each detector's box, in pixels.
 
     Raises:
         UsageError: pyarrow is not installed.
@@ -59,60 +62,55 @@ def write_faces(index: Index, rows: Sequence[Row], detectors: Sequence[str], pat
     }  # fmt: skip
     for name in detectors:
         columns |= {f"box_{name}": "list<float>", f"confidence_{name}": "float32"}
-    table = (_face_row(clip, row, face) for clip, row in zip(index.clips, rows, strict=True) for face in row["faces"])
+    pairs = zip(index.clips, explored, strict=True)
+    table = (
+        _face_row(clip, found.frames.index(vote.frame_index), vote) for clip, found in pairs for vote in found.faces
+    )
     write_parquet(table, path, columns)
 
 
-def _video_row(clip: Clip, row: Row, fakes: int | None, suspicions: list[str]) -> dict[str, Any]:
-    known: dict[str, Any] = {"filename": Path(clip.path).name, "people": list(clip.people), "fakes": fakes}
+def _video_row(clip: Clip, explored: ExploredClip, fakes: int | None, suspicions: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"filename": Path(clip.path).name, "people": list(clip.people), "fakes": fakes}
     for name in ("id", "path", "label", "original", "method", "compression", "part", "split"):
-        known[name] = getattr(clip, name)
-    known |= {"status": row["status"], "reason": row["reason"], "suspicions": suspicions}
-    if row["frames"]:
-        per_frame = Counter(face["frame"] for face in row["faces"])
-        best = [next(iter(face["found"].values())) for face in row["faces"]]
-        known |= {"frames_looked_at": len(row["frames"]), "faces_most": max(per_frame.values(), default=0)}
-        if best:
-            known["face_side_px"] = float(np.median([side_px(found) for found in best]))
-            known["confidence"] = float(np.median([found["confidence"] for found in best]))
-    return known | _media_row(row["media"]) if row["media"] else known
+        row[name] = getattr(clip, name)
+    row |= {"status": explored.status, "reason": explored.reason, "suspicions": suspicions}
+    if explored.frames:
+        per_frame = Counter(vote.frame_index for vote in explored.faces)
+        row |= {"frames_looked_at": len(explored.frames), "faces_most": max(per_frame.values(), default=0)}
+        if explored.faces:
+            row["face_side_px"] = float(np.median([vote.face.side_px for vote in explored.faces]))
+            row["confidence"] = float(np.median([vote.face.confidence for vote in explored.faces]))
+    return row | _media_row(explored.media) if explored.media else row
 
 
-def _media_row(media: dict[str, Any]) -> dict[str, Any]:
-    video = {
-        "format": media["container"], "video_codec_name": media["codec"], "video_height": media["height"],
-        "video_width": media["width"], "video_nb_frames": media["frames"], "video_bit_rate": media["bit_rate"],
-        "video_duration": media["duration_seconds"], "video_start_time": media["start_seconds"],
-        "video_fps": media["frame_rate"],
+def _media_row(media: MediaFacts) -> dict[str, Any]:
+    row = {
+        "format": media.container, "video_codec_name": media.codec, "video_height": media.height,
+        "video_width": media.width, "video_nb_frames": media.frames, "video_bit_rate": media.bit_rate,
+        "video_duration": media.duration_seconds, "video_start_time": media.start_seconds,
+        "video_fps": media.frame_rate,
     }  # fmt: skip
-    ours = ("sha256", "size_bytes", "pixel_format", "frames_claimed", "cut_short", "rotation_degrees", "encoder")
-    video |= {name: media[name] for name in ours}
-    audio = media["audio"]
+    own = ("sha256", "size_bytes", "pixel_format", "frames_claimed", "cut_short", "rotation_degrees", "encoder")
+    row |= {name: getattr(media, name) for name in own}
+    audio = media.audio
     if audio is None:
-        return video
-    return video | {
-        "audio_codec_name": audio["codec"], "audio_channels": audio["channels"],
-        "audio_sample_rate": audio["sample_rate_hz"], "audio_nb_frames": audio["frames"],
-        "audio_bit_rate": audio["bit_rate"], "audio_duration": audio["duration_seconds"],
-        "audio_start_time": audio["start_seconds"],
+        return row
+    return row | {
+        "audio_codec_name": audio.codec, "audio_channels": audio.channels,
+        "audio_sample_rate": audio.sample_rate_hz, "audio_nb_frames": audio.frames,
+        "audio_bit_rate": audio.bit_rate, "audio_duration": audio.duration_seconds,
+        "audio_start_time": audio.start_seconds,
     }  # fmt: skip
 
 
-def _face_row(clip: Clip, row: Row, face: dict[str, Any]) -> dict[str, Any]:
-    known = {
-        "filename": Path(clip.path).name,
-        "id": clip.id,
-        "image": f"output_{row['frames'].index(face['frame']) + 1:04d}.png",
-        **{name: face[name] for name in ("frame", "time_seconds", "votes", "doubts")},
-    }
-    for name, found in face["found"].items():
-        known |= {f"box_{name}": found["xyxy_px"], f"confidence_{name}": found["confidence"]}
-        if found["landmarks_px"]:
-            known.setdefault("landmarks", [value for point in found["landmarks_px"] for value in point])
-    return known
-
-
-def side_px(found: dict[str, Any]) -> float:
-    """Return the longer side of a found box in pixels."""
-    x1, y1, x2, y2 = found["xyxy_px"]
-    return float(max(x2 - x1, y2 - y1))
+def _face_row(clip: Clip, position: int, vote: Vote) -> dict[str, Any]:
+    """Return the row of a face in the frame at ``position`` among those that were searched."""
+    row = {
+        "filename": Path(clip.path).name, "id": clip.id, "image": f"output_{position + 1:04d}.png",
+        "frame": vote.frame_index, "time_seconds": vote.time_seconds, "votes": vote.votes, "doubts": list(vote.doubts),
+    }  # fmt: skip
+    for name, face in vote.faces.items():
+        row |= {f"box_{name}": list(face.xyxy_px), f"confidence_{name}": face.confidence}
+        if face.landmarks_px is not None:
+            row.setdefault("landmarks", face.landmarks_px.ravel().tolist())
+    return row

@@ -85,14 +85,14 @@ class Mtcnn:
         squares = _square(self._propose(sums_HW3, t_propose, networks))
 
         regions, inside = _pixel_regions(squares, shape)
-        probability, shift = networks.run("rnet", _area_crops(sums_HW3, regions, 24))
+        probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
         kept = _nms(boxes, scores, 0.7)
         squares = _square(_regress(boxes[kept], shift[kept], 1))
 
         regions, inside = _pixel_regions(squares, shape)
-        probability, shift, points = networks.run("onet", _area_crops(sums_HW3, regions, 48))
+        probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
         sides = boxes[:, 2:] - boxes[:, :2] + 1
@@ -112,7 +112,7 @@ class Mtcnn:
         scales, levels, cells = [], [], []
         scale = _CELL_PX / self.settings.min_face_px
         while min(height, width) * scale >= _CELL_PX:
-            level_HW3 = _area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+            level_HW3 = area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
             (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
             scales.append(scale)
             levels.append(level_HW3)
@@ -210,7 +210,7 @@ def _bins(length: int | NDArray[np.int64], count: int) -> tuple[NDArray[np.int64
     return step * length // count, -(-(step + 1) * length // count)
 
 
-def _area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
+def area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
     """Average-pool an image, given as its integral, to ``size`` (height, width); (mean - 127.5) / 128."""
     (y_from, y_to), (x_from, x_to) = _bins(sums_HW3.shape[0] - 1, size[0]), _bins(sums_HW3.shape[1] - 1, size[1])
     rows = sums_HW3.take(y_to, axis=0)  # whole rows first: they are contiguous
@@ -224,8 +224,8 @@ def _area_pool(sums_HW3: NDArray[np.int32], size: tuple[int, int]) -> Floats:
     return flat.reshape(*size, 3)
 
 
-def _area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: int) -> Floats:
-    """Average-pool N regions (ends exclusive) of the image as `_area_pool` does: (N, side, side, 3)."""
+def area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: int) -> Floats:
+    """Average-pool N regions (ends exclusive) of the image as `area_pool` does: (N, side, side, 3)."""
     x_from, x_to = (xyxy_N4[:, :1] + edge for edge in _bins((xyxy_N4[:, 2] - xyxy_N4[:, 0])[:, None], side))
     y_from, y_to = (xyxy_N4[:, 1:2] + edge for edge in _bins((xyxy_N4[:, 3] - xyxy_N4[:, 1])[:, None], side))
     flat, width = sums_HW3.reshape(-1, 3), sums_HW3.shape[1]

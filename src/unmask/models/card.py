@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -16,9 +17,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.errors import ModelError
 from unmask.models.fusion import Fusion
+from unmask.models.quality import QualityTerm, at_quality, in_plain_sight
 from unmask.storage.atomic import atomic_file
 from unmask.storage.home import models_home
-from unmask.types import CropSpec, Label
+from unmask.types import CropSpec, FaceQuality, Label
 
 CARD_FILE = "card.json"
 ONNX_FILE = "model.onnx"
@@ -49,6 +51,8 @@ class Calibration:
     """Above 0; larger is less sure."""
     offset: float = 0.0
     """Logit at which real and fake are equally likely."""
+    quality: tuple[QualityTerm, ...] = ()
+    """What a face's lack of quality does to its score; empty where all faces count alike."""
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and math.isfinite(self.temperature) and math.isfinite(self.offset)):
@@ -61,6 +65,14 @@ class Calibration:
     def undo(self, calibrated_logits: ArrayLike) -> NDArray[np.float64]:
         """Return the network's own logits, given calibrated ones: the inverse of `apply`."""
         return np.asarray(calibrated_logits, np.float64) * self.temperature + self.offset
+
+    def at_quality(self, calibrated_logits_n: ArrayLike, qualities: Sequence[FaceQuality]) -> NDArray[np.float64]:
+        """Return what the calibrated logits of n faces say, given how well each can be seen; see `QualityTerm`."""
+        return at_quality(np.asarray(calibrated_logits_n, np.float64), qualities, self.quality)
+
+    def undo_quality(self, logits_n: ArrayLike, qualities: Sequence[FaceQuality]) -> NDArray[np.float64]:
+        """Return the calibrated logits of n faces, given those of `at_quality`: the inverse of it."""
+        return in_plain_sight(np.asarray(logits_n, np.float64), qualities, self.quality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,18 @@ class Thresholds:
         if fake_probability >= self.fake_above:
             return "fake"
         return "real" if fake_probability <= self.real_below else "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class QualityFloor:
+    """What a person must show at least to be judged; below it the answer is ``inconclusive``."""
+
+    sharpness: float = 0.0
+    """Least median sharpness of a person's faces, see `unmask.types.FaceQuality`; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sharpness < math.inf:
+            raise ValueError(f"the floor of sharpness {self.sharpness} must be 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +148,7 @@ class Card:
     fusion: Fusion = field(default_factory=Fusion)
     calibration: Calibration = field(default_factory=Calibration)
     thresholds: Thresholds = field(default_factory=Thresholds)
+    floor: QualityFloor = field(default_factory=QualityFloor)
     training: dict[str, Any] = field(default_factory=dict)
     """Data, its licence, method and optimiser."""
     evaluation: dict[str, Any] = field(default_factory=dict)

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unmask.errors import UsageError
+from unmask.models.passages import PassageRule, strongest_run
 from unmask.models.published import enter_published_systems
-from unmask.types import Label
 
 Floats = NDArray[np.float64]
 Rule = Callable[[Floats], float]
@@ -36,8 +36,6 @@ POOLED = ("pool", "largest")
 """Words for ``people`` under which the faces of the whole video are fused as if they were one person's."""
 EACH_FACE = "logit"
 """Word for ``models`` under which each face's scores are fused, by their mean logit, before anything else."""
-
-ALL_LABELS: tuple[Label, ...] = ("real", "inconclusive", "fake")
 
 _MIN_PROBABILITY = 1e-15
 """Probabilities are kept this far from 0 and 1 where a logit is taken of them."""
@@ -59,6 +57,9 @@ class Fusion:
     """A person seen in fewer frames is never called fake or real."""
     weight: float = 1.0
     """Weight of this model in an ensemble, above 0."""
+    passages: PassageRule | None = None
+    """How the frames of a person are searched for the stretch that speaks loudest for manipulation; None judges all
+    frames alike. Only with ``mean`` over frames and models and ``max`` over people."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -70,6 +71,8 @@ class Fusion:
                 raise ValueError(f"fusion rule {name} = {value!r} is unknown; use one of {', '.join(known)}")
         if not 0 < self.weight < float("inf"):
             raise ValueError(f"weight {self.weight} must be above 0 and finite")
+        if self.passages is not None and (self.frames, self.people, self.models) != ("mean", "max", "mean"):
+            raise ValueError("passages are searched only with frames = mean, people = max and models = mean")
 
     @property
     def pooled(self) -> bool:
@@ -137,6 +140,8 @@ def fuse_person(scores_Mn: Floats, fusion: Fusion, weights_M: Sequence[float]) -
         weights_M: Weights of the models.
     """
     weights = np.asarray(weights_M, np.float64)
+    if fusion.passages is not None:
+        return strongest_run(weights @ scores_Mn / weights.sum(), fusion.passages).fake_probability
     if fusion.models == EACH_FACE:
         return fuse(_meanlogit(scores_Mn, weights), fusion.frames)
     return MODEL_RULES[fusion.models](np.array([fuse(scores_n, fusion.frames) for scores_n in scores_Mn]), weights)
@@ -159,69 +164,6 @@ def fuse_video(people_PMn: Sequence[Floats], fusion: Fusion, weights_M: Sequence
     by_person_PM = np.array([[fuse(scores_n, fusion.frames) for scores_n in scores_Mn] for scores_Mn in people_PMn])
     by_model_M = np.array([people_rule(scores_P) for scores_P in by_person_PM.T])
     return MODEL_RULES[fusion.models](by_model_M, np.asarray(weights_M, np.float64))
-
-
-@dataclass(frozen=True, slots=True)
-class DecidingFaces:
-    """Which faces of a clip decide its fake probability, and which labels they can carry."""
-
-    people: tuple[NDArray[np.intp], ...]
-    """Positions (n,) of each deciding person's faces among the clip's faces, in order of time."""
-    pooled: bool
-    """Whether all deciding faces are fused as one person's; then ``people`` has one entry."""
-    labels: tuple[Label, ...]
-    """Labels that the thresholds may give; any other becomes ``inconclusive``."""
-
-    def limit(self, label: Label) -> Label:
-        """Return the label of the thresholds, or ``inconclusive`` where too little was seen to give it."""
-        return label if label in self.labels else "inconclusive"
-
-
-def deciding_faces(person_n: ArrayLike, frame_n: ArrayLike, side_px_n: ArrayLike, fusion: Fusion) -> DecidingFaces:
-    """Choose the faces that decide the fake probability of a clip.
-
-    People seen in ``min_frames`` or more decide, each fused alone. Under a pooled rule, and where no person was seen
-    that often, all faces are fused together. In a clip of short shots one manipulated shot would drown among the
-    others, so such a clip may be called fake but not real, and with fewer than ``2 * min_frames`` faces neither.
-
-    Args:
-        person_n: Number of the person of each of n faces, at least one face, in order of time.
-        frame_n: Index of the frame of each face.
-        side_px_n: Longer side of each face's box; the rule ``largest`` keeps the largest face of each frame.
-        fusion: Rules of the first model's card.
-    """
-    person, frame, side_px = (np.asarray(values) for values in (person_n, frame_n, side_px_n))
-    positions = np.arange(len(person))
-    if fusion.pooled:
-        pool = _largest_of_each_frame(frame, side_px) if fusion.people == "largest" else positions
-        return DecidingFaces((pool,), True, ALL_LABELS if len(pool) >= fusion.min_frames else ("inconclusive",))
-    people = [np.flatnonzero(person == number) for number in dict.fromkeys(person.tolist())]
-    if steady := tuple(faces for faces in people if len(faces) >= fusion.min_frames):
-        return DecidingFaces(steady, False, ALL_LABELS)
-    enough = len(positions) >= 2 * fusion.min_frames
-    return DecidingFaces((positions,), True, ("inconclusive", "fake") if enough else ("inconclusive",))
-
-
-def _largest_of_each_frame(frame_n: NDArray[np.int64], side_px_n: Floats) -> NDArray[np.intp]:
-    """Return the positions of the largest face of each frame, the first of equals, in order of time."""
-    by_frame_and_side = np.lexsort((-side_px_n, frame_n))
-    _, first = np.unique(frame_n[by_frame_and_side], return_index=True)
-    return np.sort(by_frame_and_side[first])
-
-
-def fuse_clip(scores_Mn: Floats, deciding: DecidingFaces, fusion: Fusion, weights_M: Sequence[float]) -> float:
-    """Fuse the scores of all faces of a clip into its fake probability, 0 to 1: the one rule of scan and calibration.
-
-    Args:
-        scores_Mn: Fake probabilities (M, n) of the n faces by M models, in order of time.
-        deciding: What `deciding_faces` chose.
-        fusion: The rules of the first model's card.
-        weights_M: Weights of the models, above 0.
-    """
-    people_PMn = [scores_Mn[:, faces] for faces in deciding.people]
-    if deciding.pooled:
-        return fuse_person(people_PMn[0], fusion, weights_M)
-    return fuse_video(people_PMn, fusion, weights_M)
 
 
 @register_rule("mean")

@@ -1,6 +1,6 @@
-"""The folders of RobustForensics' form: text boxes, and size-aligned faces cut along tubes.
+"""Read and write RobustForensics' folders: text boxes, and size-aligned faces cut along tubes.
 
-    retinaface/<id>/frame<k>.txt          boxes with scores, of whatever detector; k counts from 1
+    retinaface/<id>/frame<k>.txt          boxes with scores, of any detector; k counts from 1
     aligned/<id>/frame<k>_face<j>.png     one crop of constant size for each tube and frame
     aligned/<id>/info.json                size, tubes, and where each crop came from
 
@@ -36,7 +36,7 @@ class TextBoxes:
         """List the clips that have boxes.
 
         Raises:
-            UsageError: There is no such folder.
+            UsageError: The folder does not exist.
         """
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder; name one with text boxes")
@@ -82,16 +82,16 @@ def write_aligned(
     folder: Path,
     read: Callable[[Video, NDArray[np.int64]], Iterator[Frame]],
     limits: Limits,
-) -> tuple[list[int], int]:
+) -> tuple[tuple[int, int], int]:
     """Cut the faces of a clip along its tubes, and say in info.json what was cut.
 
     Args:
         video: The clip.
         detections: Boxes of the frames that are kept.
-        image_format: Of the crops.
-        folder: Where to.
+        image_format: Format of the crops.
+        folder: The folder to write into.
         read: Decodes frames of an open video; those that cannot be decoded are left out.
-        limits: What the clip may cost.
+        limits: Limits on time, memory and pixels.
 
     Returns:
         Number of files and of bytes, and the number of crops whose frame could not be decoded.
@@ -115,7 +115,7 @@ def write_aligned(
     info["missing"] = sorted(set(planned) - written)
     text = json.dumps(info).encode()
     (folder / "info.json").write_bytes(text)
-    return [len(sizes) + 1, sum(sizes) + len(text)], len(planned) - len(written)
+    return (len(sizes) + 1, sum(sizes) + len(text)), len(planned) - len(written)
 
 
 def write_tube_list(clips: Sequence[Clip], out: Path, image_format: str, every: int) -> None:

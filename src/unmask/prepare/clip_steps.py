@@ -1,4 +1,4 @@
-"""The steps of preparing one clip: find its faces, cut them out, mark their landmarks, compare with the original."""
+"""Prepare one clip: find its faces, cut them out, find their landmarks, compare with the original."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from unmask.storage.atomic import atomic_folder
 from unmask.types import CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
 
 Crop = tuple[int, int, ImageHW3]
-"""Frame number, number of the face in it, and its pixels."""
+"""Frame number, number of the face in the frame, and its pixels."""
 
 Scored = dict[int, tuple[ScoredBox, ...]]
 """Frame number -> boxes with scores, in whole pixels."""
@@ -44,7 +44,7 @@ CROP = CropSpec(size_px=380)
 """The winner's region: the box and a third of it on each side, in pixels of the frame; ``size_px`` is not used."""
 
 _LARGE_SHARE = 0.25
-"""A crop's face fills some 0.6 of it; one of this share is large."""
+"""The face of a crop fills about 0.6 of it; one that fills this share is large."""
 _CLEAR_RATIO = 1.5
 
 
@@ -57,15 +57,15 @@ class Settings:
     image_format: str = "png"
     """``png``, ``jpg`` or ``webp``, the latter two at quality 95."""
     detection: DetectorSpec = field(default_factory=lambda: DetectorSpec(thresholds=(0.85, 0.95, 0.95)))
-    """How faces are looked for; the winner's scale was 0.5 always."""
+    """How faces are detected; the challenge winner's scale was always 0.5."""
     boxes_from: str | None = None
-    """Folder of text boxes to take instead of looking for faces; see `unmask.prepare.aligned`."""
+    """Folder of text boxes to take instead of detecting faces; see `unmask.prepare.aligned`."""
     landmark_detection: DetectorSpec = field(
         default_factory=lambda: DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75))
     )
-    """How landmarks are looked for in a crop."""
+    """How landmarks are detected in a crop."""
     limits: Limits = field(default_factory=Limits)
-    """What one clip may cost."""
+    """Limits on time, memory and pixels of one clip."""
 
 
 class CropStore:
@@ -96,30 +96,33 @@ class Leader:
     """The clip whose boxes another one uses: its original."""
 
     id: str
+    """Id of the clip."""
     path: Path
+    """The file."""
     sha256: str
+    """Hash of the file."""
     boxes_key: str | None
-    """Key of the boxes that are there; None when they are not from here."""
+    """Key of its boxes; None when there are none."""
     tubes_key: str | None
-    """Key of the text boxes that are there."""
+    """Hash of what its text boxes were made from; None when there are none."""
     size_px: tuple[int | None, int | None]
     """Width and height of an upright frame; None when only its crops are known."""
     crops: CropStore
     """Its crops, lossless."""
     lossy: bool = False
-    """Whether the crops that are kept are not lossless; then ``crops`` is filled when it is first needed."""
+    """Whether the crops on disk are lossy; then ``crops`` is a scratch folder, filled when it is first needed."""
 
 
 @dataclass(slots=True)
 class Prepared:
-    """What was done for one clip."""
+    """What the steps have made of one clip."""
 
     facts: MediaFacts | None = None
     """What the file is; None when it was not opened."""
     faces: int = 0
-    """Crops that were cut or read."""
-    files: dict[str, list[int]] = field(default_factory=dict)
-    """Step -> number of files and bytes."""
+    """Number of crops that were cut or read."""
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Step -> number of files, and of their bytes."""
     notes: dict[str, str] = field(default_factory=dict)
     """What is missing and why, in sentences, by step; ``video`` for the file itself."""
 
@@ -129,7 +132,7 @@ class UnlikeLeaderError(UnmaskError):
 
 
 class ClipSteps:
-    """Does the steps of one clip after the other. Safe to use from several threads."""
+    """Prepares clips. Safe to use from several threads."""
 
     def __init__(self, out: Path, settings: Settings, stopping: threading.Event) -> None:
         """Prepare into ``out``; ``stopping`` ends the work at the next frame.
@@ -158,7 +161,7 @@ class ClipSteps:
         Raises:
             InputError: The clip cannot be read.
             UnlikeLeaderError: It is not as large as its original.
-            UnmaskError: What an earlier step should have left is missing.
+            UnmaskError: Files that an earlier step should have written are missing.
         """
         done, scored = Prepared(), Scored()
         if leader and leader.lossy and "diffs" in steps and not any(leader.crops.folder.iterdir()):
@@ -178,7 +181,7 @@ class ClipSteps:
         return done
 
     def texts_key(self, name: str) -> str | None:
-        """Hash the text boxes that stand in for the detector; None when there are none."""
+        """Hash the text boxes of a clip that replace the detector; None when there are none."""
         if self._texts is None:
             return None
         folder = self._texts.find(name)
@@ -206,18 +209,18 @@ class ClipSteps:
                         continue
                     (folder / written[0]).write_bytes(written[1])
                     sizes[step].append(len(written[1]))
-        done.files |= {step: [len(lengths), sum(lengths)] for step, lengths in sizes.items()}
+        done.files |= {step: (len(lengths), sum(lengths)) for step, lengths in sizes.items()}
         done.notes |= {step: _MISSED[step].format(count, done.faces) for step, count in missed.items()}
 
-    def _write_boxes(self, name: str, boxes: Boxes) -> list[int]:
+    def _write_boxes(self, name: str, boxes: Boxes) -> tuple[int, int]:
         target = self._out / "boxes" / f"{name}.json"
         target.parent.mkdir(exist_ok=True)
         write_boxes(boxes, target)
-        return [1, target.stat().st_size]
+        return 1, target.stat().st_size
 
     def _write_tubes(
         self, name: str, path: Path, leader: Leader | None, scored: Scored | None, done: Prepared
-    ) -> list[int]:
+    ) -> tuple[int, int]:
         texts = self._out / "retinaface" / (leader.id if leader else name)
         if scored is not None:
             with atomic_folder(texts) as folder:
@@ -261,20 +264,20 @@ class ClipSteps:
                     faces = find(frame)
                     boxes[frame.index], scored[frame.index] = _half(faces), boxes_of_faces(faces)
                 decoded += 1
-                yield from _crops(frame, boxes[frame.index])
+                yield from cut_boxes(frame, boxes[frame.index])
             if decoded == 0 and len(wanted):
                 raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
             if decoded < len(wanted):
                 done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames cannot be decoded"
 
     def _face_finder(self, name: str) -> Callable[[Frame], Sequence[Face]]:
-        """Return the detector, or what takes its place: text boxes, of which the confident ones count."""
+        """Return a function that finds the faces of a frame: the detector, or a look-up of text boxes."""
         if self._texts is None:
             detector = load_detector(self._settings.detection)
             return lambda frame: detector.detect(frame.image_HW3)
         folder = self._texts.find(name)
         if folder is None:
-            raise UnmaskError(f"{self._settings.boxes_from} has no text boxes of it; run the detector again")
+            raise UnmaskError(f"{self._settings.boxes_from} has no text boxes of this clip; run the detector again")
         texts = TextBoxes.read(folder)
         return lambda frame: faces_of_boxes(texts.get(frame.index, ()))
 
@@ -308,11 +311,14 @@ class ClipSteps:
         return f"{stem(frame, face)}.npy", encode_array(np.rint(found.landmarks_px).astype(np.int16))
 
     def _largest_face(self, crop_HW3: ImageHW3) -> Face | None:
-        """Look for the large face that a crop is made for; only where it is not clearly there, for any."""
+        """Detect the large face that a crop was cut for; search for smaller ones only where it is not found clearly."""
         large = without_small_faces(self._settings.landmark_detection, _LARGE_SHARE * min(crop_HW3.shape[:2]))
-        for settings, least_px in ((large, _CLEAR_RATIO * large.min_face_px), (self._settings.landmark_detection, 0.0)):
+        for settings, min_side_px in (
+            (large, _CLEAR_RATIO * large.min_face_px),
+            (self._settings.landmark_detection, 0.0),
+        ):
             found = load_detector(settings).detect(crop_HW3)
-            if found and found[0].side_px >= least_px:
+            if found and found[0].side_px >= min_side_px:
                 return found[0]
         return None
 
@@ -333,7 +339,8 @@ def _half(faces: Sequence[Face]) -> list[list[float]]:
     return [[edge / 2 for edge in face.xyxy_px] for face in faces]
 
 
-def _crops(frame: Frame, boxes: Sequence[Sequence[float]]) -> Iterator[Crop]:
+def cut_boxes(frame: Frame, boxes: Sequence[Sequence[float]]) -> Iterator[Crop]:
+    """Cut the faces in some boxes (half-resolution pixels) out of a frame; boxes without area are left out."""
     for number, (x1, y1, x2, y2) in enumerate(boxes):
         if x2 <= x1 or y2 <= y1:
             continue

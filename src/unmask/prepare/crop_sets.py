@@ -1,4 +1,4 @@
-"""Crops as a model takes them, authentic and blended, to measure ranges with and to check on others."""
+"""Read crops as a model takes them, authentic and blended: one set to calibrate with, another one to check on."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class CropSets:
     """Two sets of crops from different sources."""
 
     calibrating_NSS3: NDArray[np.uint8]
-    """Authentic ones and blends of them, in turn."""
+    """Authentic crops and blends of them, in turn, (N, S, S, 3)."""
     checking_MSS3: NDArray[np.uint8]
-    """Others."""
+    """Crops of other clips, (M, S, S, 3)."""
     labels_M: NDArray[np.int64] | None
-    """Of the others: 0 real, 1 fake; None where nobody knows."""
+    """Labels of these, 0 real and 1 fake; None when they are not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where a fake differs from its original."""
+"""Compute where a fake differs from its original."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.ui
     if original_HW3.shape != fake_HW3.shape or min(fake_HW3.shape[:2]) < WINDOW_PX:
         return None
     levels_HW3 = np.empty_like(fake_HW3)
-    for top in range(0, len(fake_HW3), _STRIP_PX):  # strips stay in the processor's cache
+    for top in range(0, len(fake_HW3), _STRIP_PX):  # strips stay in the CPU's cache
         above, below = max(0, top - WINDOW_PX // 2), top + _STRIP_PX + WINDOW_PX // 2
         similarity_HW3 = _similarity(original_HW3[above:below], fake_HW3[above:below])[top - above :][:_STRIP_PX]
         levels_HW3[top : top + _STRIP_PX] = np.clip(255 * (1 - similarity_HW3), 0, 255)
@@ -38,7 +38,10 @@ def difference_mask(original_HW3: ImageHW3, fake_HW3: ImageHW3) -> NDArray[np.ui
 
 
 def _similarity(a_HW3: ImageHW3, b_HW3: ImageHW3) -> NDArray[np.float32]:
-    """SSIM of each pixel and channel: (2 ab + C1)(2 cov + C2) / (a² + b² + C1)(var + C2), in place where it can be."""
+    """Return the SSIM of each pixel and channel: (2 ab + C1)(2 cov + C2) / (a² + b² + C1)(var + C2).
+
+    Arrays are reused, since memory bandwidth decides the speed.
+    """
 
     def mean(x_HW3: NDArray[np.generic], box: object = cv2.boxFilter) -> NDArray[np.float32]:
         return box(x_HW3, cv2.CV_32F, (WINDOW_PX, WINDOW_PX), borderType=cv2.BORDER_REFLECT)  # type: ignore[operator]

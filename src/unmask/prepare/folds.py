@@ -1,4 +1,4 @@
-"""Folds: which clips validate a model that was trained on the others.
+"""Assign clips to folds: each fold validates a model that was trained on the others.
 
 The rule that matters is that nothing leaks: a fake and its original, clips of one person, and copies of one file always
 share a fold.
@@ -35,7 +35,7 @@ def assign_folds(
             every clip has one and there are several.
         folds: How many, at least 2; fewer come out where there are fewer parts or groups.
         sha256: Hash of each clip's file by id, where known, so that copies are seen.
-        seed: Of the order in which groups of equal size are dealt out.
+        seed: Seed of the order in which groups of equal size are assigned.
 
     Raises:
         UsageError: ``folds`` is below 2, or clips without a part are to go by part.
@@ -48,7 +48,7 @@ def assign_folds(
 
 
 def find_leaks(clips: Sequence[Clip], fold_of: Mapping[str, int], sha256: Mapping[str, str] | None = None) -> list[str]:
-    """Say which ties between clips run across folds; an empty list is what one wants.
+    """List what clips of different folds have in common; empty when nothing leaks.
 
     Going by part, as the winner did, keeps fakes with their originals; people and copies can still cross.
     """
@@ -62,15 +62,13 @@ def find_leaks(clips: Sequence[Clip], fold_of: Mapping[str, int], sha256: Mappin
 
 
 def fold_warnings(clips: Sequence[Clip], fold_of: Mapping[str, int], asked: int) -> list[str]:
-    """Say where folds are not what one would expect: too few, too large, or without one of the labels."""
+    """List what is wrong with the folds: too few, too large, or without one of the labels."""
     sizes, warnings = fold_sizes(fold_of), []
     if len(sizes) < asked:
         warnings.append(f"{len(sizes)} folds instead of {asked}: there are no more parts, or groups that share nothing")
     largest = max(sizes, key=lambda fold: sizes[fold], default=0)
     if len(sizes) > 1 and 2 * sizes[largest] > len(fold_of):
-        warnings.append(
-            f"fold {largest} has {sizes[largest]} of {len(fold_of)} clips: they hang together by originals or people"
-        )
+        warnings.append(f"fold {largest} has {sizes[largest]} of {len(fold_of)} clips: they share originals or people")
     labels = {(fold_of[clip.id], clip.label) for clip in clips}
     both = {clip.label for clip in clips}
     lacking = [fold for fold in sizes if any((fold, label) not in labels for label in both)]
@@ -81,7 +79,7 @@ def fold_warnings(clips: Sequence[Clip], fold_of: Mapping[str, int], asked: int)
 
 
 def _by_part(clips: Sequence[Clip], folds: int) -> dict[str, int]:
-    """Runs of parts of equal length, the last one longer: with 50 parts and 16 folds 3 each, and 5.
+    """Cut the parts into runs of equal length, the last one longer: 50 parts and 16 folds give runs of 3, and one of 5.
 
     Source: selimsef/dfdc_deepfake_challenge. It counted 50 parts whatever was there; here those that are there count.
     """
@@ -111,7 +109,7 @@ def _by_group(clips: Sequence[Clip], folds: int, sha256: Mapping[str, str], seed
 
 
 def _groups(clips: Sequence[Clip], sha256: Mapping[str, str]) -> list[list[str]]:
-    """Return the ids that hang together through any chain of ties, each group sorted."""
+    """Return groups of ids that are linked by any chain of ties, each sorted."""
     root = {clip.id: clip.id for clip in clips}
 
     def find(i: str) -> str:

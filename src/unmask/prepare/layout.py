@@ -1,4 +1,4 @@
-"""The folder of a prepared dataset, in the challenge winner's formats: his training code reads it, and we read his.
+"""Read and write the files of a prepared dataset, in the formats of the challenge's winner.
 
     boxes/<id>.json                       frame number -> boxes of the original, half-resolution pixels, or null
     crops/<id>/<frame>_<face>.png         the face with a third of its box on each side
@@ -135,13 +135,13 @@ def encode_array(array: NDArray[np.int16]) -> bytes:
 def list_crops(
     clips: Iterable[Clip], fold_of: Mapping[str, int], leader_of: Mapping[str, str], folder: Path
 ) -> Iterator[CropRow]:
-    """Yield a row for each crop that is there, clip by clip, by frame and face.
+    """Yield a row for each crop on disk, clip by clip, sorted by frame and face.
 
     Args:
-        clips: Those that have a label.
+        clips: Clips that have a label.
         fold_of: Fold of each clip, by id.
         leader_of: Clip whose boxes cut a clip's crops, by id; where it is not known, a fake's original that has crops.
-        folder: Of the crops.
+        folder: Folder of the crops.
     """
     for clip in clips:
         crops = folder / clip.id

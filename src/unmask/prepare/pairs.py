@@ -1,4 +1,4 @@
-"""Each fake crop with the authentic crop of the same place and time: mixup and difference masks need them."""
+"""Pair each fake crop with the authentic crop of the same frame and box; mixup and difference masks need such pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from unmask.prepare.layout import read_folds
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class CropPair:
     """Two crops with the same pixels apart from the manipulation."""
 
     fake: Path
@@ -22,10 +22,10 @@ class Pair:
     landmarks: Path | None
     """(5, 2) int16 points in both; None when none were found."""
     fold: int
-    """The fold of both."""
+    """Fold of both."""
 
 
-def pairs(prepared: Path) -> Iterator[Pair]:
+def read_crop_pairs(prepared: Path) -> Iterator[CropPair]:
     """Yield a pair for each fake crop whose original's crop is there.
 
     Args:
@@ -41,7 +41,7 @@ def pairs(prepared: Path) -> Iterator[Pair]:
         stem = Path(row.file).stem
         diff = prepared / "diffs" / row.video / f"{stem}_diff.png"
         landmarks = prepared / "landmarks" / row.original / f"{stem}.npy"
-        yield Pair(
+        yield CropPair(
             prepared / "crops" / row.video / row.file,
             original,
             diff if diff.exists() else None,

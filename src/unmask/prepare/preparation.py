@@ -1,9 +1,9 @@
-"""From a dataset to crops for training: boxes -> crops -> landmarks -> diffs -> folds, in one pass over each video.
+"""Prepare a dataset for training: boxes -> crops -> landmarks -> diffs -> folds, in one pass over each video.
 
-Faces are looked for in originals only; their boxes serve the fakes made from them, so that the crops of a pair show the
-same pixels. An original and its fakes form a family, and families are prepared in parallel. The manifest remembers
-what each step of each clip was made from, so that a run that was killed goes on where it was, and what an earlier step
-has made anew takes what hangs on it along.
+Originals only are searched for faces; their boxes serve the fakes made from them, so that the crops of a pair show the
+same pixels. An original and its fakes form a family, and families are prepared in parallel. The manifest records what
+each step of each clip was made from. So a run that was killed goes on where it was, and when a step is done again, the
+steps that depend on it are done again too.
 
 Method: selimsef/dfdc_deepfake_challenge, mended: true frame numbers, any number of faces and frames, differences that
 do not wrap around, and nothing skipped in silence.
@@ -14,11 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,15 +27,15 @@ from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UnmaskError, UsageError
-from unmask.media.regular import open_regular, sha256_of
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
+from unmask.prepare.manifest import ClipRecord, FileStamp, StepRecord, count_files, hash_clip
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
-from unmask.storage.rowlog import Row, RowLog
+from unmask.storage.rowlog import RowLog
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,6 @@ _FOLLOWER_STEPS = ("crops", "diffs", "tubes")
 _FOLDERS = {"boxes": "boxes", "crops": "crops", "landmarks": "landmarks", "diffs": "diffs", "tubes": "aligned"}
 _FILE_FAULTS = ("unreadable", "unsupported", "no_video")
 """Statuses that the same bytes would get again, whatever the limits."""
-_FIELDS = frozenset({"id", "status", "leader", "sha256", "size_bytes", "mtime_ns", "width", "height", "steps", "notes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,17 @@ class Family:
     """A clip that shows its own faces, and the fakes that were made from it."""
 
     leader: Clip
+    """The clip that is searched for faces."""
     followers: tuple[Clip, ...]
+    """The fakes that use its boxes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of `Preparation` came to."""
+    """The result of a run of `Preparation`."""
 
     skipped: tuple[tuple[str, str], ...]
-    """Id of a clip, and what is missing of it and why, in a sentence."""
+    """Id of a clip, and a sentence that says what of it is missing and why."""
     warnings: tuple[str, ...]
     """What is wrong with the folds, in sentences."""
     crops: int
@@ -92,8 +92,8 @@ class Preparation:
     """A run of ``unmask prepare``.
 
     with Preparation(index, Path("prepared")) as preparation:
-        for row in preparation.run():          # one for each clip
-            print(row["id"], row["status"])
+        for clip in preparation.run():
+            print(clip.id, clip.status)
         outcome = preparation.finish()         # folds and reports
     """
 
@@ -123,7 +123,7 @@ class Preparation:
 
         Raises:
             UsageError: An argument makes no sense, pyarrow is missing, or ``out`` is in use or holds an earlier run or
-                somebody else's files.
+                files that unmask did not write.
         """
         self._index, self._out, self._steps = index, out, tuple(step for step in STEPS if step in steps)
         self._settings, self._folds, self._fold_rule = settings or Settings(), folds, fold_rule
@@ -131,7 +131,7 @@ class Preparation:
         self._check(steps)
         self._clip_steps = ClipSteps(out, self._settings, self._stopping)
         out.mkdir(parents=True, exist_ok=True)
-        self._log = RowLog(out / MANIFEST, lambda row: row["id"] if row.keys() >= _FIELDS else None)
+        self._log = RowLog(out / MANIFEST, lambda row: ClipRecord.from_row(row).id)
         try:
             self._claim(resume)
         except UsageError:
@@ -150,7 +150,7 @@ class Preparation:
         require_pyarrow()
 
     def _claim(self, resume: bool) -> None:
-        """Refuse to write over what is not ours, and clean up after a run that was killed."""
+        """Refuse to write over files of another program, and clean up after a run that was killed."""
         folders = [self._out / folder for folder in _FOLDERS.values()]
         if not self._log.was_empty:
             if not resume:
@@ -164,10 +164,10 @@ class Preparation:
                 f"{self._out} already holds {', '.join(foreign)}, which unmask did not write; leave these steps out, "
                 "or name another folder"
             )
-        self._log.append("", {"unmask": __version__})  # from now on, what is here is ours
+        self._log.append("", {"unmask": __version__})  # marks the folder as ours
 
-    def run(self) -> Iterator[Row]:
-        """Prepare all clips and yield one row for each, as in the manifest."""
+    def run(self) -> Iterator[ClipRecord]:
+        """Prepare all clips and yield the record of each, as in the manifest."""
         if self._steps == ("folds",):
             return
         with one_thread():
@@ -176,18 +176,18 @@ class Preparation:
                     raise outcome.error
                 yield from outcome
 
-    def _family(self, family: Family) -> list[Row]:
+    def _family(self, family: Family) -> list[ClipRecord]:
         first = self._clip(family.leader, None)
-        if first["status"] not in ("ok", "no_face"):
+        if not first.is_prepared:
             orphaned = "its original cannot be used: it has its own boxes and no difference masks"
             return [first, *(self._clip(clip, None, orphaned) for clip in family.followers)]
         leader = Leader(
             family.leader.id,
             self._index.path_of(family.leader),
-            first["sha256"],
+            first.sha256,
             self._boxes_key(family.leader.id, first),
-            first["steps"].get("tubes", {}).get("source"),
-            (first["width"], first["height"]),
+            first.steps["tubes"].source if "tubes" in first.steps else None,
+            (first.width, first.height),
             CropStore(self._out / "crops" / family.leader.id),
         )
         with ExitStack() as stack:
@@ -196,32 +196,24 @@ class Preparation:
                 leader = replace(leader, crops=CropStore(spool), lossy=True)
             return [first, *(self._clip(clip, leader) for clip in family.followers)]
 
-    def _clip(self, clip: Clip, leader: Leader | None, note: str | None = None) -> Row:
-        """Do what is left to do of one clip; return its row."""
-        path, old = self._index.path_of(clip), self._log.get(clip.id)
-        stamp = _stamp(path)
-        sha256 = _sha256(path, stamp, old)
-        known = old if old is not None and old["sha256"] == sha256 else None
-        if known is not None and known["status"] in _FILE_FAULTS:
+    def _clip(self, clip: Clip, leader: Leader | None, pair_note: str | None = None) -> ClipRecord:
+        """Do the steps of one clip that are missing; return its record."""
+        path, old = self._index.path_of(clip), self._record(clip.id)
+        stamp = FileStamp.of(path)
+        sha256 = hash_clip(path, stamp, old)
+        known = old if old is not None and old.sha256 == sha256 else None
+        if known is not None and known.status in _FILE_FAULTS:
             return known
         sources = self._sources(clip.id, sha256, known, leader)
         keys = {step: _hash(step, source, self._own_settings(step)) for step, source in sources.items()}
         missing = [step for step in keys if step in self._steps and not self._is_done(clip, known, step, keys[step])]
-        kept = {
-            step: record
-            for step, record in (known["steps"] if known else {}).items()
-            if step not in missing and record["source"] == sources.get(step)
-        }
-        row: Row = {"id": clip.id, "status": "ok", "leader": leader.id if leader else "", "sha256": sha256, **stamp}
-        row |= {key: known[key] for key in ("status", "width", "height", "notes")} if known else {"notes": {}}
-        row = {"width": None, "height": None} | row | {"steps": kept, "notes": _noted(row["notes"], kept, note)}
-        if row["status"] not in ("ok", "no_face"):
-            row["status"] = "ok"
+        record = ClipRecord(clip.id, "ok", leader.id if leader else "", sha256, stamp)
+        record = _carried_over(record, known, missing, sources, pair_note)
         try:
             if missing:
                 saved = self._has_saved_crops(clip.id, known, keys["crops"])
                 done = self._clip_steps.run(clip.id, path, leader, missing, saved)
-                row |= _success(row, done, keys, sources)
+                record = _with_results(record, done, keys, sources)
         except UnlikeLeaderError as error:
             return self._clip(clip, None, str(error))
         except (Stopped, UsageError):
@@ -229,13 +221,17 @@ class Preparation:
         except Exception as error:  # one clip never stops the rest
             if isinstance(error, OSError) and error.errno in DISK_FAULTS:
                 raise
-            row |= _failure(clip, error, kept)
-        if row != old:
-            self._remove_all_but(row["steps"], clip.id, old)
-            self._log.append(clip.id, row)
-        return row
+            record = _with_failure(record, clip, error)
+        if record != old:
+            self._remove_stale(record, old)
+            self._log.append(clip.id, record.to_row())
+        return record
 
-    def _sources(self, name: str, sha256: str, known: Row | None, leader: Leader | None) -> dict[str, str]:
+    def _record(self, name: str) -> ClipRecord | None:
+        row = self._log.get(name)
+        return None if row is None else ClipRecord.from_row(row)
+
+    def _sources(self, name: str, sha256: str, known: ClipRecord | None, leader: Leader | None) -> dict[str, str]:
         """Return for each step that a clip can have a hash of what its files are made from, settings aside."""
         texts = self._clip_steps.texts_key(name) if leader is None else None
         if leader is not None:
@@ -253,68 +249,69 @@ class Preparation:
             return asdict(self._settings.landmark_detection)
         return {"image_format": self._settings.image_format} if step in ("crops", "tubes") else {}
 
-    def _boxes_key(self, name: str, row: Row | None) -> str | None:
-        """Name the boxes that are there: by the key of the step, or, of somebody else's, by their content."""
-        if row is not None and "boxes" in row["steps"]:
-            return str(row["steps"]["boxes"]["key"])
+    def _boxes_key(self, name: str, record: ClipRecord | None) -> str | None:
+        """Return the key of the boxes that are there: that of their step, or the hash of another program's file."""
+        if record is not None and "boxes" in record.steps:
+            return record.steps["boxes"].key
         path = self._out / "boxes" / f"{name}.json"
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
-    def _has_saved_crops(self, name: str, row: Row | None, key: str) -> bool:
-        """Whether lossless crops are there that these settings would cut; somebody else's are taken as they are."""
-        record = row["steps"].get("crops") if row else None
-        if record is not None:
-            return self._settings.image_format == "png" and record["key"] == key
+    def _has_saved_crops(self, name: str, record: ClipRecord | None, key: str) -> bool:
+        """Tell whether lossless crops are there that these settings would cut; another program's always count."""
+        if record is not None and "crops" in record.steps:
+            return self._settings.image_format == "png" and record.steps["crops"].key == key
         return next((self._out / "crops" / name).glob("*.png"), None) is not None
 
-    def _is_done(self, clip: Clip, row: Row | None, step: str, key: str) -> bool:
-        """Whether the files of a step are those that these settings would give, and all still there."""
-        record = row["steps"].get(step) if row else None
-        if record is None or record["key"] != key:
+    def _is_done(self, clip: Clip, record: ClipRecord | None, step: str, key: str) -> bool:
+        """Tell whether the files of a step are those that these settings would give, and all still there."""
+        made = record.steps.get(step) if record else None
+        if made is None or made.key != key:
             return False
         try:
-            if step == "boxes":
-                sizes = [(self._out / "boxes" / f"{clip.id}.json").stat().st_size]
-            else:
-                sizes = [entry.stat().st_size for entry in os.scandir(self._out / _FOLDERS[step] / clip.id)]
+            return count_files(self._files_of(clip.id, step)) == made.files
         except OSError:
             return False
-        return [len(sizes), sum(sizes)] == record["files"]
 
-    def _remove_all_but(self, steps: dict[str, Any], name: str, old: Row | None) -> None:
+    def _files_of(self, name: str, step: str) -> Path:
+        """Return the file or folder that a step makes of a clip."""
+        return self._out / _FOLDERS[step] / (f"{name}.json" if step == "boxes" else name)
+
+    def _remove_stale(self, record: ClipRecord, old: ClipRecord | None) -> None:
         """Delete what an earlier run made of a clip and what is not valid any more."""
-        for step in set(old["steps"] if old else ()) - set(steps):
+        for step in set(old.steps if old else ()) - set(record.steps):
+            path = self._files_of(record.id, step)
             if step == "boxes":
-                (self._out / "boxes" / f"{name}.json").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             else:
-                shutil.rmtree(self._out / _FOLDERS[step] / name, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
     def finish(self) -> Outcome:
         """Write folds.csv when asked for, skipped.csv, index.parquet, prepare.json and the tidied manifest."""
         self._index.write(self._out / "index.parquet")
         names = [clip.id for clip in self._index.clips if clip.id in self._log]
-        skipped = tuple((row["id"], text) for row in self._log.rows(names) for text in row["notes"].values())
+        records = [ClipRecord.from_row(row) for row in self._log.rows(names)]
+        skipped = tuple((record.id, text) for record in records for text in record.notes.values())
         write_table(skipped, ("video", "what"), self._out / "skipped.csv")
         if "tubes" in self._steps:
             write_tube_list(self._index.clips, self._out, self._settings.image_format, self._settings.every)
         warnings: list[str] = []
         crops = 0
         if "folds" in self._steps:
-            crops, warnings = self._write_folds(names)
+            crops, warnings = self._write_folds(records)
         settings = {"unmask": __version__, "steps": self._steps, "folds": self._folds, "fold_rule": self._fold_rule}
         with atomic_file(self._out / "prepare.json") as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
         return Outcome(skipped, tuple(warnings), crops)
 
-    def _write_folds(self, names: Sequence[str]) -> tuple[int, list[str]]:
+    def _write_folds(self, records: Sequence[ClipRecord]) -> tuple[int, list[str]]:
         clips = [clip for clip in self._index.clips if clip.label is not None]
-        sha256 = {row["id"]: row["sha256"] for row in self._log.rows(names) if row["sha256"]}
+        sha256 = {record.id: record.sha256 for record in records if record.sha256}
         fold_of = assign_folds(clips, self._fold_rule, self._folds, sha256=sha256)
         warnings = fold_warnings(clips, fold_of, self._folds) + find_leaks(clips, fold_of, sha256)
         if unlabelled := len(self._index.clips) - len(clips):
             warnings.append(f"{unlabelled} clips have no label and are left out")
-        leader_of = {row["id"]: row["leader"] or row["id"] for row in self._log.rows(names)}
+        leader_of = {record.id: record.leader or record.id for record in records}
         count = write_folds(list_crops(clips, fold_of, leader_of, self._out / "crops"), self._out / "folds.csv")
         return count, warnings
 
@@ -326,54 +323,54 @@ class Preparation:
         self._log.close()
 
 
-def _hash(*facts: Any) -> str:
-    return hashlib.sha256(json.dumps([_FORMAT_VERSION, *facts], sort_keys=True).encode()).hexdigest()[:16]
+def _carried_over(
+    record: ClipRecord,
+    known: ClipRecord | None,
+    missing: Sequence[str],
+    sources: Mapping[str, str],
+    pair_note: str | None,
+) -> ClipRecord:
+    """Return a record with what still holds of an earlier one, and what is missing of the pair."""
+    notes: dict[str, str] = {}
+    if known is not None:
+        status = known.status if known.is_prepared else "ok"
+        kept = {
+            step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
+        }
+        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
+        record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
+    if pair_note is not None:
+        notes = dict(sorted((notes | {"pair": pair_note}).items()))
+    return replace(record, notes=notes)
 
 
-def _failure(clip: Clip, error: Exception, kept: dict[str, Any]) -> Row:
-    if isinstance(error, InputError):
-        return {"status": error.status, "steps": {}, "notes": {"video": str(error)}}
-    if isinstance(error, UnmaskError):
-        return {"status": "skipped", "steps": kept, "notes": {"video": str(error)}}
-    log.exception("preparing %r failed", clip.path)
-    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
-    return {"status": "internal_error", "steps": kept, "notes": {"video": text}}
-
-
-def _success(row: Row, done: Prepared, keys: dict[str, str], sources: dict[str, str]) -> Row:
-    new = {step: {"key": keys[step], "source": sources[step], "files": files} for step, files in done.files.items()}
-    notes = {step: text for step, text in row["notes"].items() if step not in done.files} | done.notes
-    known: Row = {"steps": dict(sorted((row["steps"] | new).items()))}
+def _with_results(
+    record: ClipRecord, done: Prepared, keys: Mapping[str, str], sources: Mapping[str, str]
+) -> ClipRecord:
+    """Return a record with what the steps have made."""
+    new = {step: StepRecord(keys[step], sources[step], files) for step, files in done.files.items()}
+    notes = {step: text for step, text in record.notes.items() if step not in done.files} | done.notes
     if done.facts is not None:
-        known |= {"width": done.facts.width, "height": done.facts.height, "status": "ok" if done.faces else "no_face"}
+        status = "ok" if done.faces else "no_face"
+        record = replace(record, width=done.facts.width, height=done.facts.height, status=status)
         notes.pop("faces", None)
         if not done.faces:
             notes["faces"] = "no face was found"
         if "video" not in done.notes:
             notes.pop("video", None)
-    return known | {"notes": dict(sorted(notes.items()))}
+    return replace(record, notes=dict(sorted(notes.items())), steps=dict(sorted((record.steps | new).items())))
 
 
-def _noted(notes: dict[str, str], steps: dict[str, Any], pair: str | None) -> dict[str, str]:
-    """Return the notes that still hold, with what is to be said of the pair."""
-    kept = {name: text for name, text in notes.items() if name in steps or name in ("video", "faces")}
-    return kept if pair is None else dict(sorted((kept | {"pair": pair}).items()))
+def _with_failure(record: ClipRecord, clip: Clip, error: Exception) -> ClipRecord:
+    """Return a record that says why the clip could not be prepared."""
+    if isinstance(error, InputError):
+        return replace(record, status=error.status, steps={}, notes={"video": str(error)})
+    if isinstance(error, UnmaskError):
+        return replace(record, status="skipped", notes={"video": str(error)})
+    log.exception("preparing %r failed", clip.path)
+    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
+    return replace(record, status="internal_error", notes={"video": text})
 
 
-def _stamp(path: Path) -> dict[str, int | None]:
-    try:
-        facts = path.stat()
-    except OSError:
-        return {"size_bytes": None, "mtime_ns": None}
-    return {"size_bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns}
-
-
-def _sha256(path: Path, stamp: dict[str, int | None], old: Row | None) -> str:
-    """Hash a clip; one whose size and time have not changed is not read again. Empty when it cannot be read."""
-    if old is not None and stamp["size_bytes"] is not None and stamp.items() <= old.items():
-        return str(old["sha256"])
-    try:
-        with open_regular(path) as file:
-            return sha256_of(file)
-    except (InputError, OSError):
-        return ""
+def _hash(*facts: Any) -> str:
+    return hashlib.sha256(json.dumps([_FORMAT_VERSION, *facts], sort_keys=True).encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unmask.html import render
+from unmask.report.words import probability_text
 from unmask.storage.atomic import write_file
 from unmask.storage.outputs import FileForm, FolderForm, is_own_page
 from unmask.types import Verdict
@@ -121,16 +122,9 @@ def clock(time_seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def score_text(fake_probability: float) -> str:
-    """Return a probability with two digits; what would round to certainty is shown as beyond 0.99 or 0.01."""
-    if fake_probability >= 0.995:
-        return "> 0.99"
-    return "< 0.01" if fake_probability < 0.005 else f"{fake_probability:.2f}"
-
-
 def _render(template: str, **values: Any) -> bytes:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return render("unmask.report", template, written=now, score=score_text, clock=clock, **values)
+    return render("unmask.report", template, written=now, score=probability_text, clock=clock, **values)
 
 
 def _height(probability: float) -> float:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 def probability_text(probability: float) -> str:
     """Return a probability with two digits that never claims certainty: ``0.87``, ``> 0.99``, ``< 0.01``."""
-    text = f"{probability:.2f}"
-    return {"1.00": "> 0.99", "0.00": "< 0.01"}.get(text, text)
+    if probability >= 0.995:
+        return "> 0.99"
+    return "< 0.01" if probability < 0.005 else f"{probability:.2f}"
 
 
 def count_text(counts: Mapping[str, int]) -> str:

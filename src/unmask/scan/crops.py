@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.faces import crop_face
+from unmask.faces.quality import measure_quality
 from unmask.models import Card, Embedder
-from unmask.types import THUMBNAIL_PX, CropSpec, Face, Frame, ImageHW3
+from unmask.scan.stillness import StillView
+from unmask.types import THUMBNAIL_PX, CropSpec, Face, FaceQuality, Frame, ImageHW3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class CutFace:
     """Crop by the first model's rule, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB. None for a face that is not judged."""
     crops: dict[CropSpec, ImageHW3]
     """Crop rule -> crop, (size_px, size_px, 3) uint8 RGB; emptied when all models have it."""
+    is_small: bool
+    """Whether it is below the least side that the models judge."""
+    quality: FaceQuality | None
+    """How well it can be seen; None for a face that is not judged."""
     embedding_C: NDArray[np.float32] | None
     """(C,) vector that is near for two faces of one person; None without an embedder."""
 
@@ -36,6 +42,8 @@ class SeenFrame:
     """The frame, thinned to the few pixels that the tracker needs; see `unmask.faces.track.sketch`."""
     faces: tuple[CutFace, ...]
     """All faces that the detector found, also those that are not judged."""
+    still: StillView
+    """Small and gray, to see whether anything moves."""
 
 
 class Cutter:
@@ -58,11 +66,12 @@ class Cutter:
 
     def _cut_face(self, frame: Frame, face: Face) -> CutFace:
         if face.side_px < self._min_side_px:
-            return CutFace(face, None, {}, None)
+            return CutFace(face, None, {}, True, None, None)
         crops = {spec: crop_face(frame.image_HW3, face, spec) for spec in self._specs}
         size = (THUMBNAIL_PX, THUMBNAIL_PX)
         portrait = cv2.resize(crops[self._specs[0]], size, interpolation=cv2.INTER_AREA)
         embedding = None
         if self._embedder is not None:
             embedding = self._embedder.embed([self._embedder.cut(frame.image_HW3, face)])[0]
-        return CutFace(face, portrait, crops, embedding)
+        quality = measure_quality(frame.image_HW3, face, quantiser=frame.quantiser)
+        return CutFace(face, portrait, crops, False, quality, embedding)

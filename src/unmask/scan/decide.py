@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
 from unmask.models import Card, fuse
-from unmask.models.fusion import deciding_faces, fuse_clip, fuse_person
-from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, PersonVerdict, ScoredFace
+from unmask.models.clip_fusion import deciding_faces, fuse_clip
+from unmask.models.fusion import fuse_person
+from unmask.models.passages import discounted, strongest_run
+from unmask.scan.reasons import pool_reasons, reasons, why_not_real
+from unmask.scan.unjudged import SmallFace, find_unjudged, median_quality
+from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, Passage, PersonVerdict, ScoredFace, UnjudgedPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,65 +24,88 @@ class Judgement:
     """What the scored faces of one video amount to."""
 
     label: Label
-    """What the thresholds, and how much was seen, make of ``fake_probability``."""
     fake_probability: float
-    """Fused over frames, people and models, 0 real to 1 fake."""
     reasons: tuple[str, ...]
-    """Why, in sentences, most important first."""
     warnings: tuple[str, ...]
-    """What limits the answer, in sentences."""
     faces: tuple[PersonVerdict, ...]
-    """One entry for each person, most suspicious first; those seen in too few frames come last."""
     frames: tuple[FrameScore, ...]
-    """One entry for each judged face in each frame, in order of time."""
+    unjudged: tuple[UnjudgedPerson, ...] = ()
 
 
-def judge(scored: Sequence[ScoredFace], cards: Sequence[Card]) -> Judgement:
-    """Fuse scored faces by the rules of the first card's `Fusion`, and say why.
+def judge(
+    scored: Sequence[ScoredFace],
+    cards: Sequence[Card],
+    small: Sequence[SmallFace] = (),
+    still: Collection[int] = (),
+) -> Judgement:
+    """Fuse the scores of faces by the rules of the first card's `Fusion`, and say why.
 
-    Each person is judged on their own, so one manipulated face among many is found and named. A person seen
-    in fewer than the card's ``min_frames`` never decides a label while another was seen in enough.
+    Each person is judged on their own, so one manipulated face among many is found and named. A person seen in fewer
+    than the card's ``min_frames``, or below its floor of quality, never decides a label while others can be judged.
+    ``real`` needs everybody to be judged, and nobody above the threshold; see `unmask.scan.unjudged`.
 
     Args:
         scored: At least one face, in order of time.
-        cards: One for each model. The first one's fusion and thresholds hold for the ensemble.
+        cards: One for each model. The first one's fusion, thresholds and floor hold for the ensemble.
+        small: Faces that were too small to be scored, in order of time.
+        still: Numbers of the people who never move.
     """
     lead = cards[0]
     people: dict[int, list[ScoredFace]] = {}
     for face in scored:
         people.setdefault(face.person, []).append(face)
-    faces = sorted(
-        (_judge_person(group, cards) for group in people.values()),
-        key=lambda face: (face.frames < lead.fusion.min_frames, -face.fake_probability),
-    )
+    unjudged = find_unjudged(people, small, still, lead)
+    why = {person.person: person.why for person in unjudged}
     deciding = deciding_faces(
         [face.person for face in scored],
         [face.index for face in scored],
         [face.face.side_px for face in scored],
         lead.fusion,
+        [why.get(face.person) != "blurred" for face in scored],
     )
     probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards))
+    rivals = 1 if deciding.pooled else len(deciding.people)
+    faces = sorted(
+        (_judge_person(group, cards, rivals, why.get(person)) for person, group in people.items()),
+        key=lambda person: (why.get(person.person, "still") != "still", -person.fake_probability),
+    )
+    judged = [person for person in faces if why.get(person.person, "still") == "still"]
     label = deciding.limit(lead.thresholds.label(probability))
+    if label == "real" and not lead.fusion.pooled and not _all_real(judged, unjudged, lead):
+        label = "inconclusive"
     if deciding.pooled:
-        reasons = _pool_reasons(probability, len(deciding.people[0]), lead)
+        words = (*pool_reasons(probability, len(deciding.people[0]), lead), *_gaps(label, unjudged, lead))
     else:
-        steady = [face for face in faces if face.frames >= lead.fusion.min_frames]
-        reasons = _reasons(label, probability, steady, lead)
+        words = reasons(label, probability, judged, unjudged, lead)
     return Judgement(
         label=label,
         fake_probability=probability,
-        reasons=reasons,
-        warnings=_warnings(faces, cards),
+        reasons=words,
+        warnings=_warnings(faces, unjudged),
         faces=tuple(faces),
+        unjudged=unjudged,
         frames=tuple(_frame_score(face) for face in scored),
     )
 
 
+def _all_real(judged: Sequence[PersonVerdict], unjudged: Sequence[UnjudgedPerson], card: Card) -> bool:
+    """Say whether everybody who matters was judged, and nobody is above the threshold of ``real``."""
+    highest = max(person.fake_probability for person in judged)
+    below = card.fusion.people != "max" or highest <= card.thresholds.real_below
+    return below and not any(person.matters for person in unjudged)
+
+
+def _gaps(label: Label, unjudged: Sequence[UnjudgedPerson], card: Card) -> tuple[str, ...]:
+    """Say who of those that were judged together cannot be seen well enough."""
+    if label == "fake" or card.fusion.pooled:
+        return ()
+    return why_not_real([person for person in unjudged if person.why != "brief"], card)
+
+
 def _frame_score(scored: ScoredFace) -> FrameScore:
-    face = scored.face
-    return FrameScore(
-        scored.person, scored.index, scored.time_seconds, face.xyxy_px, face.confidence, scored.fake_probability
-    )
+    face, probability = scored.face, scored.fake_probability
+    where = (scored.person, scored.index, scored.time_seconds, face.xyxy_px, face.confidence)
+    return FrameScore(*where, probability, scored.quality)
 
 
 def _scores(scored: Sequence[ScoredFace]) -> NDArray[np.float64]:
@@ -90,22 +117,58 @@ def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
 
 
-def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card]) -> PersonVerdict:
+def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card], rivals: int, why: str | None) -> PersonVerdict:
+    """Judge one person over all their frames.
+
+    Args:
+        group: Their faces, in order of time.
+        cards: One for each model.
+        rivals: People of the video who can be accused; the highest of many needs to be higher.
+        why: Why the person cannot be judged, None if they can.
+    """
     lead, scores_Mn = cards[0], _scores(group)
     probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
-    label = lead.thresholds.label(probability) if len(group) >= lead.fusion.min_frames else "inconclusive"
+    label = _label(probability, rivals, lead) if why in (None, "still") else "inconclusive"
     portrait = max(group, key=lambda scored: scored.clarity).portrait_SS3
+    passage = _passage(group, scores_Mn, cards)
+    traces = (
+        group
+        if passage is None
+        else [face for face in group if passage.start_seconds <= face.time_seconds <= passage.end_seconds]
+    )
     return PersonVerdict(
         person=group[0].person,
-        label=label,
+        label="inconclusive" if (label, why) == ("real", "still") else label,
         fake_probability=probability,
         start_seconds=group[0].time_seconds,
         end_seconds=group[-1].time_seconds,
         frames=len(group),
         models=_by_model(scores_Mn, cards),
         thumbnail_jpeg=thumbnail_jpeg(portrait),
-        region=_region(group, lead.crop) if label == "fake" else None,
+        region=_region(traces, lead.crop) if label == "fake" else None,
+        quality=median_quality(group),
+        passage=passage,
     )
+
+
+def _label(probability: float, rivals: int, card: Card) -> Label:
+    label = card.thresholds.label(probability)
+    if label == "fake" and card.fusion.passages is not None:
+        discounted_label = card.thresholds.label(discounted(probability, rivals, card.fusion.passages))
+        return "fake" if discounted_label == "fake" else "inconclusive"
+    return label
+
+
+def _passage(group: Sequence[ScoredFace], scores_Mn: NDArray[np.float64], cards: Sequence[Card]) -> Passage | None:
+    """Return where the traces are, None where they fill all frames or are not searched for."""
+    rule = cards[0].fusion.passages
+    if rule is None:
+        return None
+    run = strongest_run(np.average(scores_Mn, axis=0, weights=_weights(cards)), rule)
+    if run.stop - run.start == len(group):
+        return None
+    first, last = group[run.start], group[run.stop - 1]
+    return Passage(first.time_seconds, last.time_seconds, run.stop - run.start, run.mean)
 
 
 def thumbnail_jpeg(portrait_SS3: ImageHW3) -> bytes:
@@ -151,44 +214,12 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None
     return (face.landmarks_px.astype(np.float64) - centre) / side + 0.5
 
 
-def _reasons(label: Label, probability: float, faces: Sequence[PersonVerdict], card: Card) -> tuple[str, ...]:
-    low, high = card.thresholds.real_below, card.thresholds.fake_above
-    accused = tuple(_accusation(face, high) for face in faces if face.label == "fake")
-    if card.fusion.people != "max":
-        who = "The one person scores" if len(faces) == 1 else f"All {len(faces)} people together score"
-        return (f"{who} {probability:.2f} (thresholds {low:.2f} and {high:.2f}).", *accused)
-    if label == "inconclusive":
-        whose = f"The fake probability {probability:.2f} of person {faces[0].person}"
-        return (f"{whose} lies between {low:.2f} and {high:.2f}, where this model cannot tell.",)
-    if label == "real":
-        who = "The one person" if len(faces) == 1 else f"All {len(faces)} people"
-        return (f"{who} scored at most {probability:.2f} (threshold {low:.2f}): no trace of manipulation was found.",)
-    return accused
-
-
-def _pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
-    """Say why all faces were judged together: by choice of the card, or because everyone is seen too briefly."""
-    low, high = card.thresholds.real_below, card.thresholds.fake_above
-    together = f"All {count} faces together score {probability:.2f} (thresholds {low:.2f} and {high:.2f})."
-    if card.fusion.pooled:
-        return (together,)
-    fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."
-    if count < 2 * card.fusion.min_frames:
-        return (f"{fleeting} That is too few to judge.",)
-    return (f"{fleeting} {together}",)
-
-
-def _accusation(face: PersonVerdict, threshold: float) -> str:
-    when = f"from {face.start_seconds:.1f} s to {face.end_seconds:.1f} s"
-    score = f"fake probability {face.fake_probability:.2f} over {face.frames} frames (threshold {threshold:.2f})"
-    where = f" The strongest traces are at the {face.region}." if face.region else ""
-    return f"Person {face.person} looks manipulated {when}: {score}.{where}"
-
-
-def _warnings(faces: Sequence[PersonVerdict], cards: Sequence[Card]) -> tuple[str, ...]:
+def _warnings(faces: Sequence[PersonVerdict], unjudged: Sequence[UnjudgedPerson]) -> tuple[str, ...]:
     found = []
-    if fleeting := [face for face in faces if face.frames < cards[0].fusion.min_frames]:
+    if fleeting := [person for person in unjudged if person.why == "brief"]:
         found.append(f"{len(fleeting)} of {len(faces)} people were seen in too few frames to be judged.")
+    if background := [person for person in unjudged if person.why == "small" and not person.matters]:
+        found.append(f"{len(background)} small faces in the background were not judged.")
     if split := [face for face in faces if max(face.models.values()) - min(face.models.values()) > 0.5]:
         found.append(f"The models disagree about person {', '.join(str(face.person) for face in split)}.")
     return tuple(found)

@@ -17,13 +17,24 @@ from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
-from unmask.scan.decide import judge
+from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
+from unmask.scan.stillness import still_people
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
-from unmask.types import DetectorSpec, Status, Verdict
+from unmask.scan.turning import (
+    TRIED_FRAMES,
+    Turn,
+    find_turn,
+    looks_upright,
+    no_face_reason,
+    small_frame,
+    turn_warnings,
+    turned_video,
+)
+from unmask.types import DetectorSpec, ScoredFace, Status, Verdict
 
 
 class Scanner(BaseScanner):
@@ -40,6 +51,8 @@ class Scanner(BaseScanner):
 
     max_faces: int | None = None
     """Faces that are judged in one video, at most; None for no limit."""
+    finds_lost_turns: bool = True
+    """Whether a video without upright faces is tried in the other orientations."""
 
     def __init__(
         self,
@@ -104,12 +117,14 @@ class Scanner(BaseScanner):
                 progress,
                 looked=looked,
                 members=scores.members,
-                judgement=judge(scored, self.cards[: scores.members]) if scored else None,  # scores -> verdict
+                judgement=self._judgement(scores, people, scored),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
                 decoded=scores.decoded,
                 small_faces=scores.small_faces,
                 dropped_faces=scores.dropped_faces,
             )
+        if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
+            return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
         return self.conclude(video, draft, progress)
 
     def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
@@ -122,13 +137,17 @@ class Scanner(BaseScanner):
             frames_asked=asked,
             frames_decoded=progress.decoded,
             frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
-            warnings=(*damage_warnings(video.facts, status), *_image_warnings(video, progress)),
+            warnings=(
+                *damage_warnings(video.facts, status),
+                *turn_warnings(draft.turned_degrees),
+                *_image_warnings(video, progress),
+            ),
         )
         if status == "unreadable":
             return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
         if judgement is None:
             small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
-            reason = small if progress.small_faces else f"No face was found in {progress.decoded} frames."
+            reason = small if progress.small_faces else no_face_reason(progress.decoded)
             return replace(known, status="no_face", reasons=(reason,))
         return replace(
             known,
@@ -138,6 +157,7 @@ class Scanner(BaseScanner):
             reasons=(*judgement.reasons, *_early_stop_reason(progress)),
             warnings=(*known.warnings, *judgement.warnings),
             faces=judgement.faces,
+            unjudged=judgement.unjudged,
             frames=judgement.frames,
         )
 
@@ -156,6 +176,32 @@ class Scanner(BaseScanner):
     def min_decoded(self, asked: int) -> int:
         """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
         return min_partial_frames(asked)
+
+    def _judgement(
+        self, scores: FaceScores, people: Sequence[Sequence[int]], scored: Sequence[ScoredFace]
+    ) -> Judgement | None:
+        """Judge the faces so far; None where there is none that can be."""
+        if not scored:
+            return None
+        frames = scores.frames()
+        place_of = {seen.frame.index: place for place, seen in enumerate(frames)}
+        still = still_people(
+            [face.person for face in scored],
+            [place_of[face.index] for face in scored],
+            [face.face.xyxy_px for face in scored],
+            [seen.still for seen in frames],
+            [seen.frame.time_seconds for seen in frames],
+        )
+        return judge(scored, self.cards[: scores.members], scores.small(people), still)
+
+    def _lost_turn(self, video: Video, scores: FaceScores) -> Turn:
+        """Return the turn that the video lacks; 0 where its faces stand upright, or none is found any way up."""
+        frames = scores.frames()
+        if not self.finds_lost_turns or looks_upright([[cut.face for cut in seen.faces] for seen in frames]):
+            return 0
+        chosen = np.unique(np.linspace(0, len(frames) - 1, TRIED_FRAMES).astype(int)) if frames else ()
+        tried = np.array([frames[place].frame.index for place in chosen], np.int64)
+        return find_turn([small_frame(frame.image_HW3) for frame in read_frames(video, tried)], self.detector)
 
     def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
         """Return the status that the number of decoded frames earns, and how many there should have been."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,11 @@ from typing import Any
 
 from unmask.faces.track import sketch
 from unmask.models import BATCH_CROPS, QueuedNetwork
+from unmask.models.card import Calibration
 from unmask.scan.crops import CutFace, SeenFrame
-from unmask.types import CropScore, Frame, ScoredFace
+from unmask.scan.stillness import still_view
+from unmask.scan.unjudged import SmallFace
+from unmask.types import CropScore, Face, FaceQuality, Frame, ScoredFace
 
 MAX_KEPT_FACES = 256
 """Faces whose crops may wait for members that were not asked yet, some 100 MB; with more, all members are asked."""
@@ -67,7 +71,7 @@ class FaceScores:
             return
         asked: list[_AskedFace] = []
         kept = [self._admit(cut, asked) for cut in faces]
-        self._frames[frame.index] = SeenFrame(sketch(frame), tuple(kept)), asked
+        self._frames[frame.index] = SeenFrame(sketch(frame), tuple(kept), still_view(frame.image_HW3)), asked
         self._asked += asked
         self._held += asked
         if len(self._held) >= BATCH_CROPS:
@@ -84,22 +88,37 @@ class FaceScores:
             people: For each of `frames`, the number of the person of each face.
         """
         self._submit()
-        scored = []
+        scored, calibrations = [], [network.card.calibration for network in self._networks]
+        last: dict[int, ScoredFace] = {}
         for index, numbers in zip(sorted(self._frames), people, strict=True):
             seen, asked = self._frames[index]
             judged = [number for number, cut in zip(numbers, seen.faces, strict=True) if cut.portrait_SS3 is not None]
             for person, answer in zip(judged, asked, strict=True):
-                scored.append(_scored(person, seen.frame, answer))
+                scored.append(_scored(person, seen.frame, answer, calibrations, last.get(person)))
+                last[person] = scored[-1]
         return scored
+
+    def small(self, people: Sequence[Sequence[int]]) -> list[SmallFace]:
+        """Return the faces that were too small to be judged, in order of time.
+
+        Args:
+            people: For each of `frames`, the number of the person of each face.
+        """
+        return [
+            SmallFace(person, seen.frame.time_seconds, cut.face.side_px)
+            for seen, numbers in zip(self.frames(), people, strict=True)
+            for person, cut in zip(numbers, seen.faces, strict=True)
+            if cut.is_small
+        ]
 
     def _admit(self, cut: CutFace, asked: list[_AskedFace]) -> CutFace:
         """Return the face as it is kept; one that is judged is appended to ``asked``."""
-        if cut.portrait_SS3 is None:
+        if cut.is_small:
             self.small_faces += 1
             return cut
         if self._max_faces is not None and len(self._asked) + len(asked) >= self._max_faces:
             self.dropped_faces += 1
-            return replace(cut, portrait_SS3=None, crops={}, embedding_C=None)
+            return replace(cut, portrait_SS3=None, crops={}, quality=None, embedding_C=None)
         asked.append(_AskedFace(cut))
         return cut
 
@@ -121,7 +140,27 @@ class FaceScores:
                 face.cut.crops.clear()
 
 
-def _scored(person: int, frame: Frame, asked: _AskedFace) -> ScoredFace:
-    scores, portrait_SS3 = tuple(score.result() for score in asked.scores), asked.cut.portrait_SS3
+def _scored(
+    person: int, frame: Frame, asked: _AskedFace, calibrations: Sequence[Calibration], last: ScoredFace | None
+) -> ScoredFace:
+    """Return a judged face; its scores are calibrated for how well it can be seen."""
+    portrait_SS3, quality, face = asked.cut.portrait_SS3, asked.cut.quality, asked.cut.face
     assert portrait_SS3 is not None, "only faces with a portrait are asked about"
-    return ScoredFace(person, frame.index, frame.time_seconds, asked.cut.face, scores, portrait_SS3)
+    assert quality is not None, "faces with a portrait are measured"
+    answers = zip((future.result() for future in asked.scores), calibrations, strict=False)
+    scores = tuple(_at_quality(score, calibration, quality) for score, calibration in answers)
+    if last is not None and frame.time_seconds > last.time_seconds:
+        quality = replace(quality, motion=_sides_moved(last.face, face) / (frame.time_seconds - last.time_seconds))
+    return ScoredFace(person, frame.index, frame.time_seconds, face, scores, portrait_SS3, quality)
+
+
+def _at_quality(score: CropScore, calibration: Calibration, quality: FaceQuality) -> CropScore:
+    if not calibration.quality:
+        return score
+    return replace(score, logit=float(calibration.at_quality([score.logit], [quality])[0]))
+
+
+def _sides_moved(before: Face, after: Face) -> float:
+    """Return how far the centre of a box moved, in sides of the box."""
+    (a1, b1, a2, b2), (c1, d1, c2, d2) = before.xyxy_px, after.xyxy_px
+    return math.hypot((c1 + c2 - a1 - a2) / 2, (d1 + d2 - b1 - b2) / 2) / after.side_px

@@ -36,6 +36,11 @@ class StillView:
     """Width of this thumbnail over the width of the frame."""
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the upright frame."""
+Times = Sequence[float]
+
+
 def still_view(image_HW3: ImageHW3) -> StillView:
     """Return the thumbnail of a frame, (H, W, 3) uint8 RGB."""
     step = max(1, max(image_HW3.shape[:2]) // 256)
@@ -46,9 +51,7 @@ def still_view(image_HW3: ImageHW3) -> StillView:
     return StillView(gray_HW, gray_HW.shape[1] / image_HW3.shape[1])
 
 
-def is_still(
-    views: Sequence[StillView], boxes_px: Sequence[tuple[float, float, float, float]], times_seconds: Sequence[float]
-) -> bool:
+def is_still(views: Sequence[StillView], boxes_px: Sequence[Box], times_seconds: Times) -> bool:
     """Say whether neither a face nor the frame around it ever moves.
 
     Args:
@@ -70,6 +73,28 @@ def is_still(
         and _difference(first.gray_HW, view.gray_HW) <= MAX_STILL
         for view in views[1:]
     )
+
+
+def still_people(
+    person_n: Sequence[int], place_n: Sequence[int], boxes_n: Sequence[Box], views: Sequence[StillView], times: Times
+) -> frozenset[int]:
+    """Return the numbers of the people who never move.
+
+    Args:
+        person_n: Number of the person of each of n faces, in order of time.
+        place_n: Place of each face's frame among the frames.
+        boxes_n: Box of each face in pixels of its frame.
+        views: Of all frames.
+        times: Of all frames in seconds.
+    """
+    still = set()
+    for person in set(person_n):
+        own = [position for position, number in enumerate(person_n) if number == person]
+        places = [place_n[position] for position in own]
+        boxes = [boxes_n[position] for position in own]
+        if is_still([views[place] for place in places], boxes, [times[place] for place in places]):
+            still.add(person)
+    return frozenset(still)
 
 
 def _difference(before_HW: NDArray[np.float32], after_HW: NDArray[np.float32]) -> float:

@@ -81,6 +81,22 @@ def turned_video(video: Video, turn: Turn) -> Video:
     return replace(video, decode=decode)
 
 
+def turn_warnings(turn: int) -> tuple[str, ...]:
+    """Say that a video was turned."""
+    if not turn:
+        return ()
+    how = f"it was turned by {turn} degrees counter-clockwise for this scan"
+    return (f"The faces do not stand upright, and the file does not say how to turn it: {how}.",)
+
+
+def no_face_reason(frames: int) -> str:
+    """Say that no face was found, and what to do if there is one."""
+    return (
+        f"No face was found in {frames} frames. If there is one: turn the video upright, find a copy of higher "
+        "resolution, or look at more frames (--frames 96)."
+    )
+
+
 def _confidence(faces: Sequence[Face]) -> float:
     """Return the confidence of the largest face, 0 where there is none."""
     largest = max(faces, key=lambda face: face.side_px, default=None)

@@ -201,7 +201,7 @@ def test_a_duplicate_key_within_an_entry(part):
     write_part(part, '{"real.mp4": {"label": "REAL"}, "fake.mp4": {"label": "FAKE", "label": "REAL"}}')
     _, key, message = one_fault(part)
     assert key == "fake.mp4"
-    assert "a key stands twice" in message
+    assert "a key occurs twice" in message
     assert ids(part) == ["real"]
 
 

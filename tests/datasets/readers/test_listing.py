@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.readers.layouts import by_id, faults, touch
-from unmask.datasets.index import Clip, clip_id
+from unmask.datasets.index import Clip, clip_id, parse_label
 from unmask.datasets.read import read_index
 from unmask.errors import UsageError
 
@@ -66,13 +66,14 @@ def test_csv_with_an_original_that_is_no_name(tmp_path, original):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "needs a header with the columns path or file"),
+        ("", "is empty; write a header"),
         ("path\na.mp4\n", "needs a header"),
         ("label\n1\n", "needs a header"),
-        ("path,label,Label\na.mp4,1,1\n", "two columns of one name"),
-        (b"path,label\n\xff,1\n", "no CSV in UTF-8: not UTF-8 at byte 11"),
-        ('path,label\n"a.mp4,1\n', "no CSV in UTF-8"),
-        ("path,label\n" + "x" * 200_000 + ",1\n", "no CSV in UTF-8"),
+        ("path,label,Label\na.mp4,1,1\n", "two columns named 'label'"),
+        ("path,label\na.mp4,0\n".encode("utf-16")[:-1], "no UTF-16-LE text at byte"),
+        ('path,label\n"a.mp4,1\n', "is no CSV: line"),
+        ("path,label\n" + "x" * 200_000 + ",1\n", "is no CSV: line"),
+        ("path,label\nx.mp4,0\ny.mp4,1\n", "lists 2 files, and none of them is there, e.g. 'x.mp4'; paths start from"),
     ],
 )
 def test_a_broken_csv(tmp_path, text, message):
@@ -108,3 +109,51 @@ def test_long_clip_ids_stay_distinct_file_names():
     assert len(names) == 50
     assert all(len(name.encode()) <= 200 for name in names)
     assert clip_id(paths[0]) == clip_id(paths[0])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt"])
+def test_tables_of_other_programs(tmp_path, separator, encoding, suffix):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    text = "Filename,Label\na.mp4,Original\nb.mp4,Deepfake\n".replace(",", separator)
+    (tmp_path / f"t{suffix}").write_bytes(text.encode(encoding))
+    index = read_index(tmp_path / f"t{suffix}")
+    assert [(clip.path, clip.label) for clip in index.clips] == [("a.mp4", "real"), ("b.mp4", "fake")]
+
+
+def test_json_lists(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "t.json").write_text('[{"file": "a.mp4", "label": false}, {"file": "b.mp4", "label": true}]')
+    assert [clip.label for clip in read_index(tmp_path / "t.json").clips] == ["real", "fake"]
+
+
+def test_names_without_suffix(tmp_path):
+    touch(tmp_path, "a.mp4", "d/b.mkv", "c.mp4", "c.avi", "e.txt")
+    index = read_index(write_table(tmp_path, "id,label\na,0\nd/b,1\nc,1\ne,1\n"))
+    assert [clip.path for clip in index.clips] == ["a.mp4", "d/b.mkv"]
+    assert [key for _, key in faults(index)] == ["line 4", "line 5"]
+
+
+def test_rows_that_repeat(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4", "c.mp4")
+    index = read_index(write_table(tmp_path, "path,label\na.mp4,0\nb.mp4,0\na.mp4,0\nb.mp4,1\nc.mp4,1\n"))
+    assert sorted(by_id(index)) == ["a", "c"]
+    told = {fault.key: fault.message for fault in index.faults}
+    assert sorted(told) == ["line 3", "line 4", "line 5"]
+    assert "'a.mp4' is listed 2 times, alike; counted once" in told["line 4"]
+    assert "'b.mp4' is listed 2 times, with different contents; set aside" in told["line 5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        ("real REAL 0 0.0 false False original originals Authentic genuine pristine bona-fide bona_fide", "real"),
+        ("fake FAKE 1 1.0 True true deepfake Deepfakes deep-fake manipulated synthetic spoof", "fake"),
+        ("-1 2 0.5 maybe -0 s unknown inconclusive", None),
+    ],
+)
+def test_words_for_labels(words, label):
+    assert {word: parse_label(word) for word in words.split()} == dict.fromkeys(words.split(), label)
+    assert parse_label("bona fide") == "real"
+    assert parse_label("") is None

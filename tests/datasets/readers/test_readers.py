@@ -38,17 +38,23 @@ def test_only_its_own_reader_takes_a_layout(tmp_path, name, make):
 @pytest.mark.parametrize("name", [*LAYOUTS, "csv"])
 def test_readers_refuse_other_things(tmp_path, name):
     file = tmp_path / "notes.txt"
-    file.touch()
+    file.write_text("notes")
     touch(tmp_path, "some/clip.mp4", "clip.mp4")
     for data in (tmp_path, file):
-        with pytest.raises(UsageError, match="write a CSV with the columns"):
+        with pytest.raises(UsageError, match=r"write a CSV with the columns|needs a header with the column path"):
             read_index(data, name)
     with pytest.raises(UsageError, match="does not exist"):
         read_index(tmp_path / "gone", name)
 
 
 def test_an_unknown_layout_is_told_with_the_cure(tmp_path):
-    with pytest.raises(UsageError, match=r"no way that is known.*dfdc.*write a CSV"):
+    with pytest.raises(UsageError, match=r"is an empty folder; name the folder that holds"):
+        read_index(tmp_path)
+    (tmp_path / "notes.txt").write_text("notes")
+    with pytest.raises(UsageError, match=r"holds no video, and has no known layout \(.*dfdc"):
+        read_index(tmp_path)
+    touch(tmp_path, "some/clip.mp4", "clip.mp4")
+    with pytest.raises(UsageError, match=r"holds 2 videos, but nothing that says which are real.*dfdc.*write a CSV"):
         read_index(tmp_path)
     with pytest.raises(UsageError, match=r"unknown dataset layout 'ffpp'; use auto or one of csv, dfdc"):
         read_index(tmp_path, "ffpp")

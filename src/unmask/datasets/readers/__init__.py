@@ -1,6 +1,6 @@
-"""The layouts of datasets that can be read. Importing this package fills `unmask.datasets.index.READERS`.
+"""Read datasets in the layouts that are known. Importing this package fills `unmask.datasets.index.READERS`.
 
-They are asked in this order, so the most particular come first: FaceForensics++ may lie inside of DeeperForensics.
+They are tried in this order, so the most specific come first: FaceForensics++ may lie inside of DeeperForensics.
 """
 
 from unmask.datasets.readers import listing, dfdc, deeperforensics, faceforensics, celeb_df, tree  # isort: skip

@@ -1,4 +1,4 @@
-"""Celeb-DF, version 1 and 2: ``Celeb-real``, ``Celeb-synthesis``, ``YouTube-real``.
+"""Read Celeb-DF, version 1 and 2: ``Celeb-real``, ``Celeb-synthesis``, ``YouTube-real``.
 
 Names after Li et al., Celeb-DF (CVPR 2020): ``id0_id1_0000.mp4`` is ``Celeb-real/id0_0000.mp4`` with the face of id1.
 """
@@ -14,7 +14,7 @@ from unmask.datasets.readers.text import BYTE_ORDER_MARK, read_text, shown
 
 TEST_LIST = "List_of_testing_videos.txt"
 _FOLDERS: dict[str, ClipLabel] = {"Celeb-real": "real", "Celeb-synthesis": "fake", "YouTube-real": "real"}
-_LISTED: dict[str, ClipLabel] = {"1": "real", "0": "fake"}  # the other way round than everybody else
+_LISTED: dict[str, ClipLabel] = {"1": "real", "0": "fake"}  # unlike all other datasets
 _REAL = re.compile(r"(id[0-9]+)_[0-9]+")
 _FAKE = re.compile(r"(id[0-9]+)_(id[0-9]+)_([0-9]+)")
 
@@ -62,7 +62,7 @@ def _clip(path: str, folder: str) -> Clip:
 
 
 def _with_splits(clips: list[Clip], table: Path) -> tuple[list[Clip], list[Fault]]:
-    """Tell test clips from training clips; set aside those whose label in the list is not that of their folder."""
+    """Set the split of each clip; set aside clips whose label in the list is not that of their folder."""
     try:
         lines = read_text(table).removeprefix(BYTE_ORDER_MARK).splitlines()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""DeeperForensics-1.0: ``manipulated_videos/<variant>/000_M101.mp4`` and ``source_videos/M101/...``.
+"""Read DeeperForensics-1.0: ``manipulated_videos/<variant>/000_M101.mp4`` and ``source_videos/M101/...``.
 
 After Jiang et al., DeeperForensics-1.0 (CVPR 2020): ``000_M101.mp4`` is clip 000 of FaceForensics++, which is not part
 of the dataset, with the face of the actor M101. Every variant shows the same thousand swaps, disturbed in other ways.

@@ -1,4 +1,4 @@
-"""The Deepfake Detection Challenge: ``dfdc_train_part_N/metadata.json``, one such folder, or the test folder."""
+"""Read the Deepfake Detection Challenge: ``dfdc_train_part_N/metadata.json``, one such folder, or the test folder."""
 
 from __future__ import annotations
 
@@ -101,29 +101,29 @@ def _read_metadata(path: Path, where: str) -> tuple[list[tuple[str, Any]] | None
     """Return the entries of a metadata.json, None when it is broken, and what is wrong with the file."""
     try:
         text = read_text(path)
-        pairs = parse_json(text, _Pairs)
+        entries = parse_json(text, _JsonObject)
     except ValueError as error:
         return None, [Fault(where, None, f"{error}; the whole part is set aside; fetch the file again")]
-    if not isinstance(pairs, _Pairs):
+    if not isinstance(entries, _JsonObject):
         return None, [Fault(where, None, "no object keyed by file name; the whole part is set aside; fetch it again")]
     if text.startswith(BYTE_ORDER_MARK):
-        return pairs, [Fault(where, None, "starts with a byte order mark, which JSON forbids; read all the same")]
-    return pairs, []
+        return entries, [Fault(where, None, "starts with a byte order mark, which JSON forbids; read all the same")]
+    return entries, []
 
 
-class _Pairs(list[tuple[str, Any]]):
+class _JsonObject(list[tuple[str, Any]]):
     """A JSON object, with its duplicate keys."""
 
 
 def _entry_problem(folder: Path, name: str, value: Any) -> str | None:
-    """Say why an entry cannot be used, None when it can."""
+    """Return why an entry cannot be used, None when it can."""
     if problem := _name_problem(name):
         return f"{problem}; set aside; name a file of this folder"
-    if not isinstance(value, _Pairs):
+    if not isinstance(value, _JsonObject):
         return f"{shown(value)} is no object; set aside; it needs a label"
     entry = dict(value)
     if len(entry) < len(value):
-        return "a key stands twice in it; set aside; keep one"
+        return "a key occurs twice in it; set aside; keep one"
     label, original, split = entry.get("label"), entry.get("original"), entry.get("split")
     if label not in ("REAL", "FAKE"):
         return f"label {shown(label)} is not REAL or FAKE; set aside; correct it"
@@ -137,7 +137,7 @@ def _entry_problem(folder: Path, name: str, value: Any) -> str | None:
 
 
 def _name_problem(name: object) -> str | None:
-    """Say why a text cannot be the name of a file in this very folder, None when it can."""
+    """Return why a text cannot be the name of a file in this very folder, None when it can."""
     if not isinstance(name, str):
         return "no text"
     if name_problem(name):
@@ -147,7 +147,7 @@ def _name_problem(name: object) -> str | None:
 
 
 def _unique(clips: list[Clip]) -> tuple[list[Clip], list[Fault]]:
-    """Set aside names that stand in several parts: nobody could tell whose original they are."""
+    """Set aside names that occur in several parts: an original of that name would be ambiguous."""
     parts: dict[str, list[Clip]] = {}
     for clip in clips:
         parts.setdefault(clip.id, []).append(clip)

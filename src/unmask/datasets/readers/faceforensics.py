@@ -1,4 +1,4 @@
-"""FaceForensics++ with the DeepFakeDetection clips, as its own download script or Kaggle lays them out.
+"""Read FaceForensics++ with the DeepFakeDetection clips, as its own download script or Kaggle lays them out.
 
 Names after Roessler et al., FaceForensics++ (ICCV 2019): ``183_253.mp4`` is clip 183 with the face of clip 253,
 ``01_02__kitchen_pan__AB12CD34.mp4`` is actor 01 in the kitchen with the face of actor 02.

@@ -1,11 +1,10 @@
-"""Clips listed in a CSV: any dataset, described by its user."""
+"""Read a table that lists clips: any dataset, described by its user."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,36 +19,43 @@ from unmask.datasets.index import (
     parse_label,
     register_reader,
 )
-from unmask.datasets.readers.text import BYTE_ORDER_MARK, read_text, shown
+from unmask.datasets.readers.text import shown
+from unmask.datasets.tables import NAME_COLUMNS, column_of, read_table
 from unmask.errors import UsageError
+from unmask.media.formats import VIDEO_SUFFIXES
 
-_PATH_COLUMNS = ("path", "file", "filename", "video")
+_COLUMNS = (*NAME_COLUMNS, "label", "original", "method", "compression", "person", "part", "split")
 
 
 @register_reader("csv")
 def read_listing(table: Path) -> Index | None:
-    """Read a CSV with a header; paths are relative to its folder.
+    """Read a table with a header, see `unmask.datasets.tables.read_table`; paths are relative to its folder.
 
-    Columns: ``path`` (or ``file``, ``filename``, ``video``), ``label`` (real, fake, 0, 1; empty when unknown), and
-    where known ``original`` (a path or file name out of the list), ``method``, ``compression``, ``person`` (several
-    with ``;`` between), ``part``, ``split``.
+    Columns: ``path`` (or another of `NAME_COLUMNS`; the suffix may be left out where one video has that name),
+    ``label`` (real, fake, 0, 1, and other usual words; empty when unknown), and where known ``original`` (a path or
+    file name out of the list), ``method``, ``compression``, ``person`` (several with ``;`` between), ``part``,
+    ``split``.
 
     Raises:
-        UsageError: A column is missing.
+        UsageError: It is no table, a column is missing, or none of its files is there.
     """
-    if not table.is_file() or table.suffix.lower() != ".csv":
+    if not table.is_file():
         return None
     rows, faults = _rows(table, table.name)
-    root = table.parent
+    root, find = table.parent, _Finder(table.parent)
     clips: list[Clip] = []
-    lines: dict[str, str] = {}
-    for line, row in rows:
-        path = Path(row["path"]).as_posix()
-        problem = _row_problem(root, path, row)
-        if problem:
-            faults.append(Fault(table.name, f"line {line}", problem))
+    places: dict[str, str] = {}
+    missing: list[str] = []
+    for place, row in rows:
+        path = find(row["path"])
+        problem = _row_problem(path or row["path"], row)
+        if problem is None and path is None:
+            missing.append(row["path"])
+            problem = f"the file {shown(row['path'])} is not there; set aside; fetch it again"
+        if problem is not None or path is None:
+            faults.append(Fault(table.name, place, problem or ""))
             continue
-        lines[path] = f"line {line}"
+        places[path] = place
         people = tuple(sorted(name for part in row.get("person", "").split(";") if (name := part.strip())))
         part = row.get("part", "")
         clips.append(
@@ -58,8 +64,13 @@ def read_listing(table: Path) -> Index | None:
                 row.get("compression") or None, people, int(part) if part else None, row.get("split") or None,
             )
         )  # fmt: skip
+    if len(missing) > 1 and len(missing) == len(rows):
+        raise UsageError(
+            f"{table} lists {len(missing)} files, and none of them is there, e.g. {shown(missing[0])}; paths start "
+            f"from the table's folder, {root}: move the table, or correct the paths"
+        )
     clips = _resolve_originals(clips)
-    usable, wrong = check_originals(clips, lambda clip: (table.name, lines[clip.path]))
+    usable, wrong = check_originals(clips, lambda clip: (table.name, places[clip.path]))
     return Index(root, "csv", tuple(usable), (*faults, *wrong))
 
 
@@ -67,70 +78,83 @@ def read_labels(table: Path, where: str) -> tuple[dict[str, ClipLabel | None], l
     """Read a table ``filename,label`` into a dictionary, and what is wrong with it.
 
     Raises:
-        UsageError: A column is missing.
+        UsageError: It is no table, or a column is missing.
     """
     rows, faults = _rows(table, where)
     labels: dict[str, ClipLabel | None] = {}
-    for line, row in rows:
+    for place, row in rows:
         labels[row["path"]] = parse_label(row["label"])
         if labels[row["path"]] is None:
-            faults.append(
-                Fault(
-                    where,
-                    f"line {line}",
-                    f"label {shown(row['label'])} is not 0 or 1; kept without a label; correct it",
-                )
-            )
+            text = f"label {shown(row['label'])} is neither real nor fake; kept without a label; correct it"
+            faults.append(Fault(where, place, text))
     return labels, faults
 
 
-def _rows(table: Path, where: str) -> tuple[list[tuple[int, dict[str, str]]], list[Fault]]:
-    """Return the usable rows with their line numbers, the path column named ``path``, and what is wrong with others."""
-    rows = _all_rows(table)
-    usable = [(line, {key: (cell or "").strip() for key, cell in row.items()}) for line, row in rows if None not in row]
-    times = Counter(row["path"] for _, row in usable)
-    faults = [
-        Fault(where, f"line {line}", "more cells than columns; set aside; put a text with a comma in quotes")
-        for line, row in rows
-        if None in row
-    ]
-    faults += [
-        Fault(where, f"line {line}", f"{shown(row['path'])} is listed {times[row['path']]} times; set aside; keep one")
-        for line, row in usable
-        if times[row["path"]] > 1
-    ]
-    return [(line, row) for line, row in usable if times[row["path"]] == 1], faults
+class _Finder:
+    """Finds the files that a table names, also where it leaves the suffix out."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._stems: dict[Path, dict[str, list[str]]] = {}
+
+    def __call__(self, name: str) -> str | None:
+        """Return the path of a file relative to the table's folder, None where it is not there."""
+        path = Path(name)
+        try:
+            if name and (self._root / path).is_file():
+                return path.as_posix()
+        except (OSError, ValueError):  # a name longer than the file system takes, or one that none can have
+            return None
+        found = self._videos(path.parent).get(path.name, []) if name else []
+        return (path.parent / found[0]).as_posix() if len(found) == 1 else None
+
+    def _videos(self, folder: Path) -> dict[str, list[str]]:
+        if folder not in self._stems:
+            stems: dict[str, list[str]] = defaultdict(list)
+            with suppress(OSError):
+                for file in (self._root / folder).iterdir():
+                    if file.suffix.lower() in VIDEO_SUFFIXES:
+                        stems[file.stem].append(file.name)
+            self._stems[folder] = stems
+        return self._stems[folder]
 
 
-def _all_rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        reader = csv.DictReader(io.StringIO(read_text(table).removeprefix(BYTE_ORDER_MARK), newline=""), strict=True)
-        header = [name.strip().lower() for name in reader.fieldnames or ()]
-        named = next((name for name in _PATH_COLUMNS if name in header), None)
-        if named is None or "label" not in header:
-            raise UsageError(f"{table} needs a header with the columns {' or '.join(_PATH_COLUMNS)}, and label")
-        if len(set(header)) < len(header):
-            raise UsageError(f"{table} has two columns of one name; rename one")
-        reader.fieldnames = ["path" if name == named else name for name in header]
-        return [(reader.line_num, row) for row in reader]
-    except (ValueError, csv.Error) as error:
-        raise UsageError(f"{table} is no CSV in UTF-8: {error}") from error
+def _rows(table: Path, where: str) -> tuple[list[tuple[str, dict[str, str]]], list[Fault]]:
+    """Return the usable rows with their places, the path column named ``path``, and what is wrong with others.
+
+    Rows that say the same of a clip count once; of rows that contradict each other none counts.
+    """
+    content = read_table(table, _COLUMNS)
+    named = column_of(content, NAME_COLUMNS, table)
+    column_of(content, ("label",), table)
+    faults, by_path = list[Fault](), dict[str, list[tuple[str, dict[str, str]]]]()
+    for row in content.rows:
+        if row.surplus > 0:
+            text = "more cells than columns; set aside; put a text that holds the separator in quotes"
+            faults.append(Fault(where, row.place, text))
+            continue
+        cells = {"path" if key == named else key: cell for key, cell in row.cells.items()}
+        by_path.setdefault(cells["path"], []).append((row.place, cells))
+    usable = []
+    for path, rows in by_path.items():
+        alike = all(cells == rows[0][1] for _, cells in rows)
+        if alike:
+            usable.append(rows[0])
+        what = "alike; counted once" if alike else "with different contents; set aside; keep one"
+        for place, _ in (rows[1:] if alike else rows) if len(rows) > 1 else ():
+            faults.append(Fault(where, place, f"{shown(path)} is listed {len(rows)} times, {what}"))
+    return usable, faults
 
 
-def _row_problem(root: Path, path: str, row: dict[str, str]) -> str | None:
+def _row_problem(path: str, row: dict[str, str]) -> str | None:
     if problem := name_problem(path):
         return problem
     if row["label"] and parse_label(row["label"]) is None:
-        return f"label {shown(row['label'])} is not real, fake, 0 or 1; set aside; correct it"
+        return f"label {shown(row['label'])} is neither real nor fake; set aside; correct it"
     part = row.get("part", "")
     if part and not (part.isdecimal() and len(part) < 7):
         return f"part {shown(part)} is no number; set aside; correct it"
-    try:
-        if row["path"] and (root / path).is_file():
-            return None
-    except OSError:  # a name longer than the file system takes
-        pass
-    return f"the file {shown(path)} is not there; set aside; fetch it again"
+    return None
 
 
 def _resolve_originals(clips: Iterable[Clip]) -> list[Clip]:

@@ -1,4 +1,4 @@
-"""The small text files that describe a dataset. A broken one is told in one sentence, and the rest goes on."""
+"""Read the small text files that describe a dataset; what is wrong with one is said in one sentence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 BYTE_ORDER_MARK = "\ufeff"
 MAX_TEXT_BYTES = 64 * 2**20
-"""The largest real one, metadata.json of a DFDC part, has 0.3 MB."""
+"""Max length of a text file; the largest real one, metadata.json of a DFDC part, has 0.3 MB."""
 
 
 def read_text(path: Path) -> str:
-    """Return what a text file says; a byte order mark is left in front.
+    """Return the content of a text file; a byte order mark is left in front.
 
     Raises:
         ValueError: It cannot be read; the message says why in words.
@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str, of_pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
-    """Return what a JSON text means.
+    """Return the value of a JSON text.
 
     Args:
         text: The text, with or without a byte order mark.
@@ -51,5 +51,5 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except RecursionError:
-        return "a deep nest"
+        return "a deeply nested value"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,4 +1,4 @@
-"""A folder with ``real/`` and ``fake/`` in it."""
+"""Read a folder with ``real/`` and ``fake/`` in it."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ class ReleasedScanner(Scanner):
     """Judges videos with the faults of the winner's released code."""
 
     max_faces = MAX_FACES
+    finds_lost_turns = False
 
     def make_sampler(self, options: ScanOptions) -> Sampler:
         """Return the sampler that stalls at the first index that occurs twice."""

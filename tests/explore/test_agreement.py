@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unmask.errors import UsageError
-from unmask.explore.vote import DOUBTS, Agreement, Vote
+from unmask.explore.agreement import DOUBTS, Agreement, Vote
 from unmask.faces import load_detector
 from unmask.types import DetectorSpec, Face, Frame
 

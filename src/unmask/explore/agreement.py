@@ -1,4 +1,4 @@
-"""Do several detectors agree, and which of their faces are doubtful?
+"""Group the faces that several detectors find in a clip, and say which of them are doubtful.
 
     agreement = Agreement(["mtcnn", "haar"])
     for frame in read_frames(video, wanted):
@@ -6,7 +6,7 @@
     for vote in agreement.result():
         vote.votes, [DOUBTS[doubt] for doubt in vote.doubts]
 
-A doubt is a hint for whoever looks at the data, not a verdict: each has its honest exceptions.
+A doubt is a reason to look at a face, not a verdict: each has exceptions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DOUBTS: dict[Doubt, str] = {
     "nested": "It lies inside a larger face.",
     "torso": "It lies below a larger face, where a T-shirt would show it.",
     "still": "It stays in place and unchanged while the video moves: a poster or a screen.",
-    "small": "It is much smaller than the faces of this video usually are: somebody in the background, or a board.",
+    "small": "It is much smaller than the faces of this video usually are: a person in the background, or a board.",
 }
 """Each doubt in a sentence."""
 
@@ -73,13 +73,13 @@ class Vote:
 
 
 class Agreement:
-    """Collects the detections of one video, frame by frame in order of time.
+    """Collects the detections of one clip, frame by frame in order of time.
 
     It keeps boxes and images of 32 x 32 pixels, no frames.
     """
 
     def __init__(self, detectors: Sequence[str]) -> None:
-        """Name the detectors that run, the most trusted first: their confidences do not compare, so its boxes lead."""
+        """Name the detectors, the most trusted first: of the boxes in a group, its box stands for all."""
         self._detectors = tuple(detectors)
         self._votes: list[Vote] = []
         self._posters: list[_Poster] = []
@@ -87,10 +87,10 @@ class Agreement:
         self._changes: list[float] = []
 
     def add(self, frame: Frame, faces_by_detector: Mapping[str, Sequence[Face]]) -> None:
-        """Take note of what each detector found in a frame; an empty sequence where it found nothing.
+        """Add what each detector found in a frame; an empty sequence where it found nothing.
 
         Raises:
-            UsageError: These are not the detectors that were announced.
+            UsageError: These are not the detectors that were named.
         """
         if set(faces_by_detector) != set(self._detectors):
             raise UsageError(f"got the faces of {sorted(faces_by_detector)}, need those of {sorted(self._detectors)}")
@@ -143,7 +143,7 @@ class _Poster:
         return _iou(self.face, face) >= _SAME_PLACE_IOU
 
     def is_seen_again(self, frame: Frame, faces: Sequence[Face]) -> bool:
-        """Look at the place of the first box, not at today's box, whose jitter would look like a change."""
+        """Compare the place of the first box, since the jitter of later boxes would look like a change."""
         before, self.greys = self.greys, _patch(frame, self.face)
         return any(self.is_at(face) for face in faces) and _difference(before, self.greys) < _STILL_LEVELS
 
@@ -154,20 +154,20 @@ def _group(detectors: Sequence[str], faces_by_detector: Mapping[str, Sequence[Fa
     for name in detectors:
         for face in sorted(faces_by_detector[name], key=lambda face: -face.confidence):
             free = [group for group in groups if name not in group]
-            best = max(free, key=lambda group: _iou(_leader(group), face), default=None)
-            if best is not None and _iou(_leader(best), face) >= _SAME_FACE_IOU:
+            best = max(free, key=lambda group: _iou(_first_face(group), face), default=None)
+            if best is not None and _iou(_first_face(best), face) >= _SAME_FACE_IOU:
                 best[name] = face
             else:
                 groups.append({name: face})
     return groups
 
 
-def _leader(group: Mapping[str, Face]) -> Face:
+def _first_face(group: Mapping[str, Face]) -> Face:
     return next(iter(group.values()))
 
 
 def _is_nested(face: Face, other: Face) -> bool:
-    """Whether most of a face lies inside another, larger one."""
+    """Tell whether most of a face lies inside another, larger one."""
     x1, y1, x2, y2 = face.xyxy_px
     left, top, right, bottom = other.xyxy_px
     inside = max(0.0, min(x2, right) - max(x1, left)) * max(0.0, min(y2, bottom) - max(y1, top))
@@ -175,7 +175,7 @@ def _is_nested(face: Face, other: Face) -> bool:
 
 
 def _is_on_torso(face: Face, other: Face) -> bool:
-    """Whether a face lies where a person with another, larger face has their chest or belly."""
+    """Tell whether a face lies where a person with another, larger face has their chest or belly."""
     x1, y1, x2, y2 = face.xyxy_px
     left, top, right, bottom = other.xyxy_px
     sideways = abs((x1 + x2) - (left + right)) / 2 / (right - left)
@@ -201,5 +201,5 @@ def _greys(image_HW3: ImageHW3) -> Greys:
 
 
 def _difference(a: Greys, b: Greys) -> float:
-    """Mean absolute difference in grey levels of 255."""
+    """Return the mean absolute difference in grey levels of 255."""
     return float(cv2.absdiff(a, b).mean())

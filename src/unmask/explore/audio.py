@@ -1,4 +1,4 @@
-"""Taking the sound out of a video, as it is."""
+"""Copy the sound of a video as it is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""The values that say how well, how long and when people were seen; `unmask.types` has them as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from unmask.facts import check
+
+WhyUnjudged = Literal["brief", "small", "blurred", "still"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """How well one face can be seen in one frame."""
+
+    side_px: float
+    """Longer side of its box in pixels of the upright frame, above 0."""
+    sharpness: float
+    """Fine detail beside contrast, from 0; about 0.1 in a sharp photograph. See `unmask.faces.quality`."""
+    confidence: float
+    """How sure the detector is, 0 to 1."""
+    motion: float | None = None
+    """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
+    quantiser: float | None = None
+    """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
+    bits_per_pixel: float | None = None
+    """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
+
+    def __post_init__(self) -> None:
+        check(self.side_px > 0 and self.sharpness >= 0, f"side {self.side_px} or sharpness {self.sharpness}")
+        check(self.quantiser is None or 0 <= self.quantiser <= 1, f"quantiser {self.quantiser} is not in 0..1")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The stretch of a person's frames that speaks loudest for manipulation."""
+
+    start_seconds: float
+    """Time of its first sampled frame."""
+    end_seconds: float
+    """Time of its last sampled frame."""
+    frames: int
+    """Number of its sampled frames, above 0."""
+    fake_probability: float
+    """Mean over its frames, 0 real to 1 fake, before the discount for having searched."""
+
+    def __post_init__(self) -> None:
+        check(self.frames > 0 and self.end_seconds >= self.start_seconds, f"a passage of {self.frames} frames")
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedPerson:
+    """A person who was seen and cannot be judged."""
+
+    person: int
+    """Number of the person, from 1."""
+    why: WhyUnjudged
+    """``brief``: seen in too few frames; ``small``: below the model's least face; ``blurred``: below its least
+    sharpness; ``still``: nothing moves, as in a photograph, so the person may be called fake but not real."""
+    start_seconds: float
+    """First sampled frame that shows the person."""
+    end_seconds: float
+    """Last sampled frame that shows the person."""
+    frames: int
+    """Number of sampled frames that show the person."""
+    side_px: float
+    """Side of the largest of the person's faces in pixels."""
+    matters: bool
+    """Whether the clip is not called real on account of the person; see `unmask.scan.unjudged`."""

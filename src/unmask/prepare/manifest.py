@@ -1,0 +1,140 @@
+"""Hold what is known of the preparation of one clip, and turn it into a line of manifest.jsonl and back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from unmask.errors import InputError
+from unmask.media.regular import open_regular, sha256_of
+from unmask.storage.rowlog import Row
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one step has made of one clip."""
+
+    key: str
+    """Hash of what the files were made from, and of the settings of the step."""
+    source: str
+    """Hash of what the files were made from alone."""
+    files: tuple[int, int]
+    """Number of files, and of their bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """What tells a file that has changed, without reading it."""
+
+    size_bytes: int | None
+    """Length; None when the file cannot be found."""
+    mtime_ns: int | None
+    """Time of the last change."""
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Look at a file."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return cls(None, None)
+        return cls(facts.st_size, facts.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRecord:
+    """What is known of the preparation of one clip."""
+
+    id: str
+    """Id of the clip."""
+    status: str
+    """``ok``, ``no_face``, ``skipped``, or why the clip cannot be used, as in `unmask.types.Status`."""
+    leader: str
+    """Id of the clip whose boxes it was cut with; empty for its own."""
+    sha256: str
+    """Hash of the file; empty when it cannot be read."""
+    stamp: FileStamp
+    """Length and time of the file when it was hashed."""
+    width: int | None = None
+    """Width of an upright frame in pixels; None when the file was never opened."""
+    height: int | None = None
+    """Height of an upright frame in pixels; None when the file was never opened."""
+    notes: dict[str, str] = field(default_factory=dict)
+    """What is missing and why, in sentences, by step; ``video``, ``faces`` and ``pair`` for the clip itself."""
+    steps: dict[str, StepRecord] = field(default_factory=dict)
+    """Step -> what it has made."""
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the clip could be read."""
+        return self.status in ("ok", "no_face")
+
+    def to_row(self) -> Row:
+        """Return JSON-ready values."""
+        return {
+            "width": self.width,
+            "height": self.height,
+            "id": self.id,
+            "status": self.status,
+            "leader": self.leader,
+            "sha256": self.sha256,
+            "size_bytes": self.stamp.size_bytes,
+            "mtime_ns": self.stamp.mtime_ns,
+            "notes": dict(self.notes),
+            "steps": {
+                name: {"key": step.key, "source": step.source, "files": list(step.files)}
+                for name, step in self.steps.items()
+            },
+        }
+
+    @classmethod
+    def from_row(cls, row: Row) -> Self:
+        """Read what `to_row` returns.
+
+        Raises:
+            KeyError: A value is missing.
+            TypeError: A value is of another type.
+            ValueError: A step does not have two numbers of files.
+        """
+        if not isinstance(row["steps"], dict):
+            raise TypeError("the steps of a clip are an object")
+        steps = {}
+        for name, step in row["steps"].items():
+            count, size_bytes = step["files"]
+            steps[name] = StepRecord(step["key"], step["source"], (count, size_bytes))
+        return cls(
+            id=row["id"],
+            status=row["status"],
+            leader=row["leader"],
+            sha256=row["sha256"],
+            stamp=FileStamp(row["size_bytes"], row["mtime_ns"]),
+            width=row["width"],
+            height=row["height"],
+            notes=dict(row["notes"]),
+            steps=steps,
+        )
+
+
+def hash_clip(path: Path, stamp: FileStamp, old: ClipRecord | None) -> str:
+    """Return the sha256 of a clip, empty when it cannot be read; one whose stamp has not changed is not read again."""
+    if old is not None and stamp.size_bytes is not None and stamp == old.stamp:
+        return old.sha256
+    try:
+        with open_regular(path) as file:
+            return sha256_of(file)
+    except (InputError, OSError):
+        return ""
+
+
+def count_files(path: Path) -> tuple[int, int]:
+    """Return the number of files in a folder and of their bytes; of a file 1 and its length.
+
+    Raises:
+        OSError: It is not there.
+    """
+    if not path.is_dir():
+        return 1, path.stat().st_size
+    sizes = [entry.stat().st_size for entry in os.scandir(path)]
+    return len(sizes), sum(sizes)

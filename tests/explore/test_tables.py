@@ -1,0 +1,37 @@
+import pyarrow.parquet as pq
+
+from tests.explore.conftest import SETTINGS
+from unmask.explore.summary import find_suspicions
+from unmask.explore.tables import NOTEBOOK_COLUMNS, write_faces, write_videos
+
+
+def test_videos(index, explored, tmp_path):
+    _, clips = explored
+    write_videos(index, clips, find_suspicions(index, clips), tmp_path / "v.parquet")
+    table = pq.read_table(tmp_path / "v.parquet")
+    assert table.column_names[:17] == list(NOTEBOOK_COLUMNS)
+    assert str(table.schema.field("video_width").type) == "float"
+    by_id = {row["id"]: row for row in table.to_pylist()}
+    for clip in index.clips:
+        row = by_id[clip.id]
+        assert (row["label"], row["original"], row["part"]) == (clip.label, clip.original, clip.part)
+        if row["status"] == "ok":
+            assert (row["video_width"], row["video_height"], row["video_nb_frames"]) == (640, 480, 25)
+            assert row["video_fps"] == 25
+            assert row["video_codec_name"] == "h264"
+            assert (row["audio_codec_name"] is None) == (row["audio_channels"] is None)
+        else:
+            assert row["video_width"] is None
+    assert sorted(row["fakes"] for row in by_id.values() if row["label"] == "real") == [0, 1, 1, 2, 2]
+    assert {row["fakes"] for row in by_id.values() if row["label"] == "fake"} == {None}
+
+
+def test_faces(index, explored, tmp_path):
+    _, clips = explored
+    write_faces(index, clips, SETTINGS.detectors, tmp_path / "f.parquet")
+    table = pq.read_table(tmp_path / "f.parquet").to_pylist()
+    assert len(table) == sum(len(found.faces) for found in clips)
+    assert {row["image"] for row in table} == {"output_0001.png", "output_0002.png", "output_0003.png"}
+    both = [row for row in table if row["votes"] == 2]
+    assert all(len(row["box_mtcnn"]) == len(row["box_haar"]) == 4 for row in both)
+    assert all(len(row["landmarks"]) == 10 for row in both)

@@ -1,0 +1,128 @@
+"""Nobody is called real while somebody is unjudged, and the passage of a manipulation is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from unmask.models import load_card
+from unmask.models.card import QualityFloor, Thresholds, bundled_folder
+from unmask.models.passages import PassageRule
+from unmask.scan.decide import judge
+from unmask.scan.unjudged import SmallFace
+from unmask.types import CropScore, Face, FaceQuality, ScoredFace
+
+PORTRAIT = np.zeros((96, 96, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def card():
+    bundled = load_card(bundled_folder())
+    return replace(
+        bundled,
+        thresholds=Thresholds(0.3, 0.7),
+        fusion=replace(bundled.fusion, passages=PassageRule(0.5, 6)),
+        floor=QualityFloor(0.05),
+    )
+
+
+def person(number, logits, *, start=0.0, side=120.0, sharpness=0.1, confidence=1.0):
+    face = Face((0.0, 0.0, side, side), confidence)
+    quality = FaceQuality(side, sharpness, confidence)
+    return [
+        ScoredFace(number, round(10 * (start + i)), start + i, face, (CropScore(float(x), None),), PORTRAIT, quality)
+        for i, x in enumerate(logits)
+    ]
+
+
+def judged(card, *people, **others):
+    faces = sorted((face for group in people for face in group), key=lambda face: face.index)
+    return judge(faces, [card], **others)
+
+
+def test_everybody_low_is_real(card):
+    verdict = judged(card, person(1, [-3] * 20), person(2, [-2] * 20))
+    assert verdict.label == "real"
+    assert not verdict.unjudged
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("logit", [-4, 4])
+def test_somebody_seen_briefly_keeps_a_clip_from_being_real(card, count, logit):
+    verdict = judged(card, person(1, [-3] * 20), person(2, [logit] * count, start=7))
+    assert verdict.label == "inconclusive"
+    assert (verdict.unjudged[0].person, verdict.unjudged[0].why) == (2, "brief")
+    assert "Person 2" in verdict.reasons[0]
+    assert "7.0 s" in verdict.reasons[0]
+    assert "--frames" in verdict.reasons[0]
+
+
+def test_a_single_unsure_detection_is_no_person(card):
+    verdict = judged(card, person(1, [-3] * 20), person(2, [2], start=7, confidence=0.96))
+    assert verdict.label == "real"
+    assert not verdict.unjudged[0].matters
+
+
+def test_somebody_blurred_neither_accuses_nor_is_cleared(card):
+    fake = judged(card, person(1, [-3] * 20), person(2, [5] * 20, sharpness=0.02))
+    assert fake.label == "inconclusive"
+    assert "blurred" in fake.reasons[0]
+    assert fake.fake_probability < 0.3
+    alone = judged(card, person(1, [5] * 20, sharpness=0.02))
+    assert alone.label == "inconclusive"
+    assert any("sharper copy" in reason for reason in alone.reasons)
+
+
+@pytest.mark.parametrize(("side", "label"), [(38.0, "real"), (39.5, "inconclusive")])
+def test_the_background_of_a_crowd_does_not_matter(card, side, label):
+    small = [SmallFace(2, time, side) for time in (1.0, 2.0, 3.0)]
+    verdict = judged(card, person(1, [-3] * 20, side=117.0), small=small)
+    assert verdict.label == label
+    assert verdict.unjudged[0].why == "small"
+    assert verdict.unjudged[0].matters == (label == "inconclusive")
+    assert verdict.reasons if label == "inconclusive" else verdict.warnings
+
+
+def test_a_photograph_is_not_called_real_but_may_be_called_fake(card):
+    verdict = judged(card, person(1, [-3] * 20), still={1})
+    assert verdict.label == verdict.faces[0].label == "inconclusive"
+    assert "photograph" in verdict.reasons[0]
+    assert judged(card, person(1, [5] * 20), still={1}).label == "fake"
+
+
+@pytest.mark.parametrize(("before", "length", "after"), [(22, 8, 0), (0, 8, 22), (10, 12, 10), (26, 6, 0)])
+def test_a_passage_accuses_and_is_named(card, before, length, after):
+    logits = [-2.0] * before + [5.5] * length + [-2.0] * after
+    verdict = judged(card, person(1, logits))
+    passage = verdict.faces[0].passage
+    assert verdict.label == "fake"
+    assert (passage.start_seconds, passage.end_seconds, passage.frames) == (before, before + length - 1, length)
+    assert f"from {before}.0 s to {before + length - 1}.0 s" in verdict.reasons[0]
+
+
+def test_a_few_high_frames_are_no_passage(card):
+    logits = [-2.0] * 32
+    logits[4] = logits[20] = 6.0
+    assert judged(card, person(1, logits)).label != "fake"
+
+
+def test_the_highest_of_many_people_must_be_higher(card):
+    assert judged(card, person(1, [1.0] * 20)).label == "fake"
+    crowd = judged(card, person(1, [1.0] * 20), *(person(number, [-3] * 20) for number in range(2, 12)))
+    assert crowd.label == "inconclusive"
+    assert crowd.faces[0].label == "inconclusive"
+    assert "10 people" not in crowd.reasons[0]
+    assert "11 people" in crowd.reasons[0]
+    assert judged(card, person(1, [5.0] * 20), *(person(n, [-3] * 20) for n in range(2, 12))).label == "fake"
+
+
+def test_an_open_answer_names_a_next_step_and_no_number_claims_certainty(card):
+    assert "another model" in judged(card, person(1, [0.0] * 20)).reasons[-1]
+    assert "> 0.99" in judged(card, person(1, [9.0] * 20)).reasons[0]
+    assert "< 0.01" in judged(card, person(1, [-9.0] * 20)).reasons[0]
+
+
+def test_quality_stands_in_the_verdict(card):
+    verdict = judged(card, person(1, [-3] * 20, sharpness=0.08, side=90.0))
+    assert verdict.faces[0].quality == FaceQuality(90.0, 0.08, 1.0)
+    assert {frame.quality for frame in verdict.frames} == {FaceQuality(90.0, 0.08, 1.0)}
