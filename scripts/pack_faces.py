@@ -1,11 +1,15 @@
 """Pack labelled faces and authentic ones for `unmask train`, from archives of known datasets.
 
-    python scripts/pack_faces.py DATA --out PACKS [--only ffpp dfdc ...]
+    python scripts/pack_faces.py --data DATA --out PACKS [--only ffpp dfdc ...]
+    python scripts/pack_faces.py --prepared ffpp=PREPARED dfdc=PREPARED --out PACKS [--every 30]
 
 DATA has ``train/{ffpp_crops,dfdc_faces224,video_crops}.{tar,csv}``, ``faces/*.tar`` and ``videos/``. Each face is found
 anew by the detector that scans use, so that training frames it alike; where it finds none, the whole picture is taken
-for the face. Whole targets and people validate: an eighth of the groups of each collection, of the clips
-those marked ``dev``. Of ``videos/`` a third of the people is left out altogether, for calibration.
+for the face. Whole targets and people validate: an eighth of the groups of each collection, of the clips those marked
+``dev``. Of ``videos/`` a third of the people is left out altogether, for calibration.
+
+PREPARED is a folder of ``unmask prepare``; of its crops every ``--every``-th frame is taken, fold 0 validates, and the
+method is the first folder of a fake's id.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from collect_faces import HELD_OUT, person
 from unmask.faces import Detector, load_detector
 from unmask.media import sample_frames
 from unmask.scan.inputs import list_inputs
+from unmask.prepare.layout import read_folds
 from unmask.training.packs import PackedFace, decode, write_pack
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -38,12 +43,17 @@ Packed = Iterator[tuple[PackedFace, bytes]]
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("data", type=Path)
+    options.add_argument("--data", type=Path, help="folder of archives")
+    options.add_argument("--prepared", nargs="*", default=[], metavar="NAME=FOLDER", help="folders of unmask prepare")
+    options.add_argument("--every", type=int, default=30, help="of the frames of prepared clips")
     options.add_argument("--out", type=Path, required=True)
     options.add_argument("--only", nargs="*", default=list(PACKS), choices=list(PACKS))
     given = options.parse_args()
-    for name in given.only:
+    for name in given.only if given.data is not None else ():
         print(name, write_pack(given.out / name, PACKS[name](given.data)), flush=True)
+    for word in given.prepared:
+        name, _, folder = word.partition("=")
+        print(name, write_pack(given.out / name, prepared(Path(folder), name, given.every)), flush=True)
 
 
 def ffpp(data: Path) -> Packed:
@@ -117,6 +127,35 @@ def videos(data: Path) -> Packed:
                 ),
                 content,
             )
+
+
+def prepared(folder: Path, collection: str, every: int) -> Packed:
+    """Crops of ``unmask prepare``: the face's box with a third of it on each side, so three fifths of the crop."""
+    for row in read_folds(folder / "folds.csv"):
+        if row.frame % every:
+            continue
+        content = (folder / "crops" / row.video / row.file).read_bytes()
+        height, width = decode(content).shape[:2]
+        points = folder / "landmarks" / row.original / f"{Path(row.file).stem}.npy"
+        landmarks = np.load(points, allow_pickle=False).astype(float).ravel().tolist() if points.exists() else []
+        box = (0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height)
+        method = row.video.split("/")[0] if row.label and "/" in row.video else collection
+        original = f"{row.original}/{row.file}" if row.label and row.original != row.video else ""
+        yield (
+            PackedFace(
+                f"{row.video}/{row.file}",
+                collection,
+                method if row.label else "real",
+                row.label,
+                row.original,
+                original,
+                min(1, row.fold),
+                max(box[2] - box[0], box[3] - box[1]),
+                box,
+                tuple(landmarks),
+            ),
+            content,
+        )
 
 
 PACKS: dict[str, Callable[[Path], Packed]] = {
