@@ -27,8 +27,8 @@ from collect_faces import HELD_OUT, person
 
 from unmask.faces import Detector, load_detector
 from unmask.media import sample_frames
-from unmask.scan.inputs import list_inputs
 from unmask.prepare.layout import read_folds
+from unmask.scan.inputs import list_inputs
 from unmask.training.packs import PackedFace, decode, write_pack
 from unmask.types import DetectorSpec, Face, ImageHW3
 
