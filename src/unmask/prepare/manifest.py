@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -115,6 +116,27 @@ class ClipRecord:
             notes=dict(row["notes"]),
             steps=steps,
         )
+
+
+def carried_over(
+    record: ClipRecord,
+    known: ClipRecord | None,
+    missing: Sequence[str],
+    sources: Mapping[str, str],
+    pair_note: str | None,
+) -> ClipRecord:
+    """Return a record with what still holds of an earlier one, and what is missing of the pair."""
+    notes: dict[str, str] = {}
+    if known is not None:
+        status = known.status if known.is_prepared else "ok"
+        kept = {
+            step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
+        }
+        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
+        record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
+    if pair_note is not None:
+        notes = dict(sorted((notes | {"pair": pair_note}).items()))
+    return replace(record, notes=notes)
 
 
 def hash_clip(path: Path, stamp: FileStamp, old: ClipRecord | None) -> str:

@@ -23,7 +23,7 @@ from unmask.media import Video
 from unmask.scan.options import ScanOptions
 from unmask.scan.sampler import Sampler
 from unmask.scan.scanner import Scanner
-from unmask.scan.stop import Progress, StopRule
+from unmask.scan.stop import FullScan, Progress, StopRule
 from unmask.types import DetectorSpec, Face, ImageHW3, Verdict
 
 MAX_FACES = 127
@@ -52,7 +52,7 @@ class ReleasedScanner(Scanner):
         """
         if options.adaptive:
             raise UsageError("an exact scan looks at everything; leave out adaptive, or use the preset winner")
-        return super().make_stop_rule(options)
+        return FullScan()
 
     def min_decoded(self, asked: int) -> int:  # noqa: ARG002 - the same for any number
         """Return 1: the released code judges whatever could be decoded."""
