@@ -22,7 +22,8 @@ from unmask.training.recipe import load_recipe
 from unmask.training.together import Part, Together
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("recipe", type=Path)
     options.add_argument("--data", type=Path, required=True)
@@ -41,7 +42,11 @@ def main() -> None:
         "--keep", type=Path, help="folder that the first network's weights are copied to, while it learns"
     )
     options.add_argument("--late", type=Path, help="table of a pack that may appear while training, outside the folder")
-    given = options.parse_args()
+    return options.parse_args()
+
+
+def main() -> None:
+    given = arguments()
     torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
     common = dict(parsed(word) for word in given.set)

@@ -176,8 +176,6 @@ class Together:
                     "event": "step", "step": step, "share": round(share, 4), "seconds": round(now - begun, 1),
                     "pictures": self.learners[0].pictures, "class_loss": class_mean, "mask_loss": mask_mean,
                 }  # fmt: skip
-                sums, step_zero = sums * 0, step
-                sums += torch.tensor([class_mean, mask_mean], device=self._device) * step_zero
             if now - judged > judge_every:
                 judged = now
                 yield {"event": "judged", "step": step, "share": round(share, 4)} | self.judge(self.learners[0])
