@@ -13,7 +13,7 @@ from tests.media_factory import write_video
 from tests.prepare.test_preparation import broken, clips_of, copy_of, whole_fakes
 from tests.prepared import prepare, tree
 from unmask.datasets import read_index
-from unmask.errors import UnmaskError, UsageError
+from unmask.errors import UsageError
 from unmask.media import open_video, read_frames
 from unmask.prepare.clip_steps import ClipSteps, Settings
 from unmask.prepare.layout import read_boxes, read_folds
@@ -239,13 +239,6 @@ class TestOtherPeoplesFiles:
         prepare(real, tmp_path / "out", steps=["crops"])
         frames = {path.stem.split("_")[0] for path in (tmp_path / "out" / "crops").glob("*/*")}
         assert frames == {"0", "10", "20"}
-
-
-def test_boxes_of_no_frame_are_refused(tmp_path):
-    for text in ('{"-3": [[1, 2, 3, 4]]}', '{"0": [[1, 2, 3]]}', '{"0": [[1, 2, 3, NaN]]}', "[]", "{", '{"0": 5}'):
-        (tmp_path / "b.json").write_text(text)
-        with pytest.raises(UnmaskError, match="run the step boxes again"):
-            read_boxes(tmp_path / "b.json")
 
 
 def test_without_pyarrow_it_is_told_before_the_work(index, tmp_path, monkeypatch):

@@ -108,7 +108,7 @@ def prepare(
         given = {name: value for name, value in options.items() if _is_given(ctx, name)}
         plan = _plan(published, given, parse_limits(limits or []))
         if boxes_from is None and plan.settings.detection.detector != "mtcnn":
-            load_detector(plan.settings.detection)  # what it needs is told before the work
+            load_detector(plan.settings.detection)  # reports what it needs before the work starts
         preparation = Preparation(
             index,
             out,
@@ -155,7 +155,7 @@ def _plan(published: Published | None, given: Mapping[str, Any], limits: Limits)
     plan = usual if published is None else PREPARATIONS[published.value]
     settings = replace(plan.settings, limits=limits)
     if "detector" in given:
-        # The winner's thresholds for his detector; RobustForensics' for theirs.
+        # MTCNN has the challenge winner's thresholds, RetinaFace those of RobustForensics.
         mtcnn = given["detector"] == "mtcnn"
         thresholds = Settings().detection.thresholds if mtcnn else DetectorSpec().thresholds
         settings = replace(settings, detection=DetectorSpec(given["detector"], thresholds=thresholds))
