@@ -80,13 +80,13 @@ def test_a_person_comes_and_goes(scanner, tmp_path, portrait, blended):
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotation_changes_nothing(scanner, tmp_path, blended, degrees):
     upright = on_canvas(blended, (480, 352), (60, 40), 300)
-    plain = scanner.scan(write_video(tmp_path / "plain.mp4", [upright] * 10, options={"crf": "10"}))
+    plain = scanner.scan(write_video(tmp_path / "plain.mp4", [upright] * 10, options={"crf": "1"}))
     stored = np.ascontiguousarray(np.rot90(upright, -degrees // 90))
     turned = scanner.scan(
-        write_video(tmp_path / "turned.mp4", [stored] * 10, options={"crf": "10"}, orientation=(degrees, False, False))
+        write_video(tmp_path / "turned.mp4", [stored] * 10, options={"crf": "1"}, orientation=(degrees, False, False))
     )
     assert (turned.media.width, turned.media.height) == (480, 352)
-    assert turned.fake_probability == pytest.approx(plain.fake_probability, abs=0.02)
+    assert turned.fake_probability == pytest.approx(plain.fake_probability, abs=0.05)
     assert turned.frames[0].xyxy_px == pytest.approx(plain.frames[0].xyxy_px, abs=2)
 
 

@@ -21,6 +21,7 @@ from unmask.augment.transforms import Example, Rng, Transform, load_augmentation
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
 from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, split_rows, to_tensor
+from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
 _ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
@@ -67,14 +68,16 @@ class PreparedClips:
         return ValidationClips(self.validation, self._recipe)
 
 
-def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips:
-    """Read a prepared folder as the recipe wants it.
+def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips | LabelledFaces:
+    """Read a prepared folder, or one of packs, as the recipe wants it.
 
     Raises:
-        UsageError: See `PreparedCrops` and `PreparedClips`.
+        UsageError: See `PreparedCrops`, `PreparedClips` and `LabelledFaces`.
     """
     if recipe.data.kind == "aligned":
         return PreparedAligned(folder, recipe)
+    if recipe.data.kind == "labelled":
+        return LabelledFaces(folder, recipe)
     return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
 
 

@@ -47,9 +47,10 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "aligned", "selfblend", "clips"] = "crops"
+    kind: Literal["crops", "aligned", "selfblend", "clips", "labelled"] = "crops"
     """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
-    ``aligned``: its aligned faces, see `unmask.prepare.aligned`. ``clips``: these, or else its crops, as clips."""
+    ``aligned``: its aligned faces, see `unmask.prepare.aligned`. ``clips``: these, or else its crops, as clips.
+    ``labelled``: packs of faces (`unmask.training.packs`), real fakes beside blends and reconstructions."""
     fold: int = 0
     """The fold that validates; the others train."""
     holdout: Literal["fold", "fold_public", "public"] = "fold"
@@ -79,6 +80,11 @@ class DataRecipe:
     """Kinds of blend, of ``unmask.augment.selfblend.BLEND_KINDS``, and how often each is drawn; empty for the usual."""
     least_strength: float = 1.0
     """How plain to see blends are is drawn between this and 1; 0 is subtle."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Of ``labelled``: how often a pair is drawn from each collection of the packs, ``selfblend`` or
+    ``reconstructed``, in any unit; empty for each collection and ``selfblend`` alike."""
+    leave_out: tuple[str, ...] = ()
+    """Of ``labelled``: methods or collections that are not trained on; they still validate."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
