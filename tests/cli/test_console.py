@@ -50,8 +50,8 @@ def test_names_are_one_printable_line():
 
 
 def test_bars_are_for_terminals_only(capsys):
-    rows = [{"status": "ok"}, {"status": "no_face"}, {"status": "ok"}]
-    assert tally(iter(rows), 3, "scanned", quiet=False) == {"ok": 2, "no_face": 1}
+    statuses = ["ok", "no_face", "ok"]
+    assert tally(iter(statuses), 3, "scanned", quiet=False) == {"ok": 2, "no_face": 1}
     assert list(progress(iter("abc"), 3, "scanned", quiet=True)) == list("abc")
     with byte_progress("fetched", quiet=False) as show:
         show(1, None)

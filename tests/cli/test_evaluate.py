@@ -74,7 +74,6 @@ def test_rows_without_a_partner_or_a_number_are_told(tables):
         (["{p}", "--labels", "{l}", "--calibrate", "bundled"], "no frame scores"),
         (["{p}", "--labels", "{l}", "--calibrate", "nobody"], "no model at"),
         (["{p}", "--labels", "{l}", "--out", "{p}"], "is an input"),
-        (["--model", "nobody", "--data", "{l}"], "no model at"),
     ],
 )
 def test_wrong_use_is_code_2_and_a_sentence(tables, args, words):
@@ -137,9 +136,16 @@ def test_a_calibration_that_makes_it_worse_is_not_written(tmp_path):
     args = ["--labels", tmp_path / "l.csv", "--bootstrap", 5, "--calibrate", model, "--out", tmp_path / "out"]
     done = unmask("evaluate", tmp_path / "o.jsonl", *args)
     assert done.exit_code == 3
-    assert "keeps temperature 1.344 and offset -1.2, since a fit takes" in done.stderr
-    assert load_card(model).calibration == load_card(bundled_folder()).calibration
+    kept = load_card(bundled_folder()).calibration
+    assert f"keeps temperature {kept.temperature:.4g} and offset {kept.offset:.4g}, since a fit takes" in done.stderr
+    assert load_card(model).calibration == kept
     assert "the card keeps temperature" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_model_that_is_not_there_is_named(dataset):
+    done = unmask("evaluate", "--model", "nobody", "--data", dataset)
+    assert done.exit_code == 2
+    assert "no model at" in done.stderr
 
 
 def test_a_scan_and_a_model_measure_the_same(dataset, tmp_path):

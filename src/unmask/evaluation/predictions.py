@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from unmask.datasets import Index
 from unmask.datasets.readers.text import shown
 from unmask.datasets.tables import NAME_COLUMNS, Table, column_of, decode_text, read_bytes, read_table
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
 
 _SCORE_COLUMNS = ("fake_probability", "label")
+
+
+_CALIBRATION = TypeAdapter(Calibration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction
         label=row["label"],
         faces=faces,
         model_sha256=row["models"][0]["sha256"] if alone else None,
-        calibration=Calibration(**row["settings"]["calibration"][0]) if alone else None,
+        calibration=_CALIBRATION.validate_python(row["settings"]["calibration"][0]) if alone else None,
     )
 
 
