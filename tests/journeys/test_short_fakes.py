@@ -11,7 +11,7 @@ from unmask import Scanner
 from unmask.datasets.synthetic import film
 
 RATE, LOOP = 8, 75
-SIZE = (320, 240)
+SIZE = (400, 300)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def views(portrait, blended) -> dict[str, list[np.ndarray]]:
     films["elsewhere"] = []
     for view in films["twin"]:
         image = room.copy()
-        image[20:220, 60:300] = cv2.resize(view, (240, 200), interpolation=cv2.INTER_AREA)
+        image[15:285, 40:400] = cv2.resize(view, (360, 270), interpolation=cv2.INTER_AREA)
         films["elsewhere"].append(image)
     return films
 
