@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.media_factory import write_video
-from unmask import Scanner
+from unmask import Fusion, PassageRule, Scanner
 from unmask.datasets.synthetic import film
 
 RATE, LOOP = 8, 75
@@ -16,7 +16,8 @@ SIZE = (400, 300)
 
 @pytest.fixture(scope="module")
 def full_scanner() -> Scanner:
-    return Scanner(precision="fp32")
+    """A scanner that searches for passages."""
+    return Scanner(precision="fp32", fuse=Fusion(passages=PassageRule(tail=1.0)))
 
 
 @pytest.fixture(scope="module")
