@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from tests.media_factory import write_video
-from unmask import Scanner
+from unmask import Fusion, PassageRule, Scanner
 from unmask.datasets.synthetic import film
 
 RATE, LOOP = 8, 75
-SIZE = (320, 240)
+SIZE = (400, 300)
 
 
 @pytest.fixture(scope="module")
 def full_scanner() -> Scanner:
-    return Scanner(precision="fp32")
+    """A scanner that searches for passages."""
+    return Scanner(precision="fp32", fuse=Fusion(passages=PassageRule(tail=1.0)))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def views(portrait, blended) -> dict[str, list[np.ndarray]]:
     films["elsewhere"] = []
     for view in films["twin"]:
         image = room.copy()
-        image[20:220, 60:300] = cv2.resize(view, (240, 200), interpolation=cv2.INTER_AREA)
+        image[15:285, 40:400] = cv2.resize(view, (360, 270), interpolation=cv2.INTER_AREA)
         films["elsewhere"].append(image)
     return films
 
