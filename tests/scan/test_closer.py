@@ -66,13 +66,6 @@ def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
     assert not len(frames_in_gaps(film, np.arange(0, 1000, 10), 5))
 
 
-def test_gaps_in_which_packets_jump_come_first():
-    film = timeline(1000, 0.1, jumps=(777, 333))
-    assert frames_in_gaps(film, np.array([0, 999]), 1).tolist() == [777]
-    assert set(frames_in_gaps(film, np.array([0, 999]), 3).tolist()) > {333, 777}
-    assert not len(frames_in_gaps(film, np.arange(0, 1000, 10), 3)), "nothing can hide there"
-
-
 def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))

@@ -35,9 +35,9 @@ def test_a_video_has_a_timeline_before_and_after_it_was_looked_at(tmp_path):
     path = write_video(tmp_path / "clip.mp4", map(pattern, range(50)), gop=10)
     log = SignatureLog()
     with open_video(path) as video:
-        before = timeline_of(video, log)
+        before = timeline_of(video)
         list(read_frames(video, np.array([0, 49]), log))
-        after = timeline_of(video, log)
+        after = before.with_shots(log)
     assert before.key_indices.tolist() == after.key_indices.tolist() == [0, 10, 20, 30, 40]
     assert len(before.shots) == 1
     assert after.end_seconds == pytest.approx(50 / 30)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from unmask.errors import InputError
+from unmask.errors import InputError, UnmaskError
 from unmask.media.regular import open_regular, sha256_of
 from unmask.storage.rowlog import Row
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,17 @@ def carried_over(
     if pair_note is not None:
         notes = dict(sorted((notes | {"pair": pair_note}).items()))
     return replace(record, notes=notes)
+
+
+def with_failure(record: ClipRecord, path: str, error: Exception) -> ClipRecord:
+    """Return a record that says why the clip could not be prepared."""
+    if isinstance(error, InputError):
+        return replace(record, status=error.status, steps={}, notes={"video": str(error)})
+    if isinstance(error, UnmaskError):
+        return replace(record, status="skipped", notes={"video": str(error)})
+    log.exception("preparing %r failed", path)
+    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
+    return replace(record, status="internal_error", notes={"video": text})
 
 
 def hash_clip(path: Path, stamp: FileStamp, old: ClipRecord | None) -> str:

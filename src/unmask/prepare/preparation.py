@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 import threading
 from collections import defaultdict
@@ -26,19 +25,25 @@ from typing import Any, Self
 from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
-from unmask.errors import DISK_FAULTS, InputError, UnmaskError, UsageError
+from unmask.errors import DISK_FAULTS, InputError, UsageError
 from unmask.media import open_video
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
-from unmask.prepare.manifest import ClipRecord, FileStamp, StepRecord, carried_over, count_files, hash_clip
+from unmask.prepare.manifest import (
+    ClipRecord,
+    FileStamp,
+    StepRecord,
+    carried_over,
+    count_files,
+    hash_clip,
+    with_failure,
+)
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
 from unmask.storage.rowlog import RowLog
-
-log = logging.getLogger(__name__)
 
 STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
 DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
@@ -244,7 +249,7 @@ class Preparation:
         except Exception as error:  # one clip never stops the rest
             if isinstance(error, OSError) and error.errno in DISK_FAULTS:
                 raise
-            record = _with_failure(record, clip, error)
+            record = with_failure(record, clip.path, error)
         if record != old:
             self._remove_stale(record, old)
             self._log.append(clip.id, record.to_row())
@@ -387,17 +392,6 @@ def _with_results(
         if "video" not in done.notes:
             notes.pop("video", None)
     return replace(record, notes=dict(sorted(notes.items())), steps=dict(sorted((record.steps | new).items())))
-
-
-def _with_failure(record: ClipRecord, clip: Clip, error: Exception) -> ClipRecord:
-    """Return a record that says why the clip could not be prepared."""
-    if isinstance(error, InputError):
-        return replace(record, status=error.status, steps={}, notes={"video": str(error)})
-    if isinstance(error, UnmaskError):
-        return replace(record, status="skipped", notes={"video": str(error)})
-    log.exception("preparing %r failed", clip.path)
-    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
-    return replace(record, status="internal_error", notes={"video": text})
 
 
 def _hash(*facts: Any) -> str:

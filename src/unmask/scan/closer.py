@@ -51,8 +51,7 @@ class CloserLooks:
     """Lets another rule see what it wants, then looks closer.
 
     1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
-    2. In videos of more than half a minute, the longest gaps between frames are halved, those first in which the size
-       of the packets jumps. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
+    2. In videos of more than half a minute, the longest gaps between frames are halved. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
     3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
        that, is looked at in more frames of the same shot, the most suspicious first.
 
@@ -106,15 +105,6 @@ def frames_in_gaps(timeline: Timeline, looked: Indices, room: int) -> Indices:
     places: list[int] = sorted(looked.tolist())
     chosen: list[int] = []
     times = timeline.times_seconds
-    for jump in timeline.jumps.tolist():
-        if len(chosen) >= room:
-            break
-        place = int(np.searchsorted(places, jump))
-        left = places[place - 1] if place else 0
-        right = places[place] if place < len(places) else len(times) - 1
-        if right > jump and times[right] - times[left] > CLOSE_SECONDS:
-            chosen.append(jump)
-            places.insert(place, jump)
     while len(chosen) < room:
         gaps = np.diff(times[places])
         widest = int(gaps.argmax()) if len(gaps) else 0

@@ -106,7 +106,7 @@ class Scanner(BaseScanner):
             thresholds=card.thresholds,
             is_pooled=card.fusion.pooled,
             min_frames=card.fusion.min_frames,
-            timeline=timeline_of(video, log),
+            timeline=timeline_of(video),
         )
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
@@ -114,7 +114,7 @@ class Scanner(BaseScanner):
                 faces = self.detector.detect(frame.image_HW3)  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
-            timeline = timeline_of(video, log)
+            timeline = progress.timeline.with_shots(log)
             people = number_people(scores.frames(), timeline.shots)  # faces -> people, once the step's frames are there
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
@@ -268,7 +268,7 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
 
 def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
     """Say how much of a full scan was enough, where something was left out."""
-    looked, frames = len(progress.looked), len(progress.wanted)
+    looked, frames = int(np.isin(progress.wanted, progress.looked).sum()), len(progress.wanted)
     if (looked, progress.members) == (frames, progress.all_members):
         return ()
     return (

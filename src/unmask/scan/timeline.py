@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,6 @@ from unmask.media import Shots, SignatureLog, Video, find_shots
 
 EASY_SECONDS = 0.5
 """Frames up to this long after a key frame are easily decoded."""
-JUMP_RATIO = 3.0
-"""A packet this many times as large as those around it tells that the image changed."""
-MAX_JUMPS = 16
-"""Jumps that are kept, the largest."""
-_JUMP_NEIGHBOURS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +25,11 @@ class Timeline:
     """(K,) rising indices of the frames from which decoding can start afresh."""
     shots: Shots
     """Its shots, as far as they are known."""
-    jumps: NDArray[np.int64]
-    """(J,) indices of frames that took many more bytes than those around, the largest jump first."""
+
+    def with_shots(self, log: SignatureLog) -> Timeline:
+        """Return the timeline with the shots that the signatures of decoded frames tell apart."""
+        indices, signatures = log.arrays()
+        return replace(self, shots=find_shots(indices, self.times_seconds[indices], signatures))
 
     def shot_of(self, index: int) -> tuple[int, int]:
         """Return the first and the last frame of the shot that a frame lies in."""
@@ -63,22 +61,16 @@ class Timeline:
         return middle
 
 
-def timeline_of(video: Video, log: SignatureLog) -> Timeline:
-    """Return the timeline of a video.
-
-    Args:
-        video: The video.
-        log: The signatures of the frames that were decoded so far.
-    """
-    times = video.index.times_seconds
-    indices, signatures = log.arrays()
-    keys = np.searchsorted(video.index.pts, np.sort(video.index.key_pts))
+def timeline_of(video: Video) -> Timeline:
+    """Return the timeline of a video that was not looked at yet: all of it counts as one shot."""
+    index = video.index
+    keys = np.searchsorted(index.pts, np.sort(index.key_pts))
+    key_indices = np.unique(keys[keys < len(index)]).astype(np.int64)
     return Timeline(
-        times_seconds=times,
-        end_seconds=video.index.end_seconds,
-        key_indices=np.unique(keys[keys < len(times)]),
-        shots=find_shots(indices, times[indices], signatures),
-        jumps=np.empty(0, np.int64),
+        times_seconds=index.times_seconds,
+        end_seconds=index.end_seconds,
+        key_indices=key_indices,
+        shots=Shots(np.zeros(1, np.int64)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from unmask.errors import ModelError
 from unmask.models.card import Card, NetworkSpec
+from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS, look_up
 from unmask.models.networks import build_network
 from unmask.models.networks.export import export_model
 from unmask.training.checkpoint import Tensors, load_checkpoint
@@ -75,4 +77,17 @@ def export_weights(
         training=trained,
         limitations=("not calibrated: fit temperature and thresholds before its labels are shown to anybody",),
     )
+    if recipe.published is not None:
+        card = _as_published(card, recipe.published)
     return export_model(network, out, card, mean=recipe.data.mean, std=recipe.data.std)
+
+
+def _as_published(card: Card, kind: str) -> Card:
+    """Return a card that says how a model is used in the words of the published checkpoints of its kind."""
+    published = look_up("kind of checkpoint", CHECKPOINT_KINDS, kind).card
+    return replace(
+        card,
+        fusion=published.fusion,
+        precision=published.precision,
+        limitations=(*card.limitations, *published.limitations),
+    )

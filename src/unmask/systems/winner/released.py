@@ -5,6 +5,9 @@
     faces       those beyond the 127th are ignored
     answer      none where there is exactly one face; the challenge's CSV says 0.5 then, as of a video without a face
 
+Broken frames are no fault of this kind: OpenCV's decoder conceals them, and the released code judged what it showed.
+Here they are left out, or the next whole frame takes their place, and the verdict says so.
+
 `ReleasedScanner` is a `Scanner` in which these parts are replaced. A verdict that one of them changed says so.
 
 Source: https://github.com/selimsef/dfdc_deepfake_challenge
@@ -67,6 +70,12 @@ class ReleasedScanner(Scanner):
         if progress.dropped_faces:
             ignored = f"the last {progress.dropped_faces} faces were ignored: it takes {MAX_FACES}"
             warnings.append(f"As in the released code, {ignored}.")
+        moved = {frame.index for frame in verdict.frames} - set(progress.wanted.tolist())
+        if moved or not progress.is_whole:
+            warnings.append(
+                "The released code judged what its decoder showed in place of broken frames; here they are left out, "
+                "or the next whole frame takes their place, so its number may be another one."
+            )
         verdict = replace(verdict, warnings=tuple(warnings))
         if len(verdict.frames) != 1:
             return verdict
