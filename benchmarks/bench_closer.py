@@ -66,7 +66,7 @@ class EvenScanner(Scanner):
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge a video whose frames have no signatures."""
-        return super().scan_video(replace(video, decode=lambda indices, log=None: video.decode(indices)), draft)
+        return super().scan_video(replace(video, decode=lambda indices, _=None: video.decode(indices)), draft)
 
 
 def main() -> None:

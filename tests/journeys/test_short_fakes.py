@@ -46,14 +46,14 @@ def clip_with(path, views, seconds, start, length, which):
 
 @pytest.mark.parametrize("length", [1, 3, 10])
 @pytest.mark.parametrize("minutes", [0.5, 2, 10])
-def test_a_manipulated_shot_is_found(full_scanner, views, tmp_path, minutes, length):
+def test_a_manipulated_shot_is_found(scanner, views, tmp_path, minutes, length):
     start = 0.37 * 60 * minutes + 0.3
-    verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", views, 60 * minutes, start, length, "elsewhere"))
+    verdict = scanner.scan(clip_with(tmp_path / "clip.mp4", views, 60 * minutes, start, length, "elsewhere"))
     assert verdict.label == "fake"
     guilty = [face for face in verdict.faces if face.label == "fake"]
     assert guilty
     assert all(start - 1 <= face.start_seconds <= face.end_seconds <= start + length + 1 for face in guilty)
-    assert verdict.frames_decoded <= 3 * 32
+    assert verdict.frames_decoded <= 3 * 16
 
 
 @pytest.mark.parametrize(("minutes", "length"), [(0.5, 1), (2, 5), (10, 20)])
@@ -67,7 +67,7 @@ def test_a_manipulated_passage_of_a_shot_is_looked_at_closely(full_scanner, view
 
 
 def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, views, tmp_path):
-    for minutes, most_seconds in ((0.5, 1.1), (2, 4.2), (10, 20)):
+    for minutes, most_seconds in ((0.5, 1.1), (2, 4.2)):
         verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", views, 60 * minutes, 0, 0, "real"))
         times = [0, *sorted({frame.time_seconds for frame in verdict.frames}), verdict.frames[-1].time_seconds]
         assert verdict.max_gap_seconds == pytest.approx(max(np.diff(times)), abs=0.2)
