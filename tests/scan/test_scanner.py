@@ -287,9 +287,9 @@ def shots(path, pictures, frames=5):
     """Film short shots with hard cuts, each before a ground of its own and in a corner of its own."""
     canvases, grounds = [], [(230, 200, 40), (20, 30, 90), (40, 190, 60), (120, 20, 130)]
     for i, picture in enumerate(pictures):
-        canvas = np.full((640, 840, 3), grounds[i], np.uint8)
-        top, left = 320 * (i // 2), 500 * (i % 2)
-        canvas[top : top + 300, left : left + 300] = on_canvas(picture, (300, 300), (0, 0), 300)
+        canvas = np.full((960, 1280, 3), grounds[i], np.uint8)
+        top, left = 500 * (i // 2), 800 * (i % 2)
+        canvas[top : top + 460, left : left + 460] = on_canvas(picture, (460, 460), (0, 0), 460)
         canvases += [canvas] * frames
     return write_video(path, canvases, rate=10, options={"crf": "12"})
 

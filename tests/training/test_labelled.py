@@ -208,7 +208,8 @@ def test_networks_learn_together_and_become_models(packs, recipe, tmp_path):
     run = Together(parts, packs, tmp_path, device="cpu", workers=0)
     events = list(run.run(steps=4))
     ends = {event["name"]: event for event in events if event["event"] == "end"}
-    assert (ends["all"]["steps"], ends["some"]["steps"]) == (4, 2)
+    assert ends["all"]["steps"] == 4
+    assert 1 <= ends["some"]["steps"] <= 2  # a batch of nothing but what it leaves out is none
     assert set(ends["all"]["auc"]) == {"ffpp", "ffpp/Deepfakes", "ffpp/NeuralTextures"}
     for learner in run.learners:
         run.save(learner)
