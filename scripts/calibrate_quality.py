@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 
 from unmask.evaluation.excerpts import (
+    IMAGE_RUNS,
     Run,
     copies_key,
     excerpt_of_image,
@@ -65,6 +66,11 @@ class Source:
     scale: float
 
     @property
+    def is_image(self) -> bool:
+        """Whether it is a still."""
+        return self.path.lower().endswith(IMAGES)
+
+    @property
     def key(self) -> str:
         """Name of its kept files."""
         return hashlib.sha256(f"{self.path} {self.scale}".encode()).hexdigest()[:16]
@@ -81,8 +87,7 @@ def read_sources(path: Path) -> list[Source]:
 
 def excerpt(source: Source, detector: Detector) -> list[Run]:
     """Cut an excerpt of a video, or film an image."""
-    name = source.path.partition("::")[2] or source.path
-    if not name.lower().endswith(IMAGES):
+    if not source.is_image:
         return excerpt_of_video(Path(source.path), detector)
     archive, _, member = source.path.partition("::")
     content = members(archive)[member] if member else Path(archive).read_bytes()
@@ -112,7 +117,7 @@ def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[L
         if not scores_file.exists():
             if not runs_file.exists():
                 save_runs(excerpt(source, detector), runs_file)
-            runs = load_runs(runs_file)
+            runs = load_runs(runs_file)[: IMAGE_RUNS if source.is_image else None]
             if not runs:
                 print(f"left out, no face of enough size: {source.path}", file=sys.stderr)
                 continue

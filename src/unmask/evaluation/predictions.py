@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from unmask.datasets import Index
 from unmask.datasets.readers.text import shown
 from unmask.datasets.tables import NAME_COLUMNS, Table, column_of, decode_text, read_bytes, read_table
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
 from unmask.report.csv import spreadsheet_name
-from unmask.types import Label
+from unmask.types import FaceQuality, Label
 
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
 
+_CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 _SCORE_COLUMNS = ("fake_probability", "label")
 
 
@@ -34,6 +37,8 @@ class PredictedFace:
     """Longer side of the face's box in pixels."""
     fake_probability: float
     """0 real to 1 fake."""
+    quality: FaceQuality | None = None
+    """How well the face can be seen; None when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,13 @@ def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction
         name: Name of the clip; its path when not given.
     """
     faces = tuple(
-        PredictedFace(frame["person"], frame["index"], _side_px(*frame["xyxy_px"]), frame["fake_probability"])
+        PredictedFace(
+            frame["person"],
+            frame["index"],
+            _side_px(*frame["xyxy_px"]),
+            frame["fake_probability"],
+            FaceQuality(**quality) if (quality := frame.get("quality")) else None,
+        )
         for frame in row["frames"]
     )
     alone = len(row["models"]) == 1
@@ -114,7 +125,7 @@ def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction
         label=row["label"],
         faces=faces,
         model_sha256=row["models"][0]["sha256"] if alone else None,
-        calibration=Calibration(**row["settings"]["calibration"][0]) if alone else None,
+        calibration=_CALIBRATION.validate_python(row["settings"]["calibration"][0]) if alone else None,
     )
 
 
