@@ -18,7 +18,7 @@ from unmask.types import ImageHW3
 
 PORTRAIT = Path(__file__).parent / "data" / "eileen_collins.png"
 FRAMES = 75
-SEED = 1
+SEED = 14
 
 
 def blend_portrait(portrait_HW3: ImageHW3) -> ImageHW3:

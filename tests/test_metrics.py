@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve as reference_calibration
@@ -29,10 +29,12 @@ def noisy(count=400, seed=0):
     return labels, np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1).round(2)
 
 
+@settings(deadline=None)  # scikit-learn takes long on a busy machine
 @given(SAMPLES)
 def test_equal_to_scikit_learn(rows):
     labels, scores = np.array(rows).T
     assert roc_auc(labels, scores) == exactly(reference.roc_auc_score(labels, scores))
+    assert log_loss(labels, scores) == exactly(reference.log_loss(labels, scores))
     clipped = np.clip(scores, 0.01, 0.99)
     assert log_loss(labels, scores, eps=0.01) == exactly(reference.log_loss(labels, clipped))
     assert metrics.average_precision(labels, scores) == exactly(reference.average_precision_score(labels, scores))
@@ -48,11 +50,18 @@ def test_equal_to_scikit_learn(rows):
     assert metrics.tpr_at_fpr(labels, scores) == exactly(hits[alarms <= 0.01].max())
 
 
+def test_log_loss_of_a_wrong_and_certain_answer():
+    """Recorded from scikit-learn 1.9.1, and from its rule of 2020, which clipped at 1e-15."""
+    labels, scores = [0, 1, 1, 0, 1], [1.0, 0.0, 1.0, 0.0, 0.5]
+    assert log_loss(labels, scores) == exactly(14.556090791758852)
+    assert log_loss(labels, scores, eps=1e-15) == exactly(13.9542999135623)
+
+
 def test_log_loss_by_class():
     labels, scores = noisy()
     for measure, label in ((metrics.real_log_loss, 0), (metrics.fake_log_loss, 1)):
         own = labels == label
-        expected = reference.log_loss(labels[own], np.clip(scores[own], 1e-15, 1 - 1e-15), labels=[0, 1])
+        expected = reference.log_loss(labels[own], scores[own], labels=[0, 1])
         assert measure(labels, scores) == exactly(expected)
     both = metrics.real_log_loss(labels, scores), metrics.fake_log_loss(labels, scores)
     assert metrics.balanced_log_loss(labels, scores) == exactly(sum(both) / 2)

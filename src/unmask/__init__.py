@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from unmask.faces import Detector
     from unmask.media import FrameIndex, Limits, Video, open_video, probe, read_frames, sample_frames
+    from unmask.media.shots import Shots
     from unmask.media.signature import SignatureLog
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from unmask.scan.sampler import Sampler
     from unmask.scan.scanner import Scanner
     from unmask.scan.stop import Adaptive, Progress, Step, StopRule
+    from unmask.scan.timeline import Timeline
     from unmask.systems.presets import open_preset
     from unmask.types import (
         AudioFacts,
@@ -80,6 +82,7 @@ _HOMES = {
         "read_frames",
         "sample_frames",
     ),
+    "unmask.media.shots": ("Shots",),
     "unmask.media.signature": ("SignatureLog",),
     "unmask.media.video": ("Decode",),
     "unmask.models": (
@@ -101,6 +104,7 @@ _HOMES = {
         "Step",
         "StopRule",
     ),
+    "unmask.scan.timeline": ("Timeline",),
     "unmask.systems.presets": ("open_preset",),
     "unmask.types": (
         "AudioFacts",
@@ -150,11 +154,13 @@ __all__ = [
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "Shots",
     "SignatureLog",
     "Step",
     "StopRule",
     "Thresholds",
     "TimedOutError",
+    "Timeline",
     "UnjudgedPerson",
     "UnmaskError",
     "UnreadableError",

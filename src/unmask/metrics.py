@@ -1,7 +1,8 @@
 """Measure how good predictions are. Arrays in, floats out; 1 is fake, 0 is real.
 
-Where scikit-learn has a measure, this one equals it to 1e-12. All raise `UsageError` when the lists are empty, differ
-in length, hold anything but labels and numbers (probabilities: in 0..1), or lack a class that the measure needs.
+Where scikit-learn (1.9) has a measure, this one equals it to 1e-12 on lists of float64. All raise `UsageError` when the
+lists are empty, differ in length, hold anything but labels and numbers (probabilities: in 0..1), or lack a class that
+the measure needs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ Floats = NDArray[np.float64]
 Metric = Callable[[ArrayLike, ArrayLike], float]
 """Takes labels (n,) and scores (n,), gives a number."""
 
+EPS = float(np.finfo(np.float64).eps)
+"""Distance from 0 and 1 that probabilities keep in a log loss, as in scikit-learn from 1.3 on; before, it was 1e-15."""
 BINS = 15
 WORDS = ("real", "inconclusive", "fake", "none")
 """Columns of `confusion`: the three labels of a verdict, and ``none`` where there is no verdict."""
@@ -78,7 +81,7 @@ class Interval:
     """Resamples that did not count because one of the classes was missing from them."""
 
 
-def log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = 1e-15) -> float:
+def log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = EPS) -> float:
     """Mean binary cross entropy in nats, the score of the challenge; 0.5 everywhere gives 0.6931.
 
     Args:
@@ -89,7 +92,7 @@ def log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = 1e-1
     return float(_losses(*_probabilities(labels, fake_probabilities), eps).mean())
 
 
-def real_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = 1e-15) -> float:
+def real_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = EPS) -> float:
     """Log loss on the reals alone, 0 or more."""
     truth, values = _probabilities(labels, fake_probabilities)
     _need(truth, (0,), "the log loss on reals")
@@ -97,7 +100,7 @@ def real_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float =
     return float(_losses(truth[reals], values[reals], eps).mean())
 
 
-def fake_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = 1e-15) -> float:
+def fake_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = EPS) -> float:
     """Log loss on the fakes alone, 0 or more."""
     truth, values = _probabilities(labels, fake_probabilities)
     _need(truth, (1,), "the log loss on fakes")
@@ -105,7 +108,7 @@ def fake_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float =
     return float(_losses(truth[fakes], values[fakes], eps).mean())
 
 
-def balanced_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = 1e-15) -> float:
+def balanced_log_loss(labels: ArrayLike, fake_probabilities: ArrayLike, eps: float = EPS) -> float:
     """Mean of the log losses on reals and on fakes, however many there are of each.
 
     Source: the challenge winner chose checkpoints by it, selimsef/dfdc_deepfake_challenge.

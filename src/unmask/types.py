@@ -280,6 +280,9 @@ class Verdict:
     """Frames that should have been looked at."""
     frames_decoded: int = 0
     """Frames that could be decoded."""
+    max_gap_seconds: float | None = None
+    """Longest stretch of the video without a frame that was looked at; None where none was. A manipulation that is
+    shorter may have been missed."""
     frames_with_faces: int = 0
     """Frames in which a face was judged."""
     models: tuple[dict[str, str], ...] = ()

@@ -191,11 +191,20 @@ def test_padding_is_centred_with_the_odd_pixel_last():
         ((100, 100), 3, (0, 100), (0, 100)),
         ((100, 100), 4, (5, 95), (5, 95)),
         ((100, 50), 6, (10, 90), (5, 45)),
-        ((103, 57), 5, (8, 95), (5, 52)),
-        ((4, 9), 4, (0, 4), (0, 9)),
+        ((103, 57), 5, (8, 94), (5, 51)),
+        ((101, 99), 10, (14, 86), (14, 84)),
+        ((127, 98), 20, (22, 104), (17, 80)),
+        ((187, 137), 8, (23, 163), (17, 119)),
+        ((251, 195), 6, (25, 225), (20, 175)),
+        ((333, 218), 4, (17, 315), (11, 206)),
+        ((58, 45), 5, (5, 52), (4, 41)),
+        ((6, 7), 4, (1, 4), (0, 6)),
+        ((4, 9), 4, (0, 3), (0, 8)),
+        ((1, 9), 4, (0, 1), (0, 9)),
     ],
 )
 def test_margin_of_one_part_of_the_box(size, part, rows, columns):
+    """Recorded from change_padding of selimsef/dfdc_deepfake_challenge (89c6290), which leaves nothing of one pixel."""
     given = example(*size)
     found = run(partial(aug.padding_part, part=part), given)
     assert np.array_equal(found.image_HW3, given.image_HW3[slice(*rows), slice(*columns)])

@@ -46,7 +46,7 @@ def test_options_are_frozen():
         "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
     ]  # fmt: skip
     assert options["prepare"] == [
-        "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
+        "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
         "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
     ]  # fmt: skip
     assert options["sample"] == ["--parts", "--seconds", "--seed"]

@@ -19,7 +19,7 @@ import pytest
 
 from tests.hostile.factory import QUICK, RATE, portraits, write_hostile
 from tests.media_factory import write_video
-from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.scan.inputs import list_inputs
 
 MEASURE = """
 import resource, subprocess, sys
@@ -133,7 +133,8 @@ def corpus(good, portrait, listener) -> Path:
 @pytest.fixture(scope="session")
 def inputs(corpus) -> list[Path]:
     """What is named to scan all files: the folder, and those that it does not give by itself."""
-    return [corpus, *sorted(path for path in corpus.iterdir() if path.suffix not in VIDEO_SUFFIXES)]
+    given = {Path(item.path) for item in list_inputs([corpus])}
+    return [corpus, *sorted(path for path in corpus.iterdir() if path not in given)]
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,14 @@ def network():
 
 @pytest.fixture(scope="module")
 def crops():
-    return np.random.default_rng(0).integers(0, 256, (40, 192, 192, 3), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (40, 224, 224, 3), np.uint8)
 
 
 def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
     together = network.score(crops)
     alone = [network.score(crops[i : i + 1])[0] for i in (0, 17, 39)]
     assert [together[i].logit for i in (0, 17, 39)] == [score.logit for score in alone]
-    assert together[0].map_hw.shape == (24, 24)
+    assert together[0].map_hw.shape == (28, 28)
     assert 0 <= together[0].map_hw.min() <= together[0].map_hw.max() <= 1
     assert 0 <= together[0].fake_probability <= 1
     assert network.score(crops[:0]) == []

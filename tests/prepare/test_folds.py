@@ -23,6 +23,20 @@ def test_fewer_parts_than_folds():
     assert fold_of == {"c4": 0, "c7": 1, "c30": 2}
 
 
+def test_a_subset_of_the_parts_keeps_the_winners_numbers():
+    """Folds as generate_folds.py of selimsef/dfdc_deepfake_challenge numbers these parts alone."""
+    clips = [clip(f"c{part}", part=part) for part in (4, 7, 30, 44, 45, 49)]
+    assert list(assign_folds(clips, "dfdc", 16).values()) == [1, 2, 10, 14, 15, 15]
+    assert list(assign_folds(clips, "dfdc", 5).values()) == [0, 0, 3, 4, 4, 4]
+    for wrong, folds, words in (
+        ([clip("a")], 16, "by group"),
+        ([clip("a", part=50)], 16, "part 50 is none of the 50"),
+        (clips, 51, "at most 50"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            assign_folds(wrong, "dfdc", folds)
+
+
 def test_parts_are_not_guessed():
     with pytest.raises(UsageError, match="by group"):
         assign_folds([clip("a", part=1), clip("b")], "part")

@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage.metrics import structural_similarity
 
 from tests.prepared import prepare, tree
 from unmask.datasets import read_index
@@ -20,7 +19,6 @@ from unmask.errors import UsageError
 from unmask.media import open_video, read_frames
 from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings
-from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import STEPS, Preparation
@@ -97,31 +95,6 @@ class TestFormats:
             assert left_mouth[0] < right_mouth[0]
             assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
 
-    def test_differences_are_those_of_scikit_image(self, prepared):
-        found = list(read_crop_pairs(prepared))
-        assert len(found) == 15
-        for pair in found:
-            original, fake = cv2.imread(str(pair.original)), cv2.imread(str(pair.fake))
-            assert original.shape == fake.shape
-            _, similarity = structural_similarity(original, fake, channel_axis=2, full=True)
-            expected = cv2.cvtColor(np.clip((1 - similarity) * 255, 0, 255).astype(np.uint8), cv2.COLOR_BGR2GRAY)
-            mask = cv2.imread(str(pair.diff), cv2.IMREAD_UNCHANGED)
-            assert mask.ndim == 2
-            assert np.abs(mask.astype(int) - expected).max() <= 2
-
-    def test_differences_cover_the_known_mask(self, index, sample, prepared):
-        overlaps = []
-        for pair in read_crop_pairs(prepared):
-            frame, face = map(int, pair.fake.stem.split("_"))
-            whole = cv2.imread(str(sample / "masks" / pair.fake.parent.name / f"{frame}.png"))
-            boxes = read_boxes(prepared / "boxes" / f"{pair.original.parent.name}.json")[frame]
-            known = next(c for c in clip_steps.cut_boxes(clip_steps.Frame(whole, 0.0, frame), boxes) if c[1] == face)[2]
-            known, found = known[..., 0] > 25, cv2.imread(str(pair.diff), cv2.IMREAD_GRAYSCALE) > 20
-            overlaps.append((known & found).sum() / (known | found).sum())
-        assert len(overlaps) == 15
-        assert np.mean(overlaps) > 0.75
-        assert min(overlaps) > 0.65
-
     def test_folds(self, index, prepared):
         rows = list(read_folds(prepared / "folds.csv"))
         with (prepared / "folds.csv").open(newline="") as file:
@@ -135,12 +108,6 @@ class TestFormats:
             assert row.fold == clip.part
             assert row.frame == int(row.file.split("_")[0])
 
-    def test_pairs_share_place_and_landmarks(self, prepared):
-        for pair in read_crop_pairs(prepared):
-            assert pair.fake.name == pair.original.name
-            assert pair.landmarks.stem == pair.original.stem
-            assert pair.landmarks.parent.name == pair.original.parent.name
-
     def test_what_was_skipped_is_told(self, index, prepared):
         with (prepared / "skipped.csv").open(newline="") as file:
             skipped = {row["video"]: row["what"] for row in csv.DictReader(file)}
@@ -149,15 +116,6 @@ class TestFormats:
 
     def test_the_index_is_kept(self, index, prepared):
         assert read_index(prepared / "index.parquet").clips == index.clips
-
-
-def test_a_mask_does_not_wrap_around():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (40, 40, 3), np.uint8)
-    assert difference_mask(noise, 255 - noise).mean() > 240  # the similarity is negative nearly everywhere
-    assert difference_mask(noise, noise).max() == 0
-    assert difference_mask(noise, noise[:30]) is None
-    assert difference_mask(noise[:6], noise[:6]) is None
 
 
 class TestResume:
@@ -356,45 +314,3 @@ class TestOddFamilies:
         monkeypatch.undo()
         records, _ = prepare(index, tmp_path / "out", steps=["boxes"], resume=True)
         assert records[victim.id].status in ("ok", "no_face")
-
-
-@pytest.fixture(scope="session")
-def with_tubes(index, tmp_path_factory):
-    out = tmp_path_factory.mktemp("tubes") / "out"
-    prepare(index, out, steps=STEPS)
-    return out
-
-
-class TestTubes:
-    def test_form(self, index, prepared, with_tubes):
-        for name in ("boxes", "crops", "landmarks", "diffs"):
-            assert tree(with_tubes / name) == tree(prepared / name)
-        for fake in whole_fakes(index, prepared):
-            folder = with_tubes / "aligned" / fake.id
-            info = json.loads((folder / "info.json").read_text())
-            assert (info["height"], info["width"], info["num_frames"], info["num_faces"]) == (480, 640, 3, 1)
-            names = sorted(path.name for path in folder.glob("*.png"))
-            assert names == ["frame11_face1.png", "frame1_face1.png", "frame21_face1.png"]
-            assert len({cv2.imread(str(folder / name)).shape for name in names}) == 1
-            x, y, side = info["saved_faces"]["frame11"]["face1"]["crop_bbox"]
-            expected = frame_of(index, fake, 10)[y : y + side, x : x + side]
-            assert (cv2.imread(str(folder / "frame11_face1.png"))[..., ::-1] == expected).all()
-        lines = (with_tubes / "tubes.txt").read_text().splitlines()
-        assert f"{fake.id}/frame%d_face1.png 1 10 3 1" in lines
-        assert len(lines) == 9
-
-    def test_text_boxes_of_another_detector(self, index, with_tubes, tmp_path):
-        settings = Settings(boxes_from=str(with_tubes / "retinaface"))
-        keep = [clip for clip in index.clips if (with_tubes / "retinaface" / (clip.original or clip.id)).is_dir()]
-        records, _ = prepare(replace(index, clips=tuple(keep)), tmp_path / "out", steps=STEPS, settings=settings)
-        assert tree(tmp_path / "out" / "aligned") == tree(with_tubes / "aligned")
-        real = next(clip for clip in keep if clip.label == "real" and records[clip.id].status == "ok")
-        whole = read_boxes(tmp_path / "out" / "boxes" / f"{real.id}.json")[0][0]
-        assert all(float(2 * edge).is_integer() for edge in whole)
-
-    def test_without_text_boxes_the_clip_is_skipped(self, index, tmp_path):
-        (tmp_path / "empty").mkdir()
-        settings = Settings(boxes_from=str(tmp_path / "empty"))
-        records, outcome = prepare(index, tmp_path / "out", settings=settings, steps=["boxes"])
-        assert {record.status for record in records.values()} == {"skipped"}
-        assert "no text boxes" in outcome.skipped[0][1]

@@ -9,15 +9,16 @@ import av
 import numpy as np
 import pytest
 
+from tests.media_factory import write_video
 from tests.prepare.test_preparation import broken, clips_of, copy_of, whole_fakes
 from tests.prepared import prepare, tree
 from unmask.datasets import read_index
-from unmask.errors import UnmaskError, UsageError
+from unmask.errors import UsageError
 from unmask.media import open_video, read_frames
 from unmask.prepare.clip_steps import ClipSteps, Settings
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.prepare.pairs import read_crop_pairs
-from unmask.prepare.preparation import Preparation
+from unmask.prepare.preparation import STEPS, Preparation
 from unmask.storage.atomic import sweep
 
 
@@ -93,6 +94,42 @@ def test_step_by_step_is_all_at_once(index, tmp_path, image_format):
     for steps in (["boxes", "crops"], ["landmarks"], ["diffs", "folds"]):
         prepare(index, tmp_path / "out", settings=settings, steps=steps, resume=steps[0] != "boxes")
     assert without_manifest(tmp_path / "out") == without_manifest(tmp_path / "whole")
+
+
+class TestOneStepAtATime:
+    """Five runs of one step each give the same bytes as one run of all."""
+
+    @staticmethod
+    def prepare_both(index, tmp_path):
+        prepare(index, tmp_path / "whole", steps=STEPS)
+        for step in STEPS:
+            _, outcome = prepare(index, tmp_path / "steps", steps=[step], resume=step != STEPS[0])
+        assert tree(tmp_path / "steps") == tree(tmp_path / "whole")
+        return dict(outcome.skipped)
+
+    def test_with_a_fake_of_another_size(self, pair, tmp_path, portrait):
+        index, fake, _ = pair
+        write_video(index.path_of(fake), [portrait] * 25, rate=25)
+        skipped = self.prepare_both(index, tmp_path)
+        assert skipped[fake.id] == (
+            "its frames have (512, 512) pixels, its original's (640, 480): it has its own boxes and no difference masks"
+        )
+        for folder, count in (("crops", 3), ("landmarks", 3), ("aligned", 4)):
+            assert len(list((tmp_path / "steps" / folder / fake.id).iterdir())) == count
+        assert {row.original for row in read_folds(tmp_path / "steps" / "folds.csv") if row.video == fake.id} == {
+            fake.id
+        }
+
+    def test_with_damaged_frames(self, pair, tmp_path):
+        index, fake, original = pair
+        for clip in (fake, original):
+            TestDamage.damage(index, clip, 10)
+        assert self.prepare_both(index, tmp_path)[original.id] == "1 of 3 frames cannot be decoded"
+
+    def test_with_a_broken_original(self, pair, tmp_path):
+        index, fake, original = pair
+        index.path_of(original).write_bytes(b"nothing")
+        assert "its original cannot be used" in self.prepare_both(index, tmp_path)[fake.id]
 
 
 def test_a_bug_is_forgotten_once_it_is_gone(index, prepared, tmp_path, monkeypatch):
@@ -202,13 +239,6 @@ class TestOtherPeoplesFiles:
         prepare(real, tmp_path / "out", steps=["crops"])
         frames = {path.stem.split("_")[0] for path in (tmp_path / "out" / "crops").glob("*/*")}
         assert frames == {"0", "10", "20"}
-
-
-def test_boxes_of_no_frame_are_refused(tmp_path):
-    for text in ('{"-3": [[1, 2, 3, 4]]}', '{"0": [[1, 2, 3]]}', '{"0": [[1, 2, 3, NaN]]}', "[]", "{", '{"0": 5}'):
-        (tmp_path / "b.json").write_text(text)
-        with pytest.raises(UnmaskError, match="run the step boxes again"):
-            read_boxes(tmp_path / "b.json")
 
 
 def test_without_pyarrow_it_is_told_before_the_work(index, tmp_path, monkeypatch):

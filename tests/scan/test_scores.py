@@ -5,6 +5,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
+from unmask.media import Shots
 from unmask.scan.crops import Cutter
 from unmask.scan.people import number_people
 from unmask.scan.scores import FaceScores
@@ -39,7 +40,9 @@ def test_a_frame_counts_once(card):
     for index in (4, 0, 4):
         frame = Frame(IMAGE, index / 10, index)
         scores.add(frame, cutter.cut(frame, [FACE]))
-    assert [scored.index for scored in scores.scored_faces(number_people(scores.frames()))] == [0, 4]
+    assert [
+        scored.index for scored in scores.scored_faces(number_people(scores.frames(), Shots(np.zeros(1, np.int64))))
+    ] == [0, 4]
     assert scores.decoded == 2
 
 

@@ -10,6 +10,7 @@ import pytest
 import unmask.scan.scores
 from tests.media_factory import on_canvas, write_video
 from tests.scan.test_scores import Says
+from tests.scan.timelines import timeline
 from unmask import Scanner
 from unmask.models import Fusion
 from unmask.models.card import Thresholds, bundled_folder
@@ -48,7 +49,16 @@ def next_step(judgement, card, frames_left, members_left, rule=RULE):
     wanted = np.arange(100)
     looked = np.concatenate(rule.stages(wanted))[: round(100 * (1 - frames_left))]
     progress = Progress(
-        wanted, looked, 10, round(10 * (1 - members_left)), judgement, True, card.thresholds, card.fusion.pooled
+        wanted=wanted,
+        looked=looked,
+        all_members=10,
+        members=round(10 * (1 - members_left)),
+        judgement=judgement,
+        is_whole=True,
+        thresholds=card.thresholds,
+        is_pooled=card.fusion.pooled,
+        min_frames=card.fusion.min_frames,
+        timeline=timeline(100, 0.1),
     )
     step = rule.next_step(progress)
     if step is None:

@@ -1,4 +1,6 @@
+import shutil
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,12 +11,12 @@ from tests.training.conftest import TINY  # noqa: E402
 from unmask.augment.transforms import Example, load_augmentation  # noqa: E402
 from unmask.errors import UsageError  # noqa: E402
 from unmask.models.clip_network import ClipNetwork  # noqa: E402
-from unmask.prepare.layout import encode_image  # noqa: E402
-from unmask.training.clips import PreparedClips, clip_frames, load_data  # noqa: E402
-from unmask.training.data import PreparedCrops, collate  # noqa: E402
+from unmask.prepare.layout import CropRow, encode_image  # noqa: E402
+from unmask.training.clips import PreparedAligned, PreparedClips, clip_frames, load_data  # noqa: E402
+from unmask.training.data import PreparedCrops, collate, split_rows  # noqa: E402
 from unmask.training.export import export_run  # noqa: E402
 from unmask.training.loop import Trainer  # noqa: E402
-from unmask.training.recipe import load_recipe  # noqa: E402
+from unmask.training.recipe import DataRecipe, load_recipe  # noqa: E402
 
 CHANGES = {
     "network": {"name": "slowfast", "params": {"depths": [1, 1, 1, 1], "width": 8, "shrink": 2}},
@@ -70,6 +72,47 @@ def prepared(tmp_path_factory):
 )
 def test_frames_of_a_clip(count, start, expected):
     assert clip_frames(count, 32, 8, start) == expected
+
+
+class TestAligned:
+    """Image models on the squares of RobustForensics' data lists."""
+
+    RECIPE: ClassVar = {"data.kind": "aligned", "data.frame_step": 5, "data.fold": 1}
+
+    def test_rows_and_pixels(self, prepared, tmp_path):
+        folder = shutil.copytree(prepared, tmp_path / "all")
+        shutil.copytree(folder / "aligned" / "real0", folder / "aligned" / "real1", dirs_exist_ok=True)
+        data = load_data(folder, load_recipe(TINY, self.RECIPE))
+        assert isinstance(data, PreparedAligned)
+        rows = [(row.video, row.file, row.frame) for row in data.training if row.label]
+        files = [f"frame{frame + 1}_face{face}.png" for face in (1, 2) for frame in (0, 5, 10)]
+        assert rows == [("fake0", file, frame) for file, frame in zip(files, (0, 5, 10) * 2, strict=True)]
+        example = data.example(data.training[1])
+        assert (example.image_HW3 == 101).all()
+        assert (example.landmarks_px, example.mask_HW.max()) == (None, 0)
+        assert data.original(next(row for row in data.training if row.label)).video == "real0"
+        assert len(data.validation) == 12
+
+    def test_a_folder_without_any(self, prepared, tmp_path):
+        shutil.copy(prepared / "folds.csv", tmp_path)
+        with pytest.raises(UsageError, match="has no aligned faces; prepare it with --as robustforensics"):
+            load_data(tmp_path, load_recipe(TINY, self.RECIPE))
+
+
+def rows_of(*clips):
+    return [CropRow(name, "0_0.png", label, name, 0, fold) for name, label, fold in clips]
+
+
+def test_the_public_validation_set_is_held_out():
+    rows = rows_of(("tjuihawuqm", 0, 0), ("bvpeerislp", 1, 0), ("aaaaaaaaaa", 1, 0), ("bbbbbbbbbb", 0, 1))
+
+    def held_out(holdout):
+        training, validation = split_rows(rows, DataRecipe(holdout=holdout))
+        return [row.video for row in training], [row.video for row in validation]
+
+    assert held_out("fold") == (["bbbbbbbbbb"], ["tjuihawuqm", "bvpeerislp", "aaaaaaaaaa"])
+    assert held_out("fold_public") == (["bbbbbbbbbb"], ["tjuihawuqm", "bvpeerislp"])
+    assert held_out("public") == (["aaaaaaaaaa", "bbbbbbbbbb"], ["tjuihawuqm", "bvpeerislp"])
 
 
 class TestData:

@@ -111,7 +111,7 @@ def test_told_to_end_it_writes_a_checkpoint_after_the_step(prepared_often, tmp_p
     ("args", "words"),
     [
         ([], "training needs a recipe"),
-        (["recipe.toml", "--data", "d", "--out", "o"], "cannot read the recipe"),
+        (["recipe.toml", "--data", "d", "--out", "o"], "there is no recipe recipe.toml"),
         ([TINY, "--data", "missing", "--out", "o"], "run the step folds"),
         ([TINY, "--data", "d", "--out", "o", "--set", "epochs"], "write KEY=VALUE"),
         ([TINY, "--data", "d", "--out", "o", "--set", "colour=red"], "colour"),
@@ -146,6 +146,18 @@ class TestPlot:
         (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, [{"event": "step"}, *lines])))
         assert write_plot(tmp_path, tmp_path / "loss.html") == [18, 19, 20]
         assert unmask("train", "--plot", tmp_path).stdout.endswith("candidate epochs: 18, 19, 20\n")
+
+    def test_a_log_of_the_winners_script(self, tmp_path):
+        """Candidates recorded from plot_loss.py on the same log."""
+        values = [((7 * i * i + 3 * i) % 41 / 41 + 0.1, (5 * i + 11) % 17 / 17 + 0.05) for i in range(30)]
+        lines = [f"Epoch {i}; lr 0.01\nfake_loss {fake}\nreal_loss {real}" for i, (fake, real) in enumerate(values)]
+        log = tmp_path / "b7_111"
+        log.write_text("\n".join([*lines, "fake_loss 0.001"]))
+        done = unmask("train", "--plot", log)
+        assert done.stdout == f"{log}.html: candidate epochs: 19, 22, 23\n"
+        assert "b7_111" in (tmp_path / "b7_111.html").read_text()
+        log.write_text("real_loss 0.3\n")
+        assert "no lines that start with fake_loss" in unmask("train", "--plot", log).stderr
 
 
 class TestCluster:

@@ -42,9 +42,9 @@ class Change:
 
     @classmethod
     def draw_visible(cls, rng: np.random.Generator) -> Change:
-        """Draw a change that can be seen: another colour always, and half of the resolution."""
-        red, green, blue = rng.choice([-1, 1], 3) * rng.uniform(5, 15, 3)
-        return cls(rgb=(float(red), float(green), float(blue)), shrink=2)
+        """Draw a change that can be seen: another colour, and a third of the resolution."""
+        red, green, blue = rng.choice([-1, 1], 3) * rng.uniform(6, 14, 3)
+        return cls(rgb=(float(red), float(green), float(blue)), shrink=3)
 
     def __call__(self, image_HW3: ImageHW3) -> ImageHW3:
         """Return a changed copy of an RGB image."""

@@ -301,7 +301,7 @@ def self_blend(image_HW3: ImageHW3, landmarks_K2: Floats, rng: np.random.Generat
     target_HW3 = np.ascontiguousarray(image_HW3[rows, columns])
     change, matrix = Change.draw_visible(rng), Offset.draw(rng).matrix(FaceFrame.of(points))
     source_HW3 = move(change(target_HW3), matrix)
-    polygon = cv2.transform(hull(points, draw_hull(rng, WHOLE))[None], matrix)[0]
+    polygon = cv2.transform(hull(points, draw_hull(rng, ("full", "brows")))[None], matrix)[0]
     pasted_HW = blend_mask(polygon, target_HW3.shape[:2], rng, ratios=(1.0,))
     blended_HW3, mask_HW = image_HW3.copy(), np.zeros(image_HW3.shape[:2], np.float32)
     blended_HW3[rows, columns] = paste(source_HW3, target_HW3, pasted_HW)

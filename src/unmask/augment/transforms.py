@@ -263,13 +263,21 @@ def pad(example: Example, rng: Rng, *, size_px: int) -> Example:  # noqa: ARG001
 def padding_part(example: Example, rng: Rng, *, part: float = 3) -> Example:  # noqa: ARG001
     """Narrow a crop's margin from a third of the face's box to 1 / ``part`` of it; as it is when part <= 3.
 
-    On each side a fifth (rounded down) goes, and int(3/5 side / part) comes back.
+    At the top and left a fifth (rounded down) goes, at the bottom and right a fifth (rounded up), and on each side
+    int(3/5 side / part) comes back. Source: selimsef/dfdc_deepfake_challenge, change_padding, which cuts the image
+    alone; here mask and landmarks follow it.
     """
-    if part <= 3:
-        return example
     height, width = example.image_HW3.shape[:2]
-    top, left = (side // 5 - int((3 / 5 * side) / part) for side in (height, width))
-    return _cut(example, top, left, height - 2 * top, width - 2 * left)
+    if part <= 3 or min(height, width) < 2:  # of one pixel nothing would be left
+        return example
+    (top, rows), (left, columns) = (_narrowed(side, part) for side in (height, width))
+    return _cut(example, top, left, rows, columns)
+
+
+def _narrowed(side: int, part: float) -> tuple[int, int]:
+    """Return where the narrowed side starts, and its length."""
+    back = int((3 / 5 * side) / part)
+    return side // 5 - back, side - side // 5 - -(-side // 5) + 2 * back
 
 
 def resized_square_crop(example: Example, rng: Rng, *, size_px: int, min_scale: float = 0.88) -> Example:

@@ -124,9 +124,10 @@ def quantise(
     """Write an int8 network beside a model's own, if it scores alike; scan --precision int8 takes it."""
     with wrong_use():
         from unmask.models import load_card, model_folder
-        from unmask.models.quantise import quantise_model
+        from unmask.models.quantise import quantise_model, require_nncf
         from unmask.prepare.crop_sets import read_crop_sets
 
+        require_nncf()  # before the crops are read
         folder = model_folder(model)
         sets = read_crop_sets(data, load_card(folder).crop)
         crops = (sets.calibrating_NSS3, sets.checking_MSS3, sets.labels_M)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
 from unmask.cli.outputs import PREPARED, check_output
+
+if TYPE_CHECKING:
+    from unmask.media import Limits
+    from unmask.systems.preparation import PublishedPreparation
 
 EPILOG = (
     "Exit codes: 0 every clip was prepared; 3 some were not; 4 none was, or over half failed alike; 2 wrong use. "
@@ -35,12 +41,27 @@ class FoldBy(StrEnum):
 
     AUTO = "auto"
     PART = "part"
+    DFDC = "dfdc"
     GROUP = "group"
 
 
+class Published(StrEnum):
+    """Published systems whose way of preparing can be followed."""
+
+    WINNER = "winner"
+    ROBUSTFORENSICS = "robustforensics"
+
+
 def prepare(
+    ctx: typer.Context,
     data: Annotated[Path, typer.Argument(help="A dataset's folder, a CSV, or an index.parquet.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder to fill.", show_default=False)],
+    published: Annotated[
+        Published | None,
+        typer.Option(
+            "--as", help="Do as the scripts of a published system; options beside it change that.", show_default=False
+        ),
+    ] = None,
     steps: Annotated[
         str, typer.Option(help="Which steps, with commas; also: tubes.")
     ] = "boxes,crops,landmarks,diffs,folds",
@@ -49,7 +70,7 @@ def prepare(
         ImageFormat, typer.Option(help="Of the crops; jpg and webp at quality 95.")
     ] = ImageFormat.PNG,
     detector_scale: Annotated[
-        str, typer.Option(help="Factor by which frames are resized before faces are looked for; the winner's was 0.5.")
+        str, typer.Option(help="Factor by which frames are resized before faces are looked for, e.g. 0.5.")
     ] = "adaptive",
     detector: Annotated[str, typer.Option(help="Which face detector: mtcnn, retinaface, haar, dlib.")] = "mtcnn",
     boxes_from: Annotated[
@@ -58,7 +79,8 @@ def prepare(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 16,
     fold_by: Annotated[
-        FoldBy, typer.Option(help="part: runs of DFDC parts; group: nothing shared across folds; auto: part, if any.")
+        FoldBy,
+        typer.Option(help="By part of those there, dfdc: of all 50, or group: nothing shared; auto: part, if any."),
     ] = FoldBy.AUTO,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
     follow_links: Annotated[
@@ -75,28 +97,25 @@ def prepare(
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}"):
         from unmask.datasets import read_index
         from unmask.faces import load_detector
-        from unmask.prepare.clip_steps import Settings
         from unmask.prepare.preparation import Preparation
-        from unmask.types import DetectorSpec
 
         check_output("--out", out, PREPARED, [data, *([] if boxes_from is None else [boxes_from])])
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")
-        # The winner's thresholds for his detector; RobustForensics' for theirs.
-        thresholds = Settings().detection.thresholds if detector == "mtcnn" else DetectorSpec().thresholds
-        detection = DetectorSpec(detector, _scale(detector_scale), thresholds)
-        if boxes_from is None and detector != "mtcnn":
-            load_detector(detection)  # what it needs is told before the work
-        boxes = None if boxes_from is None else str(boxes_from)
-        settings = Settings(every, image_format.value, detection, boxes, limits=parse_limits(limits or []))
+        options = {"steps": steps, "every": every, "image_format": image_format, "detector_scale": detector_scale}
+        options |= {"detector": detector, "boxes_from": boxes_from, "folds": folds, "fold_by": fold_by}
+        given = {name: value for name, value in options.items() if _is_given(ctx, name)}
+        plan = _plan(published, given, parse_limits(limits or []))
+        if boxes_from is None and plan.settings.detection.detector != "mtcnn":
+            load_detector(plan.settings.detection)  # reports what it needs before the work starts
         preparation = Preparation(
             index,
             out,
-            steps=[step.strip() for step in steps.split(",")],
-            settings=settings,
-            folds=folds,
-            fold_rule=fold_by.value,
+            steps=plan.steps,
+            settings=plan.settings,
+            folds=plan.folds,
+            fold_rule=plan.fold_rule,
             workers=workers,
             resume=resume,
         )
@@ -115,6 +134,44 @@ def prepare(
         lines = f", {outcome.crops} lines in folds.csv" if outcome.crops else ""
         print(f"{out}: {clips}{lines}")
     raise SystemExit(exit_code(statuses))
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    """Tell whether an option stands on the command line."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _plan(published: Published | None, given: Mapping[str, Any], limits: Limits) -> PublishedPreparation:
+    """Return how to prepare: as a published system or as usual, changed by the options that are given."""
+    from unmask.prepare.clip_steps import Settings
+    from unmask.prepare.folds import FOLDS
+    from unmask.prepare.preparation import DEFAULT_STEPS
+    from unmask.systems.preparation import PublishedPreparation
+    from unmask.systems.preparations import PREPARATIONS
+    from unmask.types import DetectorSpec
+
+    usual = PublishedPreparation(DEFAULT_STEPS, Settings(), FOLDS, "auto")
+    plan = usual if published is None else PREPARATIONS[published.value]
+    settings = replace(plan.settings, limits=limits)
+    if "detector" in given:
+        # MTCNN has the challenge winner's thresholds, RetinaFace those of RobustForensics.
+        mtcnn = given["detector"] == "mtcnn"
+        thresholds = Settings().detection.thresholds if mtcnn else DetectorSpec().thresholds
+        settings = replace(settings, detection=DetectorSpec(given["detector"], thresholds=thresholds))
+    if "detector_scale" in given:
+        detection = replace(settings.detection, scale=_scale(given["detector_scale"]))
+        settings = replace(settings, detection=detection, box_pixels="frame")
+    if "boxes_from" in given:
+        settings = replace(settings, boxes_from=str(given["boxes_from"]))
+    if "image_format" in given:
+        settings = replace(settings, image_format=given["image_format"].value)
+    return PublishedPreparation(
+        steps=tuple(step.strip() for step in given["steps"].split(",")) if "steps" in given else plan.steps,
+        settings=replace(settings, every=given.get("every", settings.every)),
+        folds=given.get("folds", plan.folds),
+        fold_rule=given["fold_by"].value if "fold_by" in given else plan.fold_rule,
+    )
 
 
 def _scale(text: str) -> float | Literal["adaptive"]:

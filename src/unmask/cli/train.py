@@ -43,7 +43,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the losses of this run as RUN/loss.html instead.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Draw the losses of this run, or log of the DFDC winner's script, as a page.", show_default=False
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
@@ -106,11 +109,12 @@ def epoch_line(event: dict[str, Any]) -> str:
 
 
 def _plot(run: Path) -> None:
-    from unmask.training.plot import write_plot
+    from unmask.training.plot import plot_page, write_plot
 
-    check_output("--plot", run / "loss.html", LOSSES)
-    chosen = write_plot(run, run / "loss.html")
-    print(f"{run / 'loss.html'}: candidate epochs: {', '.join(map(str, chosen)) or 'none yet'}")
+    page = plot_page(run)
+    check_output("--plot", page, LOSSES)
+    chosen = write_plot(run, page)
+    print(f"{page}: candidate epochs: {', '.join(map(str, chosen)) or 'none yet'}")
 
 
 def _change(text: str) -> tuple[str, Any]:

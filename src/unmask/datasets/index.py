@@ -46,7 +46,7 @@ class Clip:
     id: str
     """Unique in the dataset and safe as a file name; of DFDC the name without its suffix."""
     path: str
-    """Where it lies, relative to the root, with forward slashes; absolute when it lies elsewhere."""
+    """Path of the file, relative to the root, with forward slashes; absolute when the file lies elsewhere."""
     label: ClipLabel | None
     """``real``, ``fake``, None when it is not known."""
     original: str | None = None

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def _decoded(data: bytes, encoding: str, path: Path) -> str:
 
 def _csv_table(text: str, path: Path, known: Sequence[str]) -> Table:
     header = text.lstrip("\r\n").splitlines()[0]
-    separator = max(SEPARATORS, key=lambda mark: len(set(known).intersection(_names(header, mark))))
+    separator = max(SEPARATORS, key=lambda mark: _likeliness(header, mark, known))
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         columns: tuple[str, ...] = ()
@@ -165,8 +165,10 @@ def _csv_table(text: str, path: Path, known: Sequence[str]) -> Table:
     return Table(columns, tuple(rows), separator)
 
 
-def _names(header: str, separator: str) -> Iterator[str]:
-    return (cell.strip().strip('"').lower() for cell in header.split(separator))
+def _likeliness(header: str, separator: str, known: Sequence[str]) -> tuple[int, int]:
+    """Return how many known columns a separator finds in a header, and how many columns in all."""
+    names = {cell.strip().strip('"').lower() for cell in header.split(separator)}
+    return len(names.intersection(known)), len(names)
 
 
 def _json_table(text: str, path: Path) -> Table:

@@ -15,7 +15,7 @@ def copy_audio(video: Path, folder: Path, name: str, limits: Limits = Limits()) 
         video: The video.
         folder: Where to; made when missing.
         name: File name without suffix.
-        limits: What the video may cost.
+        limits: Limits on time, memory and pixels.
 
     Returns:
         The file; None when the video is silent.

@@ -70,7 +70,7 @@ class ExploreSettings:
     seed: int = 0
     """Seed of the draw of the sample, and of the examples on the page."""
     limits: Limits = field(default_factory=Limits)
-    """What one clip may cost."""
+    """Limits on time, memory and pixels of one clip."""
 
 
 class Exploration:

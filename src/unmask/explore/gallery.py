@@ -76,7 +76,7 @@ def example_frames(
         count: Max number of frames.
         seed: Seed of the choice.
         doubtful: Take frames with doubtful faces instead of any with faces.
-        limits: What one clip may cost.
+        limits: Limits on time, memory and pixels of one clip.
     """
     candidates = []
     for clip, found in zip(index.clips, explored, strict=True):

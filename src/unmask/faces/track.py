@@ -1,18 +1,21 @@
 """Link the faces of a clip to tracks: which face of this frame is which of the last one.
 
 Frames are sampled sparsely, so boxes are matched by overlap after a guess at their motion, or by nearness at
-similar size. A cut ends all tracks: a person who appears in two shots has two tracks.
+similar size. A track does not go on with a face that looks otherwise, for the case that a cut was not seen, and after a
+gap only with one that looks alike. A cut ends all tracks: a person who appears in two shots has two tracks.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.types import Face, Frame, ImageHW3
+from unmask.faces.likeness import Look, look_distance
+from unmask.types import Face
 
 _MIN_IOU = 0.3
 _MAX_DISTANCE = 0.6
@@ -20,8 +23,15 @@ _MAX_DISTANCE = 0.6
 _MAX_SIZE_RATIO = 1.6
 _MOTION_SECONDS = 1.0
 """Motion is carried forward over gaps up to this long."""
-_CUT_DISTANCE = 0.4
-"""Colour histograms that differ by more than this share of their mass lie on two sides of a cut."""
+_GAP_SECONDS = 3.0
+"""A face that was missed for longer goes on only where it looks alike."""
+_ALIKE = 22.0
+"""Largest distance of two faces that look alike, see `unmask.faces.likeness.look_distance`."""
+_OTHERWISE = 42.0
+"""Smallest distance of two faces that look otherwise, whatever the track did before."""
+_JUMP_RATIO = 3.5
+"""Beyond `_ALIKE`, a face also looks otherwise when the distance is this many times the track's usual one."""
+_USUAL_STEPS = 8
 
 
 @dataclass(slots=True)
@@ -31,6 +41,9 @@ class _Track:
     time_seconds: float
     velocity: NDArray[np.float64]
     gap_seconds: float
+    look: Look | None
+    missed: bool = False
+    steps: deque[float] = field(default_factory=lambda: deque(maxlen=_USUAL_STEPS))
 
     def predict(self, time_seconds: float) -> NDArray[np.float64]:
         ahead = time_seconds - self.time_seconds
@@ -44,51 +57,47 @@ class Tracker:
 
     def __init__(self) -> None:
         self._tracks: list[_Track] = []
-        self._count = 0
-        self._histogram: NDArray[np.float64] | None = None
+        self._count = self._shot = 0
 
-    def update(self, frame: Frame, faces: Sequence[Face]) -> list[int]:
-        """Return the number of each face's track, from 1 in order of appearance."""
-        if self._is_cut(frame.image_HW3):
+    def update(
+        self, time_seconds: float, faces: Sequence[Face], looks: Sequence[Look | None] = (), shot: int = 0
+    ) -> list[int]:
+        """Return the number of each face's track, from 1 in order of appearance.
+
+        Args:
+            time_seconds: Time of the frame.
+            faces: The faces in it.
+            looks: How each of them looks, see `unmask.faces.likeness`; None where it is not known, empty for none.
+            shot: Number of the shot that the frame lies in.
+        """
+        if shot != self._shot:
             self._tracks.clear()
+            self._shot = shot
         boxes = [np.asarray(face.xyxy_px) for face in faces]
+        seen = list(looks) or [None] * len(faces)
         numbers = [0] * len(faces)
         matches = [
             (affinity, t, f)
             for t, track in enumerate(self._tracks)
             for f, box in enumerate(boxes)
-            if (affinity := _affinity(track.predict(frame.time_seconds), box)) is not None
+            if (affinity := _affinity(track.predict(time_seconds), box)) is not None
+            and _may_be_one(track, seen[f], time_seconds)
         ]
         taken: set[int] = set()
-        for _, t, f in sorted(matches, key=lambda match: -match[0]):
+        for _, t, f in sorted(matches, key=lambda match: (self._tracks[match[1]].missed, -match[0])):
             if t in taken or numbers[f]:
                 continue
             taken.add(t)
             numbers[f] = self._tracks[t].number
-            _move(self._tracks[t], boxes[f], frame.time_seconds)
+            _move(self._tracks[t], boxes[f], seen[f], time_seconds)
+        for t, track in enumerate(self._tracks):
+            track.missed = t not in taken
         for f, box in enumerate(boxes):
             if not numbers[f]:
                 self._count += 1
                 numbers[f] = self._count
-                self._tracks.append(_Track(self._count, box, frame.time_seconds, np.zeros(2), np.inf))
+                self._tracks.append(_Track(self._count, box, time_seconds, np.zeros(2), np.inf, seen[f]))
         return numbers
-
-    def _is_cut(self, image_HW3: ImageHW3) -> bool:
-        bins = (_thinned(image_HW3) // 64).reshape(-1, 3) @ np.array([16, 4, 1], np.uint8)
-        histogram = np.bincount(bins, minlength=64) / len(bins)
-        before, self._histogram = self._histogram, histogram
-        return before is not None and float(np.abs(histogram - before).sum()) / 2 > _CUT_DISTANCE
-
-
-def sketch(frame: Frame) -> Frame:
-    """Return the few pixels of a frame that `Tracker.update` looks at, to keep until all frames are there."""
-    return replace(frame, image_HW3=_thinned(frame.image_HW3).copy())
-
-
-def _thinned(image_HW3: ImageHW3) -> ImageHW3:
-    """Drop rows and columns at equal distances, so that 64 to 127 pixels are left along the longer side."""
-    step = max(1, max(image_HW3.shape[:2]) // 64)
-    return image_HW3[::step, ::step]
 
 
 def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
@@ -109,7 +118,22 @@ def _affinity(predicted: NDArray[np.float64], box: NDArray[np.float64]) -> float
     return overlap - distance if overlap >= _MIN_IOU or near else None
 
 
-def _move(track: _Track, box: NDArray[np.float64], time_seconds: float) -> None:
+def _may_be_one(track: _Track, look: Look | None, time_seconds: float) -> bool:
+    """Tell whether a face may look like the last one of a track."""
+    if look is None or track.look is None:
+        return True
+    distance = look_distance(look, track.look)
+    if track.missed and time_seconds - track.time_seconds > _GAP_SECONDS:
+        return distance <= _ALIKE
+    usual = float(np.median(track.steps)) if len(track.steps) >= 3 else np.inf
+    return distance <= max(_ALIKE, min(_OTHERWISE, _JUMP_RATIO * (usual + 1)))
+
+
+def _move(track: _Track, box: NDArray[np.float64], look: Look | None, time_seconds: float) -> None:
     gap = max(time_seconds - track.time_seconds, 1e-6)
     track.velocity = ((box[:2] + box[2:]) - (track.box[:2] + track.box[2:])) / 2 / gap
     track.box, track.time_seconds, track.gap_seconds = box, time_seconds, gap
+    if look is not None:
+        if track.look is not None:
+            track.steps.append(look_distance(look, track.look))
+        track.look = look

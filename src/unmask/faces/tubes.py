@@ -75,7 +75,7 @@ class TubeMember:
     number: int
     """Number of its box among all boxes of that frame, from 1; the line after the count in the text form."""
     box: ScoredBox
-    """Where it is."""
+    """The box."""
 
 
 Tube = tuple[TubeMember, ...]

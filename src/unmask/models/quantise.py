@@ -96,7 +96,7 @@ def quantise_model(
         ModelError: The folder is damaged, or int8 changes more than it may; nothing is written then.
         UsageError: NNCF is not installed.
     """
-    nncf = _nncf()
+    nncf = require_nncf()
     card = load_card(folder)
     model = read_judge(folder, card, "fp32")
     exact = _probabilities(Network(folder, "fp32"), checking_MSS3)
@@ -136,7 +136,12 @@ def compare(exact_M: NDArray[np.float64], int8_M: NDArray[np.float64], labels_M:
     return replace(check, log_loss=(losses[0], losses[1]), auc=(aucs[0], aucs[1]))
 
 
-def _nncf() -> Any:
+def require_nncf() -> Any:
+    """Return the package NNCF, which quantises.
+
+    Raises:
+        UsageError: It is not installed.
+    """
     try:
         import nncf
     except ImportError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +61,28 @@ class Settings:
     """How faces are detected; the challenge winner's scale was always 0.5."""
     boxes_from: str | None = None
     """Folder of text boxes to take instead of detecting faces; see `unmask.prepare.aligned`."""
+    box_pixels: Literal["frame", "scaled"] = "frame"
+    """The unit of boxes/: half pixels of the frame, or, with a scale of 0.5, pixels of the image that was searched,
+    which differ where a side is odd. Crops are cut at twice the numbers in either case."""
+    landmark_search: Literal["large_first", "all"] = "large_first"
+    """``large_first`` looks for small faces in a crop only where no large one is clearly seen; ``all`` always."""
+    max_frames: int | None = None
+    """Landmarks, masks and lines of folds.csv are made of so many of the kept frames of a clip; None for all."""
+    max_faces: int | None = None
+    """They are made of so many faces of a frame, largest first; None for all."""
+    unpaired_originals: bool = True
+    """Whether folds.csv lists originals from which no fake was made."""
     landmark_detection: DetectorSpec = field(
         default_factory=lambda: DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75))
     )
     """How landmarks are detected in a crop."""
     limits: Limits = field(default_factory=Limits)
     """Limits on time, memory and pixels of one clip."""
+
+    def is_listed(self, frame: int, face: int) -> bool:
+        """Tell whether a crop gets landmarks, a mask and a line of folds.csv."""
+        within = self.max_frames is None or frame < self.max_frames * self.every
+        return within and (self.max_faces is None or face < self.max_faces)
 
 
 class CropStore:
@@ -91,6 +108,10 @@ class CropStore:
         return image_HW3
 
 
+class UnlikeLeaderError(UnmaskError):
+    """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leader:
     """The clip whose boxes another one uses: its original."""
@@ -112,6 +133,18 @@ class Leader:
     lossy: bool = False
     """Whether the crops on disk are lossy; then ``crops`` is a scratch folder, filled when it is first needed."""
 
+    def check_size(self, size_px: tuple[int | None, int | None]) -> None:
+        """Compare the frames of a fake, of this width and height, with its original's; unknown sizes pass.
+
+        Raises:
+            UnlikeLeaderError: They differ.
+        """
+        if (None, None) not in (size_px, self.size_px) and size_px != self.size_px:
+            raise UnlikeLeaderError(
+                f"its frames have {size_px} pixels, its original's {self.size_px}: it has its own boxes and no "
+                "difference masks"
+            )
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -125,10 +158,6 @@ class Prepared:
     """Step -> number of files, and of their bytes."""
     notes: dict[str, str] = field(default_factory=dict)
     """What is missing and why, in sentences, by step; ``video`` for the file itself."""
-
-
-class UnlikeLeaderError(UnmaskError):
-    """A fake's frames differ in size from its original's, so the original's boxes do not fit."""
 
 
 class ClipSteps:
@@ -202,7 +231,10 @@ class ClipSteps:
             sizes: dict[str, list[int]] = {step: [] for step in folders}
             for crop in crops:
                 done.faces += 1
+                listed = self._settings.is_listed(crop[0], crop[1])
                 for step, folder in folders.items():
+                    if step != "crops" and not listed:
+                        continue
                     written = self._writers[step](crop, leader)
                     if written is None:
                         missed[step] += 1
@@ -248,27 +280,35 @@ class ClipSteps:
         find = None if scored is None else self._face_finder(name)
         with open_video(path, self._settings.limits) as video:
             done.facts = video.facts
-            size_px = video.facts.width, video.facts.height
-            if leader is not None and leader.size_px not in (size_px, (None, None)):
-                raise UnlikeLeaderError(
-                    f"its frames have {size_px} pixels, its original's {leader.size_px}: it has its own boxes and no "
-                    "difference masks"
-                )
+            if leader is not None:
+                leader.check_size((video.facts.width, video.facts.height))
             wanted = np.arange(0, len(video.index), self._settings.every)
+            asked, lost = len(wanted), 0  # lost: frames that could not be decoded when the boxes were looked for
             if find is None:
                 boxes |= read_boxes(self._out / "boxes" / f"{leader.id if leader else name}.json")
+                lost = 0 if leader else sum(int(i) not in boxes for i in wanted)
                 wanted = np.array([i for i in wanted if boxes.get(int(i))], np.int64)
             decoded = 0
             for frame in self._read(video, wanted):
                 if find is not None and scored is not None:
                     faces = find(frame)
-                    boxes[frame.index], scored[frame.index] = _half(faces), boxes_of_faces(faces)
+                    boxes[frame.index], scored[frame.index] = self._halves(faces, frame), boxes_of_faces(faces)
                 decoded += 1
                 yield from cut_boxes(frame, boxes[frame.index])
             if decoded == 0 and len(wanted):
                 raise UnreadableError("the file is damaged: none of the frames that are kept can be decoded")
-            if decoded < len(wanted):
-                done.notes["video"] = f"{len(wanted) - decoded} of {len(wanted)} frames cannot be decoded"
+            lost += len(wanted) - decoded
+            if lost:
+                done.notes["video"] = f"{lost} of {asked} frames cannot be decoded"
+
+    def _halves(self, faces: Sequence[Face], frame: Frame) -> list[list[float]]:
+        """Return the boxes of a frame as boxes/ holds them."""
+        x_divisor = y_divisor = 2.0
+        if self._settings.box_pixels == "scaled":
+            height, width = frame.image_HW3.shape[:2]
+            x_divisor, y_divisor = width / max(1, width // 2), height / max(1, height // 2)
+        divisors = (x_divisor, y_divisor, x_divisor, y_divisor)
+        return [[edge / by for edge, by in zip(face.xyxy_px, divisors, strict=True)] for face in faces]
 
     def _face_finder(self, name: str) -> Callable[[Frame], Sequence[Face]]:
         """Return a function that finds the faces of a frame: the detector, or a look-up of text boxes."""
@@ -312,6 +352,8 @@ class ClipSteps:
 
     def _largest_face(self, crop_HW3: ImageHW3) -> Face | None:
         """Detect the large face that a crop was cut for; search for smaller ones only where it is not found clearly."""
+        if self._settings.landmark_search == "all":
+            return next(iter(load_detector(self._settings.landmark_detection).detect(crop_HW3)), None)
         large = without_small_faces(self._settings.landmark_detection, _LARGE_SHARE * min(crop_HW3.shape[:2]))
         for settings, min_side_px in (
             (large, _CLEAR_RATIO * large.min_face_px),
@@ -333,10 +375,6 @@ _MISSED = {
     "landmarks": "no landmarks were found in {} of {} crops",
     "diffs": "{} of {} crops have no difference mask: the original's crop is missing or too small to compare",
 }
-
-
-def _half(faces: Sequence[Face]) -> list[list[float]]:
-    return [[edge / 2 for edge in face.xyxy_px] for face in faces]
 
 
 def cut_boxes(frame: Frame, boxes: Sequence[Sequence[float]]) -> Iterator[Crop]:

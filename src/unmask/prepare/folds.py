@@ -15,7 +15,9 @@ from unmask.datasets.index import Clip
 from unmask.errors import UsageError
 
 FOLDS = 16
-FoldRule = Literal["auto", "part", "group"]
+DFDC_PARTS = 50
+"""Parts of the training set of the Deepfake Detection Challenge."""
+FoldRule = Literal["auto", "part", "dfdc", "group"]
 
 
 def assign_folds(
@@ -30,9 +32,10 @@ def assign_folds(
 
     Args:
         clips: The clips.
-        rule: ``part`` cuts the DFDC parts into runs as the challenge's winner did; ``group`` keeps together what shares
-            an original, a person or its bytes, and balances the folds by number of clips; ``auto`` goes by part when
-            every clip has one and there are several.
+        rule: ``part`` cuts the parts that are there into runs; ``dfdc`` cuts all 50 parts of the DFDC, so that each has
+            the fold that the challenge's winner gave it, whichever others are there; ``group`` keeps together what
+            shares an original, a person or its bytes, and balances the folds by number of clips; ``auto`` goes by part
+            when every clip has one and there are several.
         folds: How many, at least 2; fewer come out where there are fewer parts or groups.
         sha256: Hash of each clip's file by id, where known, so that copies are seen.
         seed: Seed of the order in which groups of equal size are assigned.
@@ -44,6 +47,8 @@ def assign_folds(
         raise UsageError(f"{folds} folds leave nothing to validate on; use at least 2")
     if rule == "auto":
         rule = "part" if len({clip.part for clip in clips}) > 1 and all(c.part is not None for c in clips) else "group"
+    if rule == "dfdc":
+        return _by_dfdc_part(clips, folds)
     return _by_part(clips, folds) if rule == "part" else _by_group(clips, folds, sha256 or {}, seed)
 
 
@@ -83,14 +88,33 @@ def _by_part(clips: Sequence[Clip], folds: int) -> dict[str, int]:
 
     Source: selimsef/dfdc_deepfake_challenge. It counted 50 parts whatever was there; here those that are there count.
     """
-    without = [clip.id for clip in clips if clip.part is None]
-    if without:
-        raise UsageError(f"{len(without)} clips have no part, e.g. {without[0]!r}; use folds by group")
+    _check_parts(clips)
     parts = sorted({clip.part for clip in clips if clip.part is not None})
     folds = min(folds, max(1, len(parts)))
     run = max(1, len(parts) // folds)
     fold_of_part = {part: min(i // run, folds - 1) for i, part in enumerate(parts)}
     return {clip.id: fold_of_part[clip.part] for clip in clips if clip.part is not None}
+
+
+def _by_dfdc_part(clips: Sequence[Clip], folds: int) -> dict[str, int]:
+    """Runs of equal length of the parts 0 to 49, the last one longer, numbered whether they are there or not.
+
+    Source: selimsef/dfdc_deepfake_challenge, generate_folds.
+    """
+    _check_parts(clips)
+    if folds > DFDC_PARTS:
+        raise UsageError(f"the {DFDC_PARTS} parts of the DFDC make at most {DFDC_PARTS} folds, not {folds}")
+    beyond = [clip for clip in clips if clip.part is not None and clip.part >= DFDC_PARTS]
+    if beyond:
+        raise UsageError(f"part {beyond[0].part} is none of the {DFDC_PARTS} parts of the DFDC; use folds by part")
+    run = DFDC_PARTS // folds
+    return {clip.id: min(clip.part // run, folds - 1) for clip in clips if clip.part is not None}
+
+
+def _check_parts(clips: Sequence[Clip]) -> None:
+    without = [clip.id for clip in clips if clip.part is None]
+    if without:
+        raise UsageError(f"{len(without)} clips have no part, e.g. {without[0]!r}; use folds by group")
 
 
 def _by_group(clips: Sequence[Clip], folds: int, sha256: Mapping[str, str], seed: int) -> dict[str, int]:

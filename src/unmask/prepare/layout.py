@@ -60,6 +60,12 @@ class CropRow:
     fold: int
     """From 0."""
 
+    @property
+    def face(self) -> int:
+        """Number of the face in the frame, from 0."""
+        place = parse_stem(self.file.partition(".")[0])
+        return place[1] if place else 0
+
 
 def write_boxes(boxes: Boxes, path: Path) -> None:
     """Write the boxes of a clip."""

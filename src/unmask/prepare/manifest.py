@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from unmask.errors import InputError
+from unmask.errors import InputError, UnmaskError
 from unmask.media.regular import open_regular, sha256_of
 from unmask.storage.rowlog import Row
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,38 @@ class ClipRecord:
             notes=dict(row["notes"]),
             steps=steps,
         )
+
+
+def carried_over(
+    record: ClipRecord,
+    known: ClipRecord | None,
+    missing: Sequence[str],
+    sources: Mapping[str, str],
+    pair_note: str | None,
+) -> ClipRecord:
+    """Return a record with what still holds of an earlier one, and what is missing of the pair."""
+    notes: dict[str, str] = {}
+    if known is not None:
+        status = known.status if known.is_prepared else "ok"
+        kept = {
+            step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
+        }
+        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
+        record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
+    if pair_note is not None:
+        notes = dict(sorted((notes | {"pair": pair_note}).items()))
+    return replace(record, notes=notes)
+
+
+def with_failure(record: ClipRecord, path: str, error: Exception) -> ClipRecord:
+    """Return a record that says why the clip could not be prepared."""
+    if isinstance(error, InputError):
+        return replace(record, status=error.status, steps={}, notes={"video": str(error)})
+    if isinstance(error, UnmaskError):
+        return replace(record, status="skipped", notes={"video": str(error)})
+    log.exception("preparing %r failed", path)
+    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
+    return replace(record, status="internal_error", notes={"video": text})
 
 
 def hash_clip(path: Path, stamp: FileStamp, old: ClipRecord | None) -> str:

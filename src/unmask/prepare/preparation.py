@@ -5,15 +5,14 @@ same pixels. An original and its fakes form a family, and families are prepared 
 each step of each clip was made from. So a run that was killed goes on where it was, and when a step is done again, the
 steps that depend on it are done again too.
 
-Method: selimsef/dfdc_deepfake_challenge, mended: true frame numbers, any number of faces and frames, differences that
-do not wrap around, and nothing skipped in silence.
+Method: selimsef/dfdc_deepfake_challenge, with true frame numbers, any number of faces and frames, differences that do
+not wrap around, and nothing skipped without a report.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 import threading
 from collections import defaultdict
@@ -26,24 +25,33 @@ from typing import Any, Self
 from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
-from unmask.errors import DISK_FAULTS, InputError, UnmaskError, UsageError
+from unmask.errors import DISK_FAULTS, InputError, UsageError
+from unmask.media import open_video
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
-from unmask.prepare.manifest import ClipRecord, FileStamp, StepRecord, count_files, hash_clip
+from unmask.prepare.manifest import (
+    ClipRecord,
+    FileStamp,
+    StepRecord,
+    carried_over,
+    count_files,
+    hash_clip,
+    with_failure,
+)
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
 from unmask.storage.rowlog import RowLog
 
-log = logging.getLogger(__name__)
-
 STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
 DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
 """All but RobustForensics' form."""
 MANIFEST = "manifest.jsonl"
+SETTINGS_FILE = "prepare.json"
 
+_USUAL = Settings()
 _FORMAT_VERSION = 1
 """Raised when the same settings give other files."""
 _LEADER_STEPS = ("boxes", "crops", "landmarks", "tubes")
@@ -194,7 +202,27 @@ class Preparation:
             if self._settings.image_format != "png" and "diffs" in self._steps:
                 spool = stack.enter_context(scratch_folder(self._out))
                 leader = replace(leader, crops=CropStore(spool), lossy=True)
-            return [first, *(self._clip(clip, leader) for clip in family.followers)]
+            return [first, *(self._follower(clip, leader) for clip in family.followers)]
+
+    def _follower(self, clip: Clip, leader: Leader) -> ClipRecord:
+        """Do the steps of a fake: with its original's boxes, or with its own where the frames differ in size."""
+        try:
+            if "crops" not in self._steps:  # cutting crops opens the clip and compares the sizes
+                leader.check_size(self._size_px(clip))
+        except UnlikeLeaderError as error:
+            return self._clip(clip, None, str(error))
+        return self._clip(clip, leader)
+
+    def _size_px(self, clip: Clip) -> tuple[int | None, int | None]:
+        """Return width and height of a clip's frames, from the manifest or the file; None when it cannot be read."""
+        path, record = self._index.path_of(clip), self._record(clip.id)
+        if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
+            return record.width, record.height
+        try:
+            with open_video(path, self._settings.limits) as video:
+                return video.facts.width, video.facts.height
+        except InputError:
+            return None, None
 
     def _clip(self, clip: Clip, leader: Leader | None, pair_note: str | None = None) -> ClipRecord:
         """Do the steps of one clip that are missing; return its record."""
@@ -208,7 +236,7 @@ class Preparation:
         keys = {step: _hash(step, source, self._own_settings(step)) for step, source in sources.items()}
         missing = [step for step in keys if step in self._steps and not self._is_done(clip, known, step, keys[step])]
         record = ClipRecord(clip.id, "ok", leader.id if leader else "", sha256, stamp)
-        record = _carried_over(record, known, missing, sources, pair_note)
+        record = carried_over(record, known, missing, sources, pair_note)
         try:
             if missing:
                 saved = self._has_saved_crops(clip.id, known, keys["crops"])
@@ -221,7 +249,7 @@ class Preparation:
         except Exception as error:  # one clip never stops the rest
             if isinstance(error, OSError) and error.errno in DISK_FAULTS:
                 raise
-            record = _with_failure(record, clip, error)
+            record = with_failure(record, clip.path, error)
         if record != old:
             self._remove_stale(record, old)
             self._log.append(clip.id, record.to_row())
@@ -245,9 +273,17 @@ class Preparation:
 
     def _own_settings(self, step: str) -> dict[str, Any]:
         """Return the settings that count for one step alone."""
+        settings = self._settings
+        listed = {"max_frames": settings.max_frames, "max_faces": settings.max_faces}
+        of_step: dict[str, dict[str, Any]] = {
+            "boxes": {"box_pixels": settings.box_pixels},
+            "landmarks": listed | {"landmark_search": settings.landmark_search},
+            "diffs": listed,
+        }
+        changed = {name: value for name, value in of_step.get(step, {}).items() if value != getattr(_USUAL, name)}
         if step == "landmarks":
-            return asdict(self._settings.landmark_detection)
-        return {"image_format": self._settings.image_format} if step in ("crops", "tubes") else {}
+            return asdict(settings.landmark_detection) | changed
+        return {"image_format": settings.image_format} if step in ("crops", "tubes") else changed
 
     def _boxes_key(self, name: str, record: ClipRecord | None) -> str | None:
         """Return the key of the boxes that are there: that of their step, or the hash of another program's file."""
@@ -298,11 +334,24 @@ class Preparation:
         crops = 0
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
-        settings = {"unmask": __version__, "steps": self._steps, "folds": self._folds, "fold_rule": self._fold_rule}
-        with atomic_file(self._out / "prepare.json") as file:
+        settings = {
+            "unmask": __version__,
+            "steps": self._all_steps(),
+            "folds": self._folds,
+            "fold_rule": self._fold_rule,
+        }
+        with atomic_file(self._out / SETTINGS_FILE) as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
         return Outcome(skipped, tuple(warnings), crops)
+
+    def _all_steps(self) -> list[str]:
+        """Return the steps of this run and of the earlier ones that filled the folder."""
+        try:
+            earlier = json.loads((self._out / SETTINGS_FILE).read_bytes())["steps"]
+        except (OSError, ValueError, KeyError, TypeError):  # a first run, or one that was killed
+            earlier = []
+        return [step for step in STEPS if step in self._steps or step in earlier]
 
     def _write_folds(self, records: Sequence[ClipRecord]) -> tuple[int, list[str]]:
         clips = [clip for clip in self._index.clips if clip.label is not None]
@@ -312,7 +361,12 @@ class Preparation:
         if unlabelled := len(self._index.clips) - len(clips):
             warnings.append(f"{unlabelled} clips have no label and are left out")
         leader_of = {record.id: record.leader or record.id for record in records}
-        count = write_folds(list_crops(clips, fold_of, leader_of, self._out / "crops"), self._out / "folds.csv")
+        if not self._settings.unpaired_originals:
+            sources = {clip.original for clip in clips}
+            clips = [clip for clip in clips if clip.label == "fake" or clip.id in sources]
+        rows = list_crops(clips, fold_of, leader_of, self._out / "crops")
+        listed = (row for row in rows if self._settings.is_listed(row.frame, row.face))
+        count = write_folds(listed, self._out / "folds.csv")
         return count, warnings
 
     def __enter__(self) -> Self:
@@ -321,27 +375,6 @@ class Preparation:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._log.close()
-
-
-def _carried_over(
-    record: ClipRecord,
-    known: ClipRecord | None,
-    missing: Sequence[str],
-    sources: Mapping[str, str],
-    pair_note: str | None,
-) -> ClipRecord:
-    """Return a record with what still holds of an earlier one, and what is missing of the pair."""
-    notes: dict[str, str] = {}
-    if known is not None:
-        status = known.status if known.is_prepared else "ok"
-        kept = {
-            step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
-        }
-        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
-        record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
-    if pair_note is not None:
-        notes = dict(sorted((notes | {"pair": pair_note}).items()))
-    return replace(record, notes=notes)
 
 
 def _with_results(
@@ -359,17 +392,6 @@ def _with_results(
         if "video" not in done.notes:
             notes.pop("video", None)
     return replace(record, notes=dict(sorted(notes.items())), steps=dict(sorted((record.steps | new).items())))
-
-
-def _with_failure(record: ClipRecord, clip: Clip, error: Exception) -> ClipRecord:
-    """Return a record that says why the clip could not be prepared."""
-    if isinstance(error, InputError):
-        return replace(record, status=error.status, steps={}, notes={"video": str(error)})
-    if isinstance(error, UnmaskError):
-        return replace(record, status="skipped", notes={"video": str(error)})
-    log.exception("preparing %r failed", clip.path)
-    text = f"unmask failed, not the file: {type(error).__name__}: {error}"
-    return replace(record, status="internal_error", notes={"video": text})
 
 
 def _hash(*facts: Any) -> str:

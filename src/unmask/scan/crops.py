@@ -38,8 +38,10 @@ class CutFace:
 class SeenFrame:
     """One frame that was looked at, with its faces."""
 
-    frame: Frame
-    """The frame, thinned to the few pixels that the tracker needs; see `unmask.faces.track.sketch`."""
+    index: int
+    """Its index, see `Frame.index`."""
+    time_seconds: float
+    """Time since the first frame."""
     faces: tuple[CutFace, ...]
     """All faces that the detector found, also those that are not judged."""
     still: StillView

@@ -16,6 +16,7 @@ class ScanKeywords(TypedDict, total=False):
     """The fields of `ScanOptions` as keyword arguments, for type checkers and editors."""
 
     frames: int
+    max_frames: int
     sampling: str
     precision: str
     device: str
@@ -35,7 +36,11 @@ class ScanOptions:
     """
 
     frames: int = 32
-    """Frames to look at in each video, at least 1."""
+    """Frames to look at in each video, at least 1; more where these show too little, see ``max_frames``."""
+    max_frames: int = 256
+    """Frames to look at in one video, at most, where shots, long gaps, people seen briefly, or short passages that
+    score high call for closer looks, see `unmask.scan.closer.CloserLooks`. There are none with ``frames`` or less, and
+    none with another ``sampling`` than ``time``."""
     sampling: str = "time"
     """Which frames, a name in `unmask.media.SAMPLINGS`: ``time`` spreads them evenly over the time stamps,
     ``reference`` over the frame numbers, rounded down."""
@@ -59,6 +64,8 @@ class ScanOptions:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise UsageError(f"a scan cannot look at {self.frames} frames; it needs at least one")
+        if self.max_frames < 0:
+            raise UsageError(f"max_frames is {self.max_frames}; it must be 0 or more")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"a scan cannot have {self.workers} workers; it needs at least one")
         if self.sampling not in SAMPLINGS:

@@ -2,38 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from unmask.faces import Tracker
 from unmask.faces.identity import merge_tracks
+from unmask.faces.likeness import Look, SeenTrack, join_same_views, look_of
+from unmask.media import Shots
 from unmask.scan.crops import SeenFrame
 
 
-def number_people(frames: Sequence[SeenFrame]) -> list[list[int]]:
+def number_people(frames: Sequence[SeenFrame], shots: Shots) -> list[list[int]]:
     """Give each face the number of its person, from 1 in order of appearance.
 
-    Faces are linked from frame to frame. Where they have embeddings, the tracks of one person are joined across shots.
+    Faces are linked from frame to frame within a shot. Across shots, the tracks of one person are joined by embeddings
+    where the faces have some; else only where the same camera shows the same person again.
 
     Args:
         frames: In order of time.
+        shots: The shots of the video; tracks end where one does.
 
     Returns:
         A number for each face of each frame.
     """
-    tracker = Tracker()
-    numbers = [tracker.update(seen.frame, [cut.face for cut in seen.faces]) for seen in frames]
+    tracker, shot_numbers = Tracker(), shots.number_of(np.array([seen.index for seen in frames], np.int64)).tolist()
+    looks = [[None if cut.portrait_SS3 is None else look_of(cut.portrait_SS3) for cut in seen.faces] for seen in frames]
+    tracks = [
+        tracker.update(seen.time_seconds, [cut.face for cut in seen.faces], seen_looks, shot)
+        for seen, seen_looks, shot in zip(frames, looks, shot_numbers, strict=True)
+    ]
+    if any(cut.embedding_C is not None for seen in frames for cut in seen.faces):
+        return _joined_by_embeddings(frames, tracks)
+    return _renumbered(tracks, join_same_views(_seen_tracks(frames, tracks, looks, shot_numbers)))
+
+
+def _joined_by_embeddings(frames: Sequence[SeenFrame], tracks: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Give the tracks of one person one number, also across shots."""
+    numbers = [list(row) for row in tracks]
     embedded = [
         (place, position, cut.embedding_C)
         for place, seen in enumerate(frames)
         for position, cut in enumerate(seen.faces)
         if cut.embedding_C is not None
     ]
-    if embedded:
-        tracks = [numbers[place][position] for place, position, _ in embedded]
-        indices = [frames[place].frame.index for place, _, _ in embedded]
-        people = merge_tracks(tracks, indices, np.stack([embedding_C for _, _, embedding_C in embedded]))
-        for (place, position, _), person in zip(embedded, people, strict=True):
-            numbers[place][position] = person
+    people = merge_tracks(
+        [numbers[place][position] for place, position, _ in embedded],
+        [frames[place].index for place, _, _ in embedded],
+        np.stack([embedding_C for _, _, embedding_C in embedded]),
+    )
+    for (place, position, _), person in zip(embedded, people, strict=True):
+        numbers[place][position] = person
     return numbers
+
+
+def _seen_tracks(
+    frames: Sequence[SeenFrame],
+    tracks: Sequence[Sequence[int]],
+    looks: Sequence[Sequence[Look | None]],
+    shots: Sequence[int],
+) -> list[SeenTrack]:
+    """Collect, track by track, the faces whose looks are known."""
+    faces: dict[int, list[tuple[int, tuple[float, ...], Look]]] = {}
+    for seen, numbers, known, shot in zip(frames, tracks, looks, shots, strict=True):
+        for cut, number, look in zip(seen.faces, numbers, known, strict=True):
+            if look is not None:
+                faces.setdefault(number, []).append((shot, cut.face.xyxy_px, look))
+    return [
+        SeenTrack(
+            number=number,
+            shot=rows[0][0],
+            boxes_N4=np.array([box for _, box, _ in rows], np.float64),
+            looks=np.stack([look for _, _, look in rows]),
+        )
+        for number, rows in sorted(faces.items())
+    ]
+
+
+def _renumbered(tracks: Sequence[Sequence[int]], first_of: Mapping[int, int]) -> list[list[int]]:
+    """Replace each track's number by that of its person; people are numbered in order of appearance."""
+    people: dict[int, int] = {}
+    return [[people.setdefault(first_of.get(number, number), len(people) + 1) for number in row] for row in tracks]

@@ -54,7 +54,8 @@ def pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
         count: Faces that were judged together.
         card: The first model's.
     """
-    together = f"All {count} faces together score {probability_text(probability)} ({_thresholds(card)})."
+    who = "The one face scores" if count == 1 else f"All {count} faces together score"
+    together = f"{who} {probability_text(probability)} ({_thresholds(card)})."
     if card.fusion.pooled:
         return (together,)
     fleeting = f"Nobody was seen in {card.fusion.min_frames} frames or more."

@@ -11,10 +11,11 @@ import numpy as np
 
 from unmask.errors import UsageError
 from unmask.faces import Detector, load_detector
-from unmask.media import Video, read_frames
+from unmask.media import SignatureLog, Video, read_frames
 from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
 from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
+from unmask.scan.closer import CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
 from unmask.scan.decide import Judgement, judge
@@ -24,6 +25,7 @@ from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.stillness import still_people
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
+from unmask.scan.timeline import max_gap_seconds, timeline_of
 from unmask.scan.turning import (
     TRIED_FRAMES,
     Turn,
@@ -93,7 +95,7 @@ class Scanner(BaseScanner):
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video: the flow, from its frames to its verdict."""
-        card, scores = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces)
+        card, scores, log = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces), SignatureLog()
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -103,14 +105,17 @@ class Scanner(BaseScanner):
             is_whole=True,
             thresholds=card.thresholds,
             is_pooled=card.fusion.pooled,
+            min_frames=card.fusion.min_frames,
+            timeline=timeline_of(video),
         )
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
-            for frame in prefetch(read_frames(video, step.frames)):  # file -> frames
+            for frame in prefetch(read_frames(video, step.frames, log)):  # file -> frames
                 faces = self.detector.detect(frame.image_HW3)  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
-            people = number_people(scores.frames())  # faces -> people, once all frames of the step are there
+            timeline = progress.timeline.with_shots(log)
+            people = number_people(scores.frames(), timeline.shots)  # faces -> people, once the step's frames are there
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
             progress = replace(
@@ -119,7 +124,9 @@ class Scanner(BaseScanner):
                 members=scores.members,
                 judgement=self._judgement(scores, people, scored),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
+                timeline=timeline,
                 decoded=scores.decoded,
+                decoded_indices=np.array([frame.index for frame in scores.frames()], np.int64),
                 small_faces=scores.small_faces,
                 dropped_faces=scores.dropped_faces,
             )
@@ -136,6 +143,7 @@ class Scanner(BaseScanner):
             models=self.models[: progress.members],
             frames_asked=asked,
             frames_decoded=progress.decoded,
+            max_gap_seconds=max_gap_seconds(progress.decoded_indices, progress.timeline),
             frames_with_faces=len({frame.index for frame in judgement.frames}) if judgement else 0,
             warnings=(
                 *damage_warnings(video.facts, status),
@@ -171,7 +179,8 @@ class Scanner(BaseScanner):
 
     def make_stop_rule(self, options: ScanOptions) -> StopRule:
         """Return what decides how a scan goes on and when it stops; a subclass may decide otherwise."""
-        return Adaptive() if options.adaptive is True else options.adaptive or FullScan()
+        rule = Adaptive() if options.adaptive is True else options.adaptive or FullScan()
+        return CloserLooks(rule, options.frames, options.max_frames) if options.sampling == "time" else rule
 
     def min_decoded(self, asked: int) -> int:
         """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
@@ -184,13 +193,13 @@ class Scanner(BaseScanner):
         if not scored:
             return None
         frames = scores.frames()
-        place_of = {seen.frame.index: place for place, seen in enumerate(frames)}
+        place_of = {seen.index: place for place, seen in enumerate(frames)}
         still = still_people(
             [face.person for face in scored],
             [place_of[face.index] for face in scored],
             [face.face.xyxy_px for face in scored],
             [seen.still for seen in frames],
-            [seen.frame.time_seconds for seen in frames],
+            [seen.time_seconds for seen in frames],
         )
         return judge(scored, self.cards[: scores.members], scores.small(people), still)
 
@@ -200,22 +209,24 @@ class Scanner(BaseScanner):
         if not self.finds_lost_turns or looks_upright([[cut.face for cut in seen.faces] for seen in frames]):
             return 0
         chosen = np.unique(np.linspace(0, len(frames) - 1, TRIED_FRAMES).astype(int)) if frames else ()
-        tried = np.array([frames[place].frame.index for place in chosen], np.int64)
+        tried = np.array([frames[place].index for place in chosen], np.int64)
         return find_turn([small_frame(frame.image_HW3) for frame in read_frames(video, tried)], self.detector)
 
     def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
         """Return the status that the number of decoded frames earns, and how many there should have been."""
         facts, frames, asked = video.facts, self.options.frames, looked
         if facts.cut_short:
-            asked = min(frames, max(looked, facts.frames_claimed or frames))
+            asked = max(looked, min(frames, facts.frames_claimed or frames))
         return completeness(facts, decoded, asked, self.min_decoded(asked)), asked
 
     def _settings(self) -> dict[str, Any]:
         """Return all that is needed to repeat a scan, JSON-ready."""
-        adaptive = self.stop_rule if isinstance(self.stop_rule, Adaptive) else None
+        rule = self.stop_rule.rule if isinstance(self.stop_rule, CloserLooks) else self.stop_rule
+        adaptive = rule if isinstance(rule, Adaptive) else None
         return {
             "scanner": type(self).__name__,
             "frames": self.options.frames,
+            "max_frames": self.options.max_frames if isinstance(self.stop_rule, CloserLooks) else None,
             "sampling": self.options.sampling,
             "adaptive": asdict(adaptive) if adaptive else None,
             "limits": asdict(self.options.limits),
@@ -257,7 +268,7 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
 
 def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
     """Say how much of a full scan was enough, where something was left out."""
-    looked, frames = len(progress.looked), len(progress.wanted)
+    looked, frames = int(np.isin(progress.wanted, progress.looked).sum()), len(progress.wanted)
     if (looked, progress.members) == (frames, progress.all_members):
         return ()
     return (

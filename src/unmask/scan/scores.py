@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from unmask.faces.track import sketch
 from unmask.models import BATCH_CROPS, QueuedNetwork
 from unmask.models.card import Calibration
 from unmask.scan.crops import CutFace, SeenFrame
@@ -71,7 +70,8 @@ class FaceScores:
             return
         asked: list[_AskedFace] = []
         kept = [self._admit(cut, asked) for cut in faces]
-        self._frames[frame.index] = SeenFrame(sketch(frame), tuple(kept), still_view(frame.image_HW3)), asked
+        seen = SeenFrame(frame.index, frame.time_seconds, tuple(kept), still_view(frame.image_HW3))
+        self._frames[frame.index] = seen, asked
         self._asked += asked
         self._held += asked
         if len(self._held) >= BATCH_CROPS:
@@ -94,7 +94,7 @@ class FaceScores:
             seen, asked = self._frames[index]
             judged = [number for number, cut in zip(numbers, seen.faces, strict=True) if cut.portrait_SS3 is not None]
             for person, answer in zip(judged, asked, strict=True):
-                scored.append(_scored(person, seen.frame, answer, calibrations, last.get(person)))
+                scored.append(_scored(person, seen, answer, calibrations, last.get(person)))
                 last[person] = scored[-1]
         return scored
 
@@ -105,7 +105,7 @@ class FaceScores:
             people: For each of `frames`, the number of the person of each face.
         """
         return [
-            SmallFace(person, seen.frame.time_seconds, cut.face.side_px)
+            SmallFace(person, seen.time_seconds, cut.face.side_px)
             for seen, numbers in zip(self.frames(), people, strict=True)
             for person, cut in zip(numbers, seen.faces, strict=True)
             if cut.is_small
@@ -141,7 +141,7 @@ class FaceScores:
 
 
 def _scored(
-    person: int, frame: Frame, asked: _AskedFace, calibrations: Sequence[Calibration], last: ScoredFace | None
+    person: int, frame: SeenFrame, asked: _AskedFace, calibrations: Sequence[Calibration], last: ScoredFace | None
 ) -> ScoredFace:
     """Return a judged face; its scores are calibrated for how well it can be seen."""
     portrait_SS3, quality, face = asked.cut.portrait_SS3, asked.cut.quality, asked.cut.face

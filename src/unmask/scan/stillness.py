@@ -46,7 +46,8 @@ def still_view(image_HW3: ImageHW3) -> StillView:
     step = max(1, max(image_HW3.shape[:2]) // 256)
     thinned_HW3 = image_HW3[::step, ::step]
     scale = min(1.0, THUMBNAIL_LONGER_PX / max(thinned_HW3.shape[:2]))
-    small_HW3 = cv2.resize(thinned_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = (max(1, round(side * scale)) for side in thinned_HW3.shape[:2])
+    small_HW3 = cv2.resize(thinned_HW3, (width, height), interpolation=cv2.INTER_AREA)
     gray_HW = cv2.cvtColor(small_HW3, cv2.COLOR_RGB2GRAY).astype(np.float32)
     return StillView(gray_HW, gray_HW.shape[1] / image_HW3.shape[1])
 

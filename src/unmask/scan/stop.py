@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unmask.models.card import Thresholds
 from unmask.models.fusion import logit
 from unmask.scan.decide import Judgement
+from unmask.scan.timeline import Timeline
 
 _MAX_CERTAINTY = 1e-3
 """Probabilities are kept this far from 0 and 1 where a logit is taken of them."""
@@ -40,8 +41,14 @@ class Progress:
     """The first member's, which hold for the ensemble."""
     is_pooled: bool
     """Whether the faces of the whole video are fused as one person's."""
+    min_frames: int
+    """Frames in which a person must have been seen to be judged alone."""
+    timeline: Timeline
+    """When the video's frames are, and what is known of its shots."""
     decoded: int = 0
     """Frames that could be decoded so far."""
+    decoded_indices: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(d,) rising indices of these frames."""
     small_faces: int = 0
     """Faces that were too small to be judged."""
     dropped_faces: int = 0

@@ -48,7 +48,10 @@ def looks_upright(faces_of_frames: Sequence[Sequence[Face]]) -> bool:
 def small_frame(image_HW3: ImageHW3) -> ImageHW3:
     """Return a frame as it is tried: at most `TRIED_LONGER_PX` along its longer side."""
     scale = TRIED_LONGER_PX / max(image_HW3.shape[:2])
-    return image_HW3 if scale >= 1 else cv2.resize(image_HW3, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if scale >= 1:
+        return image_HW3
+    height, width = (max(1, round(side * scale)) for side in image_HW3.shape[:2])
+    return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def find_turn(frames: Sequence[ImageHW3], detector: Detector) -> Turn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from unmask.augment.transforms import Example, Rng, Transform, load_augmentation, rng_for
+from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
-from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, to_tensor
+from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, split_rows, to_tensor
+from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
 _ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
@@ -50,8 +52,7 @@ class PreparedClips:
         """
         self._recipe = recipe
         rows = list(_clip_rows(folder, read_folds(folder / "folds.csv")))
-        self.training = [row for row in rows if row.fold != recipe.data.fold]
-        self.validation = [row for row in rows if row.fold == recipe.data.fold]
+        self.training, self.validation = split_rows(rows, recipe.data)
         check_sides(self.training, self.validation, recipe, folder)
 
     def epoch(self, epoch: int) -> list[ClipRow]:
@@ -67,13 +68,46 @@ class PreparedClips:
         return ValidationClips(self.validation, self._recipe)
 
 
-def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips:
-    """Read a prepared folder as the recipe wants it.
+def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips | LabelledFaces:
+    """Read a prepared folder, or one of packs, as the recipe wants it.
 
     Raises:
-        UsageError: See `PreparedCrops` and `PreparedClips`.
+        UsageError: See `PreparedCrops`, `PreparedClips` and `LabelledFaces`.
     """
+    if recipe.data.kind == "aligned":
+        return PreparedAligned(folder, recipe)
+    if recipe.data.kind == "labelled":
+        return LabelledFaces(folder, recipe)
     return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
+
+
+class PreparedAligned(PreparedCrops):
+    """Aligned faces, each frame of a tube as one row: those at every ``data.frame_step``-th frame of the clip.
+
+    With a step of 30 these are the images of the data lists of Siyu-C/RobustForensics.
+    """
+
+    images = "aligned"
+
+    def read_rows(self) -> list[CropRow]:
+        """Return a row for each aligned face; labels and folds are those of folds.csv.
+
+        Raises:
+            UsageError: No clip has aligned faces.
+        """
+        clips = {row.video: row for row in read_folds(self.folder / "folds.csv")}
+        rows, step = [], self.recipe.data.frame_step
+        for row in clips.values():
+            for _, files in sorted(_aligned_files(self.folder, row.video).items()):
+                shown = [(frame - 1, path.name) for frame, path in files if (frame - 1) % step == 0]
+                rows += [replace(row, file=name, frame=frame) for frame, name in shown]
+        if not rows:
+            raise UsageError(f"{self.folder} has no aligned faces; prepare it with --as robustforensics, or with tubes")
+        return rows
+
+    def reduced(self, rows: Sequence[CropRow]) -> list[CropRow]:
+        """Return all rows of a hold-out."""
+        return list(rows)
 
 
 def clip_frames(count: int, span: int, step: int, start: int) -> list[int]:
@@ -133,17 +167,25 @@ def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
     for crop in crops:
         by_video[crop.video].append(crop)
     for video, rows in by_video.items():
-        faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
-        aligned = folder / "aligned" / video
-        for path in sorted(aligned.iterdir()) if aligned.is_dir() else ():
-            if place := _ALIGNED.fullmatch(path.name):
-                faces[int(place[2])].append((int(place[1]), path))
+        faces = _aligned_files(folder, video)
         if not faces:
             for row in rows:
                 if (at := parse_stem(Path(row.file).stem)) is not None:
                     faces[at[1]].append((at[0], folder / "crops" / video / row.file))
         for _, files in sorted(faces.items()):
             yield ClipRow(video, rows[0].label, rows[0].fold, tuple(path for _, path in sorted(files)))
+
+
+def _aligned_files(folder: Path, video: str) -> dict[int, list[tuple[int, Path]]]:
+    """Return the aligned faces of a clip: number of the tube -> number of the frame, from 1, and file, in order."""
+    faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
+    aligned = folder / "aligned" / video
+    for path in aligned.iterdir() if aligned.is_dir() else ():
+        if place := _ALIGNED.fullmatch(path.name):
+            faces[int(place[2])].append((int(place[1]), path))
+    for files in faces.values():
+        files.sort()
+    return faces
 
 
 def _read_clip(row: ClipRow, recipe: Recipe, start: int, augment: Transform, rng: Rng) -> Tensor:

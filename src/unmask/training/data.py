@@ -21,9 +21,10 @@ from torch.utils.data import Dataset
 from unmask.augment.dropouts import is_valid, mixup, winner_dropouts
 from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
 from unmask.augment.transforms import Example, Transform, load_augmentation, padding_part, rng_for
+from unmask.datasets.public import public_validation_ids
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, read_folds, read_image
-from unmask.training.recipe import Recipe
+from unmask.training.recipe import DataRecipe, Recipe
 
 Item: TypeAlias = "tuple[Tensor, Tensor, float, bool]"
 """Picture (3, S, S) or clip (3, T, S, S) uint8; mask targets (2, S / 8, S / 8); label; whether it counts under
@@ -32,7 +33,6 @@ only_changed_frames."""
 T = TypeVar("T")
 
 _VALIDATION_STEP = 20
-"""Every second kept frame validates, as with the winner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +52,44 @@ class Batch:
 class PreparedCrops:
     """The rows of folds.csv and the files they mean."""
 
+    images = "crops"
+    """Folder of the images."""
+
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         """Read the folder of ``unmask prepare``.
 
         Raises:
             UsageError: There is no folds.csv, or one of the classes is missing on one side of the fold.
         """
-        self.folder, self._recipe = folder, recipe
-        rows = list(read_folds(folder / "folds.csv"))
-        self.training = [row for row in rows if row.fold != recipe.data.fold]
-        held_out = [row for row in rows if row.fold == recipe.data.fold]
-        self.validation = [row for row in held_out if row.frame % _VALIDATION_STEP == 0] or held_out
+        self.folder, self.recipe = folder, recipe
+        self.training, held_out = split_rows(self.read_rows(), recipe.data)
+        self.validation = self.reduced(held_out) or held_out
         check_sides(self.training, self.validation, recipe, folder)
+
+    def read_rows(self) -> list[CropRow]:
+        """Return a row for each image."""
+        return list(read_folds(self.folder / "folds.csv"))
+
+    def reduced(self, rows: Sequence[CropRow]) -> list[CropRow]:
+        """Return the rows of a hold-out that validate: every second kept frame, as with the winner."""
+        return [row for row in rows if row.frame % _VALIDATION_STEP == 0]
 
     def epoch(self, epoch: int) -> list[CropRow]:
         """Return the rows of a training epoch, shuffled."""
-        return draw_epoch(self.training, self._recipe, epoch)
+        return draw_epoch(self.training, self.recipe, epoch)
 
     def training_items(self, epoch: int, numbers: Sequence[int]) -> Dataset[list[Item]]:
         """Return the items with these numbers of an epoch."""
-        return TrainingItems(self, self._recipe, epoch, numbers)
+        return TrainingItems(self, self.recipe, epoch, numbers)
 
     def validation_items(self) -> ValidationItems:
         """Return the items that validate."""
-        return ValidationItems(self, self._recipe)
+        return ValidationItems(self, self.recipe)
 
     def example(self, row: CropRow) -> Example:
         """Read a crop with its mask and landmarks."""
         stem = Path(row.file).stem
-        image_HW3 = read_image(self.folder / "crops" / row.video / row.file)
+        image_HW3 = read_image(self.folder / self.images / row.video / row.file)
         diff = self.folder / "diffs" / row.video / f"{stem}_diff.png"
         mask_HW = np.zeros(image_HW3.shape[:2], np.uint8)
         if row.label and diff.exists():
@@ -91,7 +100,11 @@ class PreparedCrops:
 
     def original(self, row: CropRow) -> CropRow | None:
         """Return the authentic crop of the same place and time, None when there is none."""
-        if not row.label or row.original == row.video or not (self.folder / "crops" / row.original / row.file).exists():
+        if (
+            not row.label
+            or row.original == row.video
+            or not (self.folder / self.images / row.original / row.file).exists()
+        ):
             return None
         return replace(row, video=row.original, label=0)
 
@@ -100,12 +113,34 @@ class Labelled(Protocol):
     """A row of training data."""
 
     @property
+    def video(self) -> str:
+        """Id of the clip."""
+        ...
+
+    @property
+    def fold(self) -> int:
+        """Fold of the clip."""
+        ...
+
+    @property
     def label(self) -> int:
         """0 real, 1 fake."""
         ...
 
 
 Row = TypeVar("Row", bound=Labelled)
+
+
+def split_rows(rows: Sequence[Row], data: DataRecipe) -> tuple[list[Row], list[Row]]:
+    """Return the rows that train and those that validate, as ``data.holdout`` says."""
+    if data.holdout == "public":
+        public = public_validation_ids()
+        return [row for row in rows if row.video not in public], [row for row in rows if row.video in public]
+    held_out = [row for row in rows if row.fold == data.fold]
+    if data.holdout == "fold_public":
+        public = public_validation_ids()
+        held_out = [row for row in held_out if row.video in public]
+    return [row for row in rows if row.fold != data.fold], held_out
 
 
 def check_sides(training: Sequence[Labelled], validation: Sequence[Labelled], recipe: Recipe, folder: Path) -> None:
@@ -119,7 +154,8 @@ def check_sides(training: Sequence[Labelled], validation: Sequence[Labelled], re
         missing = needed - {row.label for row in side}
         if missing:
             what = " and ".join("fake" if label else "real" for label in sorted(missing))
-            raise UsageError(f"no {what} crop is left for {name} with fold {recipe.data.fold} held out in {folder}")
+            out = "the public validation set" if recipe.data.holdout == "public" else f"fold {recipe.data.fold}"
+            raise UsageError(f"no {what} crop is left for {name} with {out} held out in {folder}")
 
 
 def draw_epoch(rows: Sequence[Row], recipe: Recipe, epoch: int) -> list[Row]:

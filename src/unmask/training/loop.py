@@ -77,7 +77,7 @@ class Trainer:
         self._workers, self._checkpoint_every = workers, checkpoint_every
         self._data = load_data(data, recipe)
         items = len(self._data.epoch(0))
-        self._pairs = 2 if recipe.data.kind == "selfblend" else 1
+        self._pairs = 2 if recipe.data.kind in ("selfblend", "labelled") else 1
         self._batch_items = max(1, recipe.batch_size // self._pairs)
         step_items = self._batch_items * cluster.size * recipe.accumulate
         self._steps = recipe.batches_per_epoch or max(1, items // step_items)

@@ -49,8 +49,15 @@ def _mean(losses_N: Tensor, recipe: LossRecipe) -> Tensor:
 
 
 def mask_loss(mask_N2hw: Tensor, target_N2hw: Tensor) -> Tensor:
-    """Return the mean binary cross entropy of the mask head: where a blend is, and where its boundary runs."""
-    return functional.binary_cross_entropy_with_logits(mask_N2hw.float(), target_N2hw.float())
+    """Return the mean binary cross entropy of the mask head: where a blend is, and where its boundary runs.
+
+    A target below 0 is not known, and does not count.
+    """
+    losses_N2hw = functional.binary_cross_entropy_with_logits(
+        mask_N2hw.float(), target_N2hw.float().clamp(min=0), reduction="none"
+    )
+    known_N2hw = (target_N2hw >= 0).float()
+    return (losses_N2hw * known_N2hw).sum() / known_N2hw.sum().clamp(min=1)
 
 
 def triplet_loss(x_NC: Tensor, identity_N: Tensor, margin: float = 0.2) -> Tensor | None:

@@ -62,8 +62,8 @@ class Average:
     def update(self, network: nn.Module, steps: int) -> None:
         """Move towards the network; in the first steps faster, so that random weights are soon forgotten."""
         decay = min(self._decay, (1 + steps) / (10 + steps))
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                self.tensors[name].lerp_(tensor, 1 - decay)
-            else:
-                self.tensors[name].copy_(tensor)
+        current = network.state_dict()
+        moving = [name for name, tensor in current.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_([self.tensors[name] for name in moving], [current[name] for name in moving], 1 - decay)
+        for name in current.keys() - set(moving):
+            self.tensors[name].copy_(current[name])

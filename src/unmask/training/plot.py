@@ -17,9 +17,14 @@ CANDIDATES, FIRST_EPOCH = 5, 17
 def read_epochs(run: Path) -> list[dict[str, Any]]:
     """Return the validated epochs of a run's log; of an epoch that ran twice, the later one.
 
+    Args:
+        run: Folder of a run, or a log of the challenge winner's training script, see `read_winner_log`.
+
     Raises:
         UsageError: There is no log, or no epoch in it.
     """
+    if run.is_file():
+        return read_winner_log(run)
     path = run / "log.jsonl"
     try:
         events = [json.loads(line) for line in path.read_text().splitlines() if line]
@@ -29,6 +34,42 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     if not epochs:
         raise UsageError(f"{path} tells of no validated epoch yet")
     return [epochs[number] for number in sorted(epochs)]
+
+
+def read_winner_log(path: Path) -> list[dict[str, Any]]:
+    """Return the epochs of a log of the challenge winner's training script, which starts each line with its measure.
+
+    Source: selimsef/dfdc_deepfake_challenge, train.sh and plot_loss.py: ``fake_loss 0.3`` and ``real_loss 0.2``.
+
+    Raises:
+        UsageError: It cannot be read, or has no such lines.
+    """
+    losses: dict[str, list[float]] = {"fake_loss": [], "real_loss": []}
+    try:
+        for line in path.read_text(errors="replace").splitlines():
+            name, _, value = line.strip().partition(" ")
+            if name in losses:
+                losses[name].append(float(value.split(" ")[-1]))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the log {path}: {error}") from error
+    pairs = list(zip(losses["fake_loss"], losses["real_loss"], strict=False))  # the last epoch may lack one
+    if not pairs:
+        raise UsageError(f"{path} has no lines that start with fake_loss and real_loss; name a run or such a log")
+    return [
+        {"epoch": epoch, "fake_loss": fake, "real_loss": real, "loss": (fake + real) / 2, "auc": None}
+        for epoch, (fake, real) in enumerate(pairs)
+    ]
+
+
+def plot_page(run: Path) -> Path:
+    """Return the page that `write_plot` is to write: in the folder of a run, beside a log.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    if not run.exists():
+        raise UsageError(f"cannot read the log of {run}: there is no such run; name its folder, or a log")
+    return run.with_name(f"{run.name}.html") if run.is_file() else run / "loss.html"
 
 
 def weighted_loss(epoch: dict[str, Any], fake_weight: float = FAKE_WEIGHT) -> float:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from unmask.augment.selfblend import BLEND_KINDS
 from unmask.errors import UsageError
+from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS, look_up
 from unmask.types import CropSpec
 
 _STRICT = ConfigDict(extra="forbid")
@@ -46,11 +47,15 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "selfblend", "clips"] = "crops"
+    kind: Literal["crops", "aligned", "selfblend", "clips", "labelled"] = "crops"
     """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
-    ``clips``: its aligned faces, or else its crops, as clips."""
+    ``aligned``: its aligned faces, see `unmask.prepare.aligned`. ``clips``: these, or else its crops, as clips.
+    ``labelled``: packs of faces (`unmask.training.packs`), real fakes beside blends and reconstructions."""
     fold: int = 0
     """The fold that validates; the others train."""
+    holdout: Literal["fold", "fold_public", "public"] = "fold"
+    """``fold``: as said. ``fold_public``: of the fold only the 400 clips of the challenge's public validation set
+    validate. ``public``: they validate, whatever their fold, and all other clips train."""
     size_px: int = 380
     """Side of what the network sees."""
     augmentation: str = "winner"
@@ -59,6 +64,8 @@ class DataRecipe:
     """Name in ``unmask.augment.transforms.AUGMENTATIONS``."""
     hardcore: bool = True
     """Black out parts of faces, as the winner's domain dropouts do."""
+    frame_step: int = 30
+    """Of ``aligned``: frames whose number is a multiple of this are shown."""
     clip_frames: int = 128
     """Consecutive frames that a clip spans; shorter videos are looped."""
     clip_step: int = 4
@@ -73,6 +80,11 @@ class DataRecipe:
     """Kinds of blend, of ``unmask.augment.selfblend.BLEND_KINDS``, and how often each is drawn; empty for the usual."""
     least_strength: float = 1.0
     """How plain to see blends are is drawn between this and 1; 0 is subtle."""
+    shares: dict[str, float] = field(default_factory=dict)
+    """Of ``labelled``: how often a pair is drawn from each collection of the packs, ``selfblend`` or
+    ``reconstructed``, in any unit; empty for each collection and ``selfblend`` alike."""
+    leave_out: tuple[str, ...] = ()
+    """Of ``labelled``: methods or collections that are not trained on; they still validate."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -170,8 +182,11 @@ class Recipe:
     """What it is for, in a sentence."""
     network: NetworkRecipe
     crop: CropSpec
-    """The crop rule that goes into the model's card."""
+    """The crop rule that goes into the model's card; the published one where ``published`` names a kind."""
     epochs: int
+    published: str | None = None
+    """Kind of published checkpoints, of ``unmask models import --as``, that is trained again: the card says crop rule,
+    fusion, precision and limitations as theirs do, so that the system's preset takes the model."""
     batches_per_epoch: int | None = None
     """None for as many as there are samples."""
     batch_size: int = 12
@@ -216,6 +231,7 @@ def load_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        _take_published_crop(content, path)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read the recipe {path}: {error}") from error
     for key, value in (changes or {}).items():
@@ -230,3 +246,13 @@ def load_recipe(path: Path, changes: dict[str, Any] | None = None) -> Recipe:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise UsageError(f"recipe {path}: {where}: {first['msg']}") from error
+
+
+def _take_published_crop(content: dict[str, Any], path: Path) -> None:
+    """Fill in the crop rule of the published checkpoints that a recipe names."""
+    if "published" not in content:
+        return
+    if "crop" in content:
+        raise UsageError(f"recipe {path}: crop follows from published; leave one of them out")
+    kind = look_up("kind of checkpoint", CHECKPOINT_KINDS, str(content["published"]))
+    content["crop"] = asdict(kind.card.crop)

@@ -157,3 +157,12 @@ def test_words_for_labels(words, label):
     assert {word: parse_label(word) for word in words.split()} == dict.fromkeys(words.split(), label)
     assert parse_label("bona fide") == "real"
     assert parse_label("") is None
+
+
+def test_a_real_clip_that_is_its_own_original(tmp_path):
+    for name in ("r.mp4", "f.mp4"):
+        (tmp_path / name).touch()
+    (tmp_path / "l.csv").write_text("path,label,original\nr.mp4,0,r.mp4\nf.mp4,1,r.mp4\n")
+    index = read_index(tmp_path / "l.csv")
+    assert index.faults == ()
+    assert [(clip.id, clip.original) for clip in index.clips] == [("f", "r"), ("r", None)]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +10,7 @@ from PIL import Image
 from tests.media_factory import on_canvas, pattern, write_video
 from unmask import UsageError, open_preset
 from unmask.faces import load_detector
-from unmask.media import open_video
+from unmask.media import open_video, read_frames
 from unmask.systems.winner.released import HalfSizeDetector, StalledSampler
 from unmask.types import DetectorSpec
 
@@ -72,6 +73,33 @@ def test_of_an_ordinary_clip_the_same_is_seen(winner, exact, film):
         assert a.xyxy_px == pytest.approx(b.xyxy_px, abs=1e-3)
     assert not any("released" in warning for warning in other.warnings)
     assert winner.settings_hash != exact.settings_hash
+
+
+@pytest.mark.parametrize(("spoilt", "seen"), [((8,), 32), ((10, 11), 30)])
+def test_broken_frames_are_told(winner, exact, film, tmp_path, spoilt, seen):
+    """One that the next one replaces, and two that are lost, where the released code judged concealed frames."""
+    clip = spoil(film(40), tmp_path / "broken.avi", spoilt)
+    assert len(winner.scan(clip).frames) == seen
+    verdict = exact.scan(clip)
+    assert len(verdict.frames) == seen
+    assert "judged what its decoder showed in place of broken frames" in verdict.warnings[-1]
+    assert "released" not in " ".join(winner.scan(clip).warnings)
+
+
+def spoil(clip, path, numbers):
+    """Copy a clip as JPEG frames, some of which are zeros."""
+    with open_video(clip) as video, av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = video.facts.width, video.facts.height, "yuvj420p"
+        for number, frame in enumerate(read_frames(video, np.arange(len(video.index)))):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame.image_HW3, format="rgb24")):
+                if number in numbers:
+                    zeros = av.Packet(bytes(packet.size))
+                    zeros.pts, zeros.dts, zeros.time_base = packet.pts, packet.dts, packet.time_base
+                    zeros.stream, zeros.is_keyframe = stream, True
+                    packet = zeros
+                container.mux(packet)
+    return path
 
 
 def test_boxes_are_doubled(portrait):

@@ -19,6 +19,7 @@ from unmask.models.networks.output import Output
 
 MASK_STRIDE = 8
 """Pixels of the crop to one of the mask, along a side."""
+_POOLED_STRIDE = 4
 
 
 class BlendNet(nn.Module):
@@ -40,6 +41,7 @@ class BlendNet(nn.Module):
         stem_stride: int | None = None,
         width: int = 64,
         dropout: float = 0.2,
+        pooled: bool = False,
     ) -> None:
         """Build it.
 
@@ -52,6 +54,8 @@ class BlendNet(nn.Module):
                 resolution longer, at four times the cost.
             width: Channels of the pyramid.
             dropout: Share of the class head's inputs dropped in training.
+            pooled: The class head also sees mean and deviation of the maps from stride 4 on: traces of forgery lie in
+                low and middle features.
 
         Raises:
             UsageError: The encoder cannot be had, or gives no map at stride 8.
@@ -72,17 +76,25 @@ class BlendNet(nn.Module):
         self.smooth = _block(width)
         self.mask = nn.Sequential(_block(width), nn.Conv2d(width, 2, 1))
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(widths[-1] + 2 * width + 4, 1)
+        self._pooled_from = strides.index(_POOLED_STRIDE) if pooled else len(strides)
+        more = 2 * sum(self.encoder.feature_info.channels()[self._pooled_from :])
+        seen = widths[-1] + 2 * width + 4 + more
+        self.even = nn.BatchNorm1d(seen) if pooled else nn.Identity()
+        self.fc = nn.Linear(seen, 1)
 
     def forward(self, x_N3HW: torch.Tensor) -> Output:
         """Judge normalised RGB crops; the mask has stride 8."""
         if self.residuals is not None:
             x_N3HW = torch.cat([x_N3HW, self.residuals(x_N3HW)], dim=1)
-        maps = self.encoder(x_N3HW)[self._finest :]
+        every = self.encoder(x_N3HW)
+        maps = every[self._finest :]
         pyramid_NChw = self._pyramid(maps)
         mask_N2hw = self.mask(pyramid_NChw)
         seen_NF = torch.cat([maps[-1].mean((2, 3)), *_summary(pyramid_NChw, mask_N2hw.sigmoid())], dim=1)
-        return Output(self.fc(self.dropout(seen_NF))[:, 0], mask_N2hw)
+        seen_NF = torch.cat(
+            [seen_NF, *(part for map_NChw in every[self._pooled_from :] for part in _moments(map_NChw))], 1
+        )
+        return Output(self.fc(self.dropout(self.even(seen_NF)))[:, 0], mask_N2hw)
 
     def _pyramid(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """Add the maps, finest first, up at the finest's size."""
@@ -103,3 +115,10 @@ def _summary(features_NChw: torch.Tensor, mask_N2hw: torch.Tensor) -> list[torch
     region_N1hw = mask_N2hw[:, :1]
     within_NC = (features_NChw * region_N1hw).mean((2, 3)) / (region_N1hw.mean((2, 3)) + 1e-3)
     return [features_NChw.mean((2, 3)), within_NC, mask_N2hw.mean((2, 3)), mask_N2hw.amax((2, 3))]
+
+
+def _moments(map_NChw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and deviation of each channel over all places."""
+    flat_NCP = map_NChw.flatten(2).float()
+    mean_NC1 = flat_NCP.mean(2, keepdim=True)
+    return mean_NC1[..., 0], (((flat_NCP - mean_NC1) ** 2).mean(2) + 1e-4).sqrt()

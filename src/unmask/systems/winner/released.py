@@ -5,6 +5,9 @@
     faces       those beyond the 127th are ignored
     answer      none where there is exactly one face; the challenge's CSV says 0.5 then, as of a video without a face
 
+Broken frames are no fault of this kind: OpenCV's decoder conceals them, and the released code judged what it showed.
+Here they are left out, or the next whole frame takes their place, and the verdict says so.
+
 `ReleasedScanner` is a `Scanner` in which these parts are replaced. A verdict that one of them changed says so.
 
 Source: https://github.com/selimsef/dfdc_deepfake_challenge
@@ -23,7 +26,7 @@ from unmask.media import Video
 from unmask.scan.options import ScanOptions
 from unmask.scan.sampler import Sampler
 from unmask.scan.scanner import Scanner
-from unmask.scan.stop import Progress, StopRule
+from unmask.scan.stop import FullScan, Progress, StopRule
 from unmask.types import DetectorSpec, Face, ImageHW3, Verdict
 
 MAX_FACES = 127
@@ -52,7 +55,7 @@ class ReleasedScanner(Scanner):
         """
         if options.adaptive:
             raise UsageError("an exact scan looks at everything; leave out adaptive, or use the preset winner")
-        return super().make_stop_rule(options)
+        return FullScan()
 
     def min_decoded(self, asked: int) -> int:  # noqa: ARG002 - the same for any number
         """Return 1: the released code judges whatever could be decoded."""
@@ -67,6 +70,12 @@ class ReleasedScanner(Scanner):
         if progress.dropped_faces:
             ignored = f"the last {progress.dropped_faces} faces were ignored: it takes {MAX_FACES}"
             warnings.append(f"As in the released code, {ignored}.")
+        moved = {frame.index for frame in verdict.frames} - set(progress.wanted.tolist())
+        if moved or not progress.is_whole:
+            warnings.append(
+                "The released code judged what its decoder showed in place of broken frames; here they are left out, "
+                "or the next whole frame takes their place, so its number may be another one."
+            )
         verdict = replace(verdict, warnings=tuple(warnings))
         if len(verdict.frames) != 1:
             return verdict

@@ -1,0 +1,172 @@
+"""What closer looks cost and find: a scan with them against one of 32 evenly spread frames, in the same run.
+
+    python benchmarks/bench_closer.py --out benchmarks/results/closer.json
+
+The clips are made on the spot of a public-domain portrait: authentic ones of one shot, and ones of 0.5, 2 and 10
+minutes in which 1, 3 or 10 seconds are manipulated, as a shot of its own and as a passage within the shot. The ratio is
+one of CPU seconds, decoders included; scans of both kinds alternate and the median counts. The even scan takes no
+signatures of frames and knows of no shots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import av
+import cv2
+import numpy as np
+from examples.make_clips import PORTRAIT
+
+from unmask import Scanner, Verdict
+from unmask.datasets.synthetic import film, find_face, read_portrait, self_blend
+from unmask.media import Video
+from unmask.media.server import SERVER
+from unmask.types import ImageHW3
+
+SIZE, RATE, LOOP = (640, 480), 25, 75
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One clip."""
+
+    seconds: float
+    """Its length."""
+    fake_seconds: float = 0.0
+    """Length of what is manipulated, 0 for an authentic clip."""
+    is_shot: bool = True
+    """Whether it is a shot of its own."""
+
+    @property
+    def start_seconds(self) -> float:
+        """When it starts."""
+        return 0.37 * self.seconds + 0.3
+
+
+CASES = (
+    Case(10),
+    Case(30),
+    Case(120),
+    Case(600),
+    *(Case(seconds, fake, shot) for seconds in (30, 120, 600) for fake in (1, 3, 10) for shot in (True, False)),
+)
+
+
+class EvenScanner(Scanner):
+    """Looks at evenly spread frames alone."""
+
+    def scan_video(self, video: Video, draft: Verdict) -> Verdict:
+        """Judge a video whose frames have no signatures."""
+        return super().scan_video(replace(video, decode=lambda indices, log=None: video.decode(indices)), draft)
+
+
+def main() -> None:
+    """Run all cases and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--max-seconds", type=float, default=600, help="leave longer clips out")
+    arguments = parser.parse_args()
+    closer, even = Scanner(precision="fp32"), EvenScanner(precision="fp32", max_frames=0)
+    views, rows = film_views(), []
+    for case in CASES:
+        if case.seconds > arguments.max_seconds:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_case(Path(folder) / "clip.mp4", case, views)
+            rows.append(measure(case, path, (closer, even), arguments.rounds))
+        print(json.dumps(rows[-1]))
+    if arguments.out:
+        facts = {"cpu": platform.processor(), "cores": os.cpu_count(), "rounds": arguments.rounds}
+        arguments.out.write_text(json.dumps({"machine": facts, "cases": rows}, indent=1) + "\n")
+
+
+def film_views() -> dict[str, list[ImageHW3]]:
+    """Return the looped images of an authentic film, of its manipulated twin, and of the twin in another room."""
+    portrait = read_portrait(PORTRAIT)
+    blended = self_blend(portrait, find_face(portrait))[0]
+    views = {
+        name: [cv2.resize(view, SIZE) for view, _ in film(image, LOOP)]
+        for name, image in (("real", portrait), ("twin", blended))
+    }
+    coarse = np.random.default_rng(3).uniform(0, 255, (4, 6, 3)).astype(np.float32)
+    room = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    views["elsewhere"] = []
+    for view in views["twin"]:
+        image = room.copy()
+        image[40:440, 60:594] = cv2.resize(view, (534, 400), interpolation=cv2.INTER_AREA)
+        views["elsewhere"].append(image)
+    return views
+
+
+def images_of(case: Case, views: dict[str, list[ImageHW3]]) -> Iterator[ImageHW3]:
+    """Yield the images of a clip."""
+    for number in range(int(case.seconds * RATE)):
+        is_fake = case.start_seconds <= number / RATE < case.start_seconds + case.fake_seconds
+        yield views[("elsewhere" if case.is_shot else "twin") if is_fake else "real"][number % LOOP]
+
+
+def write_case(path: Path, case: Case, views: dict[str, list[ImageHW3]]) -> Path:
+    """Encode a clip with x264's defaults but for the preset."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for image in images_of(case, views):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+def measure(case: Case, path: Path, scanners: Sequence[Scanner], rounds: int) -> dict[str, object]:
+    """Scan a clip with both scanners in turn; return costs and what was found."""
+    costs: list[list[float]] = [[], []]
+    verdicts: list[Verdict] = []
+    for number in range(2 * rounds):
+        which = (number + number // 2) % 2  # A B B A
+        before = cpu_seconds()
+        verdict = scanners[which].scan(path)
+        costs[which].append(cpu_seconds() - before)
+        verdicts += [verdict] if len(verdicts) == which else []
+    closer, even = verdicts
+    inside = [
+        frame.fake_probability
+        for frame in closer.frames
+        if 0 <= frame.time_seconds - case.start_seconds < case.fake_seconds
+    ]
+    return asdict(case) | {
+        "cpu_ratio": round(median(costs[0]) / median(costs[1]), 3),
+        "cpu_seconds": round(median(costs[0]), 3),
+        "label": closer.label,
+        "label_of_even_frames": even.label,
+        "frames": closer.frames_decoded,
+        "frames_in_fake": len(inside),
+        "mean_in_fake": round(float(np.mean(inside)), 3) if inside else None,
+        "max_gap_seconds": closer.max_gap_seconds,
+    }
+
+
+def cpu_seconds() -> float:
+    """Return the CPU time of this process and of its decoders, which the server of decoders waits for."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime + server_seconds()
+
+
+def server_seconds() -> float:
+    """Return the CPU time of the server of decoders and of those it has waited for (Linux)."""
+    if SERVER.pid is None:
+        return 0.0
+    fields = Path(f"/proc/{SERVER.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(int(fields[place]) for place in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()

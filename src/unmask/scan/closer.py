@@ -1,0 +1,198 @@
+"""Closer looks: frames beyond those of a full scan, where those show too little.
+
+Evenly spread frames miss what is short: a shot between two of them, a person who was seen in a few, a passage within a
+shot. Which frames are missing follows from what was seen; `CloserLooks` asks for them until nothing is missing or its
+budget is spent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.scan.stop import Progress, Step, StopRule
+from unmask.scan.timeline import Timeline
+from unmask.types import FrameScore
+
+CLOSE_SECONDS = 1.0
+"""Frames at most this far apart are close enough: a manipulation of as long is seen."""
+SECONDS_PER_FRAME = 7.5
+"""A long video gets one more frame for each such stretch, at most as many more as a full scan has."""
+FINEST_SECONDS = 0.1
+"""Where frames lie this close, closer ones would show the same."""
+REACH_SECONDS = 0.7
+"""How far from frames that score high it is looked for more of them."""
+SPARE_FRAMES = 2
+"""Frames beyond the least number: a face is not found in each."""
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """Something that was seen in too few frames."""
+
+    fake_probability: float
+    """How suspicious it is, 0 to 1."""
+    first: int
+    """Index of the first frame that may show it."""
+    last: int
+    """Index of the last one."""
+    missing: int
+    """Frames that it takes to judge it, at least 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloserLooks:
+    """Lets another rule see what it wants, then looks closer.
+
+    1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
+    2. In videos of more than half a minute, the longest gaps between frames are halved. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
+    3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
+       that, is looked at in more frames of the same shot, the most suspicious first.
+
+    It ends when all is seen in enough frames or as closely as `FINEST_SECONDS`, or when ``max_frames`` were looked at.
+    """
+
+    rule: StopRule
+    """What is looked at first."""
+    frames: int
+    """Frames of a full scan."""
+    max_frames: int
+    """Frames that are looked at in one video, at most; below ``frames`` it changes nothing."""
+
+    def next_step(self, progress: Progress) -> Step | None:
+        """Return what the other rule wants; then what should be looked at more closely, None when nothing is left."""
+        evenly = progress.looked[np.isin(progress.looked, progress.wanted)]
+        step = self.rule.next_step(replace(progress, looked=evenly))
+        if step is not None:
+            return step
+        room = self.max_frames - len(progress.looked)
+        if room <= 0 or progress.is_pooled:
+            return None
+        looked = np.unique(progress.looked)
+        frames = self._survey(progress.timeline, looked, room)
+        if not len(frames):
+            frames = closer_frames(_suspects(progress, looked), looked, progress.timeline, room)
+        return Step(frames, progress.members) if len(frames) else None
+
+    def _survey(self, timeline: Timeline, looked: Indices, room: int) -> Indices:
+        """Return frames of unseen shots, and frames in the longest gaps."""
+        shots = unseen_shots(timeline, looked, room)
+        seen = np.union1d(looked, shots)
+        grown = self.frames + min(self.frames, int(timeline.end_seconds / SECONDS_PER_FRAME))
+        gaps = frames_in_gaps(timeline, seen, min(room - len(shots), grown - len(seen)))
+        return np.union1d(shots, gaps).astype(np.int64)
+
+
+def unseen_shots(timeline: Timeline, looked: Indices, room: int) -> Indices:
+    """Return one frame of each shot that was not looked at, of at most ``room`` shots, the longest first."""
+    edges = np.append(timeline.shots.starts, len(timeline.times_seconds))
+    seen = np.zeros(len(edges) - 1, bool)
+    seen[timeline.shots.number_of(looked)] = True
+    lengths = np.diff(np.append(timeline.times_seconds[edges[:-1]], timeline.end_seconds))
+    unseen = [shot for shot in np.argsort(-lengths, kind="stable").tolist() if not seen[shot]]
+    chosen = [timeline.easiest(int(edges[shot]), int(edges[shot + 1]) - 1) for shot in unseen[: max(0, room)]]
+    return np.unique(np.array(chosen, np.int64))
+
+
+def frames_in_gaps(timeline: Timeline, looked: Indices, room: int) -> Indices:
+    """Return frames that make the longest gaps between frames shorter, at most ``room``."""
+    places: list[int] = sorted(looked.tolist())
+    chosen: list[int] = []
+    times = timeline.times_seconds
+    while len(chosen) < room:
+        gaps = np.diff(times[places])
+        widest = int(gaps.argmax()) if len(gaps) else 0
+        if not len(gaps) or gaps[widest] <= CLOSE_SECONDS or places[widest + 1] - places[widest] < 2:
+            break
+        middle = timeline.middle(places[widest], places[widest + 1])
+        chosen.append(middle)
+        places.insert(widest + 1, middle)
+    return np.array(sorted(chosen), np.int64)
+
+
+def closer_frames(suspects: Iterable[Suspect], looked: Indices, timeline: Timeline, room: int) -> Indices:
+    """Return further frames for each suspect, the most suspicious first, at most ``room``.
+
+    Frames nearer than `FINEST_SECONDS` to one that was looked at are left out, unless that leaves none.
+    """
+    chosen: list[int] = []
+    for suspect in sorted(suspects, key=lambda suspect: -suspect.fake_probability):
+        if len(chosen) >= room:
+            break
+        known = np.union1d(looked, np.array(chosen, np.int64))
+        chosen += _between(suspect, known, timeline.times_seconds, min(suspect.missing, room - len(chosen)))
+    return np.array(sorted(chosen), np.int64)
+
+
+def _between(suspect: Suspect, known: Indices, times_seconds: NDArray[np.float64], count: int) -> list[int]:
+    """Return up to ``count`` frames of a suspect's stretch, each in the middle of the widest gap that is left."""
+    low, high = max(0, suspect.first - 1), min(len(times_seconds) - 1, suspect.last + 1)
+    inside = known[(known >= suspect.first) & (known <= suspect.last)]
+    places: list[int] = [low, *inside.tolist(), high]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        gaps = np.diff(times_seconds[places])
+        widest = int(gaps.argmax())
+        middle = (places[widest] + places[widest + 1]) // 2
+        if gaps[widest] < 2 * FINEST_SECONDS or middle in places or middle in known:
+            break
+        chosen.append(middle)
+        places.insert(widest + 1, middle)
+    return chosen
+
+
+def _suspects(progress: Progress, looked: Indices) -> list[Suspect]:
+    """Return who was seen briefly, and which runs of high scores are short."""
+    if progress.judgement is None:
+        return []
+    found = []
+    for person in progress.judgement.faces:
+        scores = [frame for frame in progress.judgement.frames if frame.person == person.person]
+        if len(scores) < progress.min_frames:
+            found.append(_suspect(scores, progress, looked, np.inf))
+        elif person.label != "fake":
+            runs = _high_runs(scores, progress.thresholds.fake_above)
+            found += [_suspect(run, progress, looked, REACH_SECONDS) for run in runs if _counts(run, progress, looked)]
+    return [suspect for suspect in found if suspect is not None]
+
+
+def _high_runs(scores: Sequence[FrameScore], threshold: float) -> list[list[FrameScore]]:
+    """Return the runs of neighbouring frames that score above the threshold."""
+    runs = groupby(scores, key=lambda frame: frame.fake_probability > threshold)
+    return [list(run) for is_high, run in runs if is_high]
+
+
+def _counts(run: Sequence[FrameScore], progress: Progress, looked: Indices) -> bool:
+    """Whether a short run may be a manipulation of `CLOSE_SECONDS`: one that long would fill the frames around."""
+    if len(run) >= progress.min_frames + SPARE_FRAMES:
+        return False
+    before, after = _neighbours(run[0].index, run[-1].index, looked, progress.timeline)
+    times = progress.timeline.times_seconds
+    return bool(times[after] - times[before] > CLOSE_SECONDS)
+
+
+def _neighbours(first: int, last: int, looked: Indices, timeline: Timeline) -> tuple[int, int]:
+    """Return the frames looked at before the first and after the last frame; the ends of the video where none was."""
+    place, after = int(np.searchsorted(looked, first)), int(np.searchsorted(looked, last, side="right"))
+    end = len(timeline.times_seconds) - 1
+    return (int(looked[place - 1]) if place else 0), (int(looked[after]) if after < len(looked) else end)
+
+
+def _suspect(scores: Sequence[FrameScore], progress: Progress, looked: Indices, reach_seconds: float) -> Suspect | None:
+    """Return the stretch around some frames: up to their neighbours, within their shot and reach."""
+    timeline, first, last = progress.timeline, scores[0].index, scores[-1].index
+    before, after = _neighbours(first, last, looked, timeline)
+    start, end = timeline.shot_of(first)[0], timeline.shot_of(last)[1]
+    times = timeline.times_seconds
+    start = max(start, before, int(np.searchsorted(times, times[first] - reach_seconds)))
+    end = min(end, after, int(np.searchsorted(times, times[last] + reach_seconds, side="right")) - 1)
+    missing = progress.min_frames + SPARE_FRAMES - len(scores)
+    if end - start < 1 or missing < 1:
+        return None
+    return Suspect(float(np.mean([frame.fake_probability for frame in scores])), start, end, missing)

@@ -1,0 +1,87 @@
+"""The timeline of a video: when its frames are, where its shots lie, which frames are easily decoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.media import Shots, SignatureLog, Video, find_shots
+
+EASY_SECONDS = 0.5
+"""Frames up to this long after a key frame are easily decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What is known of a video's frames without looking at them."""
+
+    times_seconds: NDArray[np.float64]
+    """(N,) rising time stamps of the frames that exist."""
+    end_seconds: float
+    """Time from the first frame to the end of the last."""
+    key_indices: NDArray[np.int64]
+    """(K,) rising indices of the frames from which decoding can start afresh."""
+    shots: Shots
+    """Its shots, as far as they are known."""
+
+    def with_shots(self, log: SignatureLog) -> Timeline:
+        """Return the timeline with the shots that the signatures of decoded frames tell apart."""
+        indices, signatures = log.arrays()
+        return replace(self, shots=find_shots(indices, self.times_seconds[indices], signatures))
+
+    def shot_of(self, index: int) -> tuple[int, int]:
+        """Return the first and the last frame of the shot that a frame lies in."""
+        starts = self.shots.starts
+        shot = int(np.searchsorted(starts, index, side="right")) - 1
+        end = int(starts[shot + 1]) if shot + 1 < len(starts) else len(self.times_seconds)
+        return int(starts[shot]), end - 1
+
+    def easiest(self, first: int, last: int) -> int:
+        """Return a frame between two others, both of which may be taken, that takes little decoding."""
+        middle = (first + last) // 2
+        keys = self.key_indices[(self.key_indices >= first) & (self.key_indices <= last)]
+        if not len(keys):
+            return middle
+        key = int(keys[np.abs(keys - middle).argmin()])
+        after = int(np.searchsorted(self.times_seconds, self.times_seconds[key] + EASY_SECONDS, side="right")) - 1
+        return min(max(key, min(after, middle)), last)
+
+    def middle(self, left: int, right: int) -> int:
+        """Return a frame between two others, neither of which may be taken: a key frame near the middle, if any."""
+        times = self.times_seconds
+        middle = int(np.searchsorted(times, (times[left] + times[right]) / 2))
+        middle = min(max(middle, left + 1), right - 1)
+        keys = self.key_indices[(self.key_indices > left) & (self.key_indices < right)]
+        if len(keys):
+            key = int(keys[np.abs(times[keys] - times[middle]).argmin()])
+            if abs(times[key] - times[middle]) <= (times[right] - times[left]) / 4:
+                return key
+        return middle
+
+
+def timeline_of(video: Video) -> Timeline:
+    """Return the timeline of a video that was not looked at yet: all of it counts as one shot."""
+    index = video.index
+    keys = np.searchsorted(index.pts, np.sort(index.key_pts))
+    key_indices = np.unique(keys[keys < len(index)]).astype(np.int64)
+    return Timeline(
+        times_seconds=index.times_seconds,
+        end_seconds=index.end_seconds,
+        key_indices=key_indices,
+        shots=Shots(np.zeros(1, np.int64)),
+    )
+
+
+def max_gap_seconds(indices: NDArray[np.int64], timeline: Timeline) -> float | None:
+    """Return the longest time between two frames that were looked at, also before the first and after the last.
+
+    Args:
+        indices: (n,) rising indices of the frames that were looked at.
+        timeline: Of the video.
+    """
+    if not len(indices):
+        return None
+    times = timeline.times_seconds
+    return float(np.diff(times[np.concatenate([[0], indices, [len(times) - 1]])]).max())

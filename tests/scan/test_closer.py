@@ -1,0 +1,113 @@
+"""Closer looks: which further frames are asked for, and a scan that finds what is short."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.scan.timelines import timeline
+from unmask.models.card import Thresholds
+from unmask.scan.closer import CloserLooks, Suspect, closer_frames, frames_in_gaps, unseen_shots
+from unmask.scan.decide import Judgement
+from unmask.scan.stop import FullScan, Progress
+from unmask.types import FrameScore, PersonVerdict
+
+RULE = CloserLooks(FullScan(), 32, 256)
+
+
+def seen(scores, person=1):
+    """Frames (index, fake probability) of a person, and what they amount to, in a video of ten frames a second."""
+    frames = tuple(FrameScore(person, i, i / 10, (0, 0, 9, 9), 1.0, p) for i, p in scores)
+    mean = float(np.mean([p for _, p in scores]))
+    label = "inconclusive" if len(scores) < 6 else Thresholds(0.2, 0.8).label(mean)
+    return PersonVerdict(person, label, mean, 0, 1, len(frames), {}, b""), frames
+
+
+def progress(looked, people, film):
+    """A scan whose evenly spread frames are all seen."""
+    judgement = Judgement(
+        "real", 0.1, (), (), tuple(person for person, _ in people), tuple(f for _, frames in people for f in frames)
+    )
+    return Progress(
+        wanted=np.array(looked),
+        looked=np.array(looked),
+        all_members=1,
+        members=1,
+        judgement=judgement,
+        is_whole=True,
+        thresholds=Thresholds(0.2, 0.8),
+        is_pooled=False,
+        min_frames=6,
+        timeline=film,
+    )
+
+
+def test_a_short_clip_whose_people_are_clear_needs_no_closer_look():
+    looked = list(range(0, 100, 3))
+    assert RULE.next_step(progress(looked, [seen([(i, 0.1) for i in looked])], timeline(100, 0.1))) is None
+    assert RULE.next_step(progress(looked, [seen([(i, 0.9) for i in looked])], timeline(100, 0.1))) is None
+
+
+def test_each_unseen_shot_is_looked_at_the_longest_first():
+    film = timeline(1000, 0.1, starts=(0, 400, 420, 425, 800))
+    looked = np.array([0, 100, 300, 500, 900])
+    frames = unseen_shots(film, looked, 9).tolist()
+    assert len(frames) == 2
+    assert 400 <= frames[0] < 420 <= frames[1] < 425
+    (longest,) = unseen_shots(film, looked, 1).tolist()
+    assert 400 <= longest < 420
+
+
+def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
+    film = timeline(1000, 0.1)
+    assert frames_in_gaps(film, np.array([0, 999]), 3).tolist() == pytest.approx([250, 500, 750], abs=2)
+    many = np.union1d(frames_in_gaps(film, np.array([0, 999]), 999), [0, 999])
+    assert np.diff(many).max() <= 10
+    assert not len(frames_in_gaps(film, np.arange(0, 1000, 10), 5))
+
+
+def test_a_long_video_gets_more_frames_within_the_budget():
+    looked = np.linspace(0, 5999, 32).astype(int).tolist()
+    known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))
+    assert len(RULE.next_step(known).frames) == 32
+    assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
+    assert replace(RULE, max_frames=32).next_step(known) is None
+    assert RULE.next_step(replace(known, is_pooled=True)) is None
+
+
+def test_who_was_seen_briefly_is_looked_at_in_their_shot():
+    looked = list(range(0, 300, 10))
+    film = timeline(300, 0.1, starts=(0, 95, 125))
+    steady, brief = [i for i in looked if not 95 <= i < 125], [100, 110, 120]
+    step = RULE.next_step(
+        progress(looked, [seen([(i, 0.1) for i in steady]), seen([(i, 0.5) for i in brief], 2)], film)
+    )
+    assert len(step.frames) == 5
+    assert all(95 <= index < 125 and index not in looked for index in step.frames)
+
+
+def test_a_short_run_of_high_scores_is_looked_at_around():
+    looked = list(range(0, 300, 10))
+    scores = [(i, 0.95 if i == 150 else 0.1) for i in looked]
+    step = RULE.next_step(progress(looked, [seen(scores)], timeline(300, 0.1)))
+    assert len(step.frames) == 7
+    assert all(143 <= index <= 157 for index in step.frames)
+    closely = sorted({*looked, *step.frames.tolist()})
+    scores = [(i, 0.95 if i == 150 else 0.1) for i in closely]
+    known = progress(looked, [seen(scores)], timeline(300, 0.1))
+    known = replace(known, looked=np.array([*looked, *step.frames]))
+    assert RULE.next_step(known) is None, "it stays alone"
+
+
+def test_one_high_score_among_close_frames_is_no_passage():
+    looked = list(range(0, 100, 3))
+    scores = [(i, 0.95 if i == 51 else 0.1) for i in looked]
+    assert RULE.next_step(progress(looked, [seen(scores)], timeline(100, 0.1))) is None
+
+
+def test_the_most_suspicious_come_first():
+    film = timeline(1000, 0.1)
+    suspects = [Suspect(0.2, 0, 99, 6), Suspect(0.9, 500, 599, 6)]
+    frames = closer_frames(suspects, np.array([50, 550]), film, 8)
+    assert len(frames) == 8
+    assert sum(frames >= 500) == 6

@@ -1,0 +1,54 @@
+import pytest
+
+from unmask.errors import UsageError
+from unmask.scan.journal import Journal
+from unmask.types import Verdict
+
+FACTS = {"size_bytes": 7, "sha256": "a" * 64}
+
+
+def row(path="a.mp4", settings="hash", status="no_face", **media):
+    verdict = Verdict(path, status, None, None, settings={"hash": settings})
+    return verdict.to_dict() | {"media": FACTS | media}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "v.partial"
+    with Journal(path, "hash") as journal:
+        journal.append(row())
+        journal.append(row("https://a.example/b.mp4", sha256="b" * 64, size_bytes=8))
+        journal.append(row("c.mp4", status="crashed", sha256="c" * 64))
+        journal.append(row("d.mp4", settings="other", sha256="d" * 64))
+    return path
+
+
+def test_rows_are_found_by_content_and_get_the_name_of_now(path):
+    with Journal(path, "hash", resume=True) as journal:
+        assert (journal.sizes_bytes, journal.addresses) == ({7, 8}, {"https://a.example/b.mp4"})
+        assert journal.foreign_rows == 1
+        assert journal.reuse("moved/x.mp4", "a" * 64)
+        assert not any(journal.reuse("c.mp4", digit * 64) for digit in "cde")
+        journal.append(row("new.mp4", sha256="e" * 64))
+        rows = list(journal.rows(["new.mp4", "moved/x.mp4"]))
+        assert [(item["path"], item["media"]["sha256"][0]) for item in rows] == [("new.mp4", "e"), ("moved/x.mp4", "a")]
+
+
+def test_a_file_of_others_is_neither_written_nor_deleted(tmp_path):
+    path = tmp_path / "v.partial"
+    for content in ("notes", '{"mine": 1}\n', "\n"):
+        path.write_text(content)
+        with pytest.raises(UsageError, match="is in the way"):
+            Journal(path, "hash", resume=True)
+        assert path.read_text() == content
+
+
+@pytest.mark.parametrize("content", ["", '{"schema', '{"schema_version":2,"pa'])
+def test_what_a_killed_scan_left_is_taken(tmp_path, content):
+    path = tmp_path / "v.partial"
+    path.write_text(content)
+    with Journal(path, "hash", resume=True) as journal:
+        journal.append(row())
+        assert [item["path"] for item in journal.rows(["a.mp4"])] == ["a.mp4"]
+        journal.discard()
+    assert not path.exists()
