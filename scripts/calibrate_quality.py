@@ -49,7 +49,6 @@ from unmask.faces import Detector, load_detector
 from unmask.models import Card, load_card, load_network, model_folder
 from unmask.models.card import ONNX_FILE, write_card
 from unmask.models.passages import PassageRule
-from unmask.types import DetectorSpec
 
 os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 prints its settings otherwise
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
@@ -107,7 +106,7 @@ def members(archive: str) -> dict[str, bytes]:
 
 def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[LabelledCopies]:
     """Score the copies of each source, or read what an earlier call kept."""
-    card, network, detector = load_card(folder), load_network(folder, "fp32", "cpu"), load_detector(DetectorSpec())
+    card, network, detector = load_card(folder), load_network(folder, "fp32", "cpu"), load_detector(card.crop.detection)
     kept = work / f"scores-{card.files[ONNX_FILE].sha256[:12]}-{copies_key()}"
     for each in (work / "excerpts", kept):
         each.mkdir(parents=True, exist_ok=True)
