@@ -44,7 +44,7 @@ from unmask.evaluation.excerpts import (
     save_scores,
     score_copies,
 )
-from unmask.evaluation.quality_fit import LabelledCopies, QualityFit, fit_quality
+from unmask.evaluation.quality_fit import FALSE_ALARMS, LabelledCopies, QualityFit, fit_quality
 from unmask.faces import Detector, load_detector
 from unmask.models import Card, load_card, load_network, model_folder
 from unmask.models.card import ONNX_FILE, write_card
@@ -106,7 +106,8 @@ def members(archive: str) -> dict[str, bytes]:
 
 def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[LabelledCopies]:
     """Score the copies of each source, or read what an earlier call kept."""
-    card, network, detector = load_card(folder), load_network(folder, "fp32", "cpu"), load_detector(card.crop.detection)
+    card, network = load_card(folder), load_network(folder, "fp32", "cpu")
+    detector = load_detector(card.crop.detection)
     kept = work / f"scores-{card.files[ONNX_FILE].sha256[:12]}-{copies_key()}"
     for each in (work / "excerpts", kept):
         each.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,7 @@ def main() -> None:
     parser.add_argument("model", help="name or folder")
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--false-alarms", type=float, default=0.05, help="share of each kind of authentic copies")
+    parser.add_argument("--false-alarms", type=float, default=FALSE_ALARMS, help="share of each kind of copy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="", help="what the clips are, for the card")
     parser.add_argument("--write", action="store_true", help="write the fit into the card")
