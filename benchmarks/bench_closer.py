@@ -24,10 +24,10 @@ from statistics import median
 import av
 import cv2
 import numpy as np
-from examples.make_clips import PORTRAIT
+from examples.make_clips import PORTRAIT, blend_portrait
 
 from unmask import Scanner, Verdict
-from unmask.datasets.synthetic import film, find_face, read_portrait, self_blend
+from unmask.datasets.synthetic import film, read_portrait
 from unmask.media import Video
 from unmask.media.server import SERVER
 from unmask.types import ImageHW3
@@ -66,7 +66,7 @@ class EvenScanner(Scanner):
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge a video whose frames have no signatures."""
-        return super().scan_video(replace(video, decode=lambda indices, log=None: video.decode(indices)), draft)
+        return super().scan_video(replace(video, decode=lambda indices, _=None: video.decode(indices)), draft)
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def main() -> None:
 def film_views() -> dict[str, list[ImageHW3]]:
     """Return the looped images of an authentic film, of its manipulated twin, and of the twin in another room."""
     portrait = read_portrait(PORTRAIT)
-    blended = self_blend(portrait, find_face(portrait))[0]
+    blended = blend_portrait(portrait)
     views = {
         name: [cv2.resize(view, SIZE) for view, _ in film(image, LOOP)]
         for name, image in (("real", portrait), ("twin", blended))
@@ -103,7 +103,7 @@ def film_views() -> dict[str, list[ImageHW3]]:
     views["elsewhere"] = []
     for view in views["twin"]:
         image = room.copy()
-        image[40:440, 60:594] = cv2.resize(view, (534, 400), interpolation=cv2.INTER_AREA)
+        image[24:456, 64:] = cv2.resize(view, (576, 432), interpolation=cv2.INTER_AREA)
         views["elsewhere"].append(image)
     return views
 

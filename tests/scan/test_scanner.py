@@ -287,9 +287,9 @@ def shots(path, pictures, frames=5):
     """Film short shots with hard cuts, each before a ground of its own and in a corner of its own."""
     canvases, grounds = [], [(230, 200, 40), (20, 30, 90), (40, 190, 60), (120, 20, 130)]
     for i, picture in enumerate(pictures):
-        canvas = np.full((480, 640, 3), grounds[i], np.uint8)
-        top, left = 250 * (i // 2), 400 * (i % 2)
-        canvas[top : top + 230, left : left + 230] = on_canvas(picture, (230, 230), (0, 0), 230)
+        canvas = np.full((640, 840, 3), grounds[i], np.uint8)
+        top, left = 320 * (i // 2), 500 * (i % 2)
+        canvas[top : top + 300, left : left + 300] = on_canvas(picture, (300, 300), (0, 0), 300)
         canvases += [canvas] * frames
     return write_video(path, canvases, rate=10, options={"crf": "12"})
 

@@ -10,7 +10,6 @@ pytest.importorskip("torch")
 from tests.prepared import prepare
 from unmask import UsageError, open_preset
 from unmask.datasets import read_index
-from unmask.models import load_card
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.preparation import STEPS
@@ -88,4 +87,3 @@ def test_a_recipe_says_its_crop_rule_once(tmp_path):
     with pytest.raises(UsageError, match="winner-b9"):
         load_recipe(tmp_path / "unknown.toml")
     assert load_recipe(RECIPES / "b5.toml", {"crop.size_px": 224}).crop.size_px == 224
-    assert load_card("bundled").crop != load_recipe(RECIPES / "b5.toml").crop

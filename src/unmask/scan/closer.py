@@ -51,7 +51,8 @@ class CloserLooks:
     """Lets another rule see what it wants, then looks closer.
 
     1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
-    2. In videos of more than half a minute, the longest gaps between frames are halved. There is one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has.
+    2. In videos of more than half a minute, the longest gaps between frames are halved. There is one more frame for
+       each `SECONDS_PER_FRAME`, at most as many as a full scan has.
     3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
        that, is looked at in more frames of the same shot, the most suspicious first.
 
