@@ -33,6 +33,7 @@ import cv2
 import numpy as np
 
 from unmask.evaluation.excerpts import (
+    IMAGE_RUNS,
     Run,
     copies_key,
     excerpt_of_image,
@@ -43,12 +44,11 @@ from unmask.evaluation.excerpts import (
     save_scores,
     score_copies,
 )
-from unmask.evaluation.quality_fit import LabelledCopies, QualityFit, fit_quality
+from unmask.evaluation.quality_fit import FALSE_ALARMS, LabelledCopies, QualityFit, fit_quality
 from unmask.faces import Detector, load_detector
 from unmask.models import Card, load_card, load_network, model_folder
 from unmask.models.card import ONNX_FILE, write_card
 from unmask.models.passages import PassageRule
-from unmask.types import DetectorSpec
 
 os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 prints its settings otherwise
 IMAGES = (".jpg", ".jpeg", ".png", ".webp")
@@ -63,6 +63,11 @@ class Source:
     source: str
     method: str
     scale: float
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it is a still."""
+        return self.path.lower().endswith(IMAGES)
 
     @property
     def key(self) -> str:
@@ -81,8 +86,7 @@ def read_sources(path: Path) -> list[Source]:
 
 def excerpt(source: Source, detector: Detector) -> list[Run]:
     """Cut an excerpt of a video, or film an image."""
-    name = source.path.partition("::")[2] or source.path
-    if not name.lower().endswith(IMAGES):
+    if not source.is_image:
         return excerpt_of_video(Path(source.path), detector)
     archive, _, member = source.path.partition("::")
     content = members(archive)[member] if member else Path(archive).read_bytes()
@@ -102,7 +106,8 @@ def members(archive: str) -> dict[str, bytes]:
 
 def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[LabelledCopies]:
     """Score the copies of each source, or read what an earlier call kept."""
-    card, network, detector = load_card(folder), load_network(folder, "fp32", "cpu"), load_detector(DetectorSpec())
+    card, network = load_card(folder), load_network(folder, "fp32", "cpu")
+    detector = load_detector(card.crop.detection)
     kept = work / f"scores-{card.files[ONNX_FILE].sha256[:12]}-{copies_key()}"
     for each in (work / "excerpts", kept):
         each.mkdir(parents=True, exist_ok=True)
@@ -112,7 +117,7 @@ def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[L
         if not scores_file.exists():
             if not runs_file.exists():
                 save_runs(excerpt(source, detector), runs_file)
-            runs = load_runs(runs_file)
+            runs = load_runs(runs_file)[: IMAGE_RUNS if source.is_image else None]
             if not runs:
                 print(f"left out, no face of enough size: {source.path}", file=sys.stderr)
                 continue
@@ -145,7 +150,7 @@ def main() -> None:
     parser.add_argument("model", help="name or folder")
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--false-alarms", type=float, default=0.05, help="share of each kind of authentic copies")
+    parser.add_argument("--false-alarms", type=float, default=FALSE_ALARMS, help="share of each kind of copy")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="", help="what the clips are, for the card")
     parser.add_argument("--write", action="store_true", help="write the fit into the card")

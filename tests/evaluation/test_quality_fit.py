@@ -55,7 +55,7 @@ def test_clear_copies_are_decided_and_blurred_ones_are_not(fit):
 def test_the_lack_of_sharpness_is_what_counts(fit):
     terms = {term.feature: term for term in fit.calibration.quality}
     assert terms["sharpness"].offset + terms["sharpness"].stretch > 0.3
-    assert terms["side"].offset == terms["side"].stretch == 0.0
+    assert "side" not in terms
     assert fit.tail > 0
 
 

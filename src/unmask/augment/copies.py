@@ -68,7 +68,7 @@ def _x264(crf: int, filter: Filter | None = None, scale: float | None = 1.0) -> 
     return Step("libx264", {"crf": str(crf), "preset": "veryfast"}, filter, scale)
 
 
-_X265 = {"crf": "32", "preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"}
+_X265 = {"crf": "32", "preset": "medium", "x265-params": "log-level=none:pools=none:frame-threads=1"}
 _VP9 = {"crf": "40", "b": "0", "cpu-used": "8", "deadline": "realtime"}
 _AV1 = {"crf": "45", "preset": "12", "svtav1-params": "lp=1"}
 

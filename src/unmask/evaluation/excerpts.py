@@ -30,6 +30,8 @@ RUN_FRAMES, SCORED = 11, (2, 6, 10)
 """Length of a run, and the places of its frames that are scored."""
 RUN_STARTS = (0.1, 0.8)
 """Where in a clip the runs begin, as shares of its frames."""
+IMAGE_RUNS = 1
+"""Runs that are made of an image: its views are alike."""
 MIN_SIDE_PX, MAX_SIDE_PX = 40, 200
 """Faces below are left out; larger ones are made smaller, which saves time and changes the copies little."""
 _SURROUNDINGS = 0.85
@@ -78,7 +80,7 @@ def excerpt_of_image(image_HW3: ImageHW3, detector: Detector, seed: int) -> list
     edge = max(16, image_HW3.shape[0] // 4) // 2 * 2
     wide_HW3 = cv2.copyMakeBorder(image_HW3, edge, edge, edge, edge, cv2.BORDER_REFLECT_101)
     height, width = wide_HW3.shape[:2]
-    for _ in RUN_STARTS:
+    for _ in range(IMAGE_RUNS):
         drift_2, place_2 = rng.normal(0, 0.25, 2), rng.normal(0, 2, 2)
         turn, turning, zooming = rng.normal(0, 1.5), rng.normal(0, 0.15), rng.normal(0, 8e-4)
         images = []

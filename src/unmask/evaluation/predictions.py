@@ -16,11 +16,12 @@ from unmask.datasets.tables import NAME_COLUMNS, Table, column_of, decode_text, 
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
 from unmask.report.csv import spreadsheet_name
-from unmask.types import Label
+from unmask.types import FaceQuality, Label
 
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
 
+_CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 _SCORE_COLUMNS = ("fake_probability", "label")
 
 
@@ -39,6 +40,8 @@ class PredictedFace:
     """Longer side of the face's box in pixels."""
     fake_probability: float
     """0 real to 1 fake."""
+    quality: FaceQuality | None = None
+    """How well the face can be seen; None when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,13 @@ def prediction_of(row: Mapping[str, Any], name: str | None = None) -> Prediction
         name: Name of the clip; its path when not given.
     """
     faces = tuple(
-        PredictedFace(frame["person"], frame["index"], _side_px(*frame["xyxy_px"]), frame["fake_probability"])
+        PredictedFace(
+            frame["person"],
+            frame["index"],
+            _side_px(*frame["xyxy_px"]),
+            frame["fake_probability"],
+            FaceQuality(**quality) if (quality := frame.get("quality")) else None,
+        )
         for frame in row["frames"]
     )
     alone = len(row["models"]) == 1

@@ -2,8 +2,9 @@
 
 Offset, temperature and the terms of quality minimise the log loss of whole copies; authentic and fake weigh the same,
 and so do the sources of each. ``fake_above`` is the lowest threshold at which at most a stated share of the authentic
-copies is called fake in each kind of copy by itself; ``real_below`` the highest at which at most that share of all
-fakes is called real. The floor of sharpness is where the scores of fakes stop to differ from those of authentic faces.
+copies is called fake in each kind of copy, and each size of the face in it, by itself; ``real_below`` the highest at
+which at most `MISSED` of all fakes are called real. The floor of sharpness is where the AUC of fakes against authentic
+faces sinks below 0.7: hardly anything is decided there.
 The tail of authentic clips, by which a search is discounted, is the mean excess of their logits over the 90th
 percentile. All rates are measured on sources that the fit did not see.
 """
@@ -31,13 +32,16 @@ Mask = NDArray[np.bool_]
 
 SIZES = ((40, 80), (80, 160), (160, 10_000))
 """Bounds of the side of the face in pixels, by which cells are told apart."""
-FALSE_ALARMS, FOLDS = 0.05, 5
+FALSE_ALARMS, MISSED, FOLDS = 0.04, 0.05, 5
+"""Shares that may be called wrongly, of authentic copies of a kind and size and of all fakes; parts held out."""
 _REFERENCES = (("side", 160.0), ("sharpness", 0.11), ("quantiser", 0.5))
 _STEPS, _RATE, _RIDGE = 600, 0.03, 0.002
-_MIN_CELL = 20
+_MIN_CELL = 40
 _EPS = 1e-6
+_MIN_TERM = 1e-3
+"""Offsets and stretches below are left out of the card."""
 _MARGIN = 1e-3
-_MIN_AUC, _BINS = 0.6, 12
+_MIN_AUC, _BINS = 0.7, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,16 +262,21 @@ def _calibration(parameters: Floats) -> Calibration:
         for (name, reference), offset, stretch in zip(
             _REFERENCES, parameters[2 : 2 + terms], parameters[2 + terms :], strict=True
         )
+        if max(offset, stretch) >= _MIN_TERM
     )
     return Calibration(round(float(np.exp(parameters[0])), 4), round(float(parameters[1]), 4), quality)
 
 
 def _fit_thresholds(table: CopyTable, scores_C: Floats, chosen_C: Mask, share: float) -> Thresholds:
     authentic_C, fake_C = chosen_C & ~table.fake_C, chosen_C & table.fake_C
-    kinds = [scores_C[authentic_C & (table.copy_C == place)] for place in range(len(COPIES))]
+    kinds = [
+        scores_C[authentic_C & (table.copy_C == place) & (table.side_C >= low) & (table.side_C < high)]
+        for place in range(len(COPIES))
+        for low, high in ((0, np.inf), *SIZES)
+    ]
     highest = max((_reached_by(scores, share) for scores in kinds if len(scores) >= _MIN_CELL), default=0.5)
     fake_above = min(1.0, max(0.5, float(np.ceil(1000 * (highest + _MARGIN)) / 1000)))
-    real_below = max(0.0, min(0.5, 1 - _reached_by(1 - scores_C[fake_C], share) - _MARGIN))
+    real_below = max(0.0, min(0.5, 1 - _reached_by(1 - scores_C[fake_C], MISSED) - _MARGIN))
     return Thresholds(float(np.floor(1000 * real_below) / 1000), fake_above)
 
 
@@ -277,7 +286,7 @@ def _reached_by(scores_n: Floats, share: float) -> float:
 
 
 def _fit_floor(table: CopyTable, scores_C: Floats, chosen_C: Mask) -> float:
-    """Return the sharpness up to which fakes are not told from authentic faces; 0 where they always are."""
+    """Return the sharpness up to which fakes are hardly told from authentic faces; 0 where they always are."""
     edges = np.quantile(table.sharpness_C[chosen_C], np.linspace(0, 1, _BINS + 1))
     for low, high in pairwise(edges.tolist()):
         own_C = chosen_C & (table.sharpness_C >= low) & (table.sharpness_C < high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from unmask.models import Card
 from unmask.models.card import ONNX_FILE, Calibration
 from unmask.models.clip_fusion import DecidingFaces, deciding_faces, fuse_clip
 from unmask.models.fusion import logit, probability
+from unmask.models.quality import at_quality
+from unmask.types import FaceQuality
 
 AS_IT_IS = "as it is"
 """Name of the degradation of clips whose labels name none."""
@@ -54,7 +57,9 @@ class ScoredClips:
         self.sources = [truth.source for _, truth in answered]
         self.degradations = [truth.traits.get("degradation", AS_IT_IS) for _, truth in answered]
         self._fusion = card.fusion
+        self._terms = card.calibration.quality
         self._logits_F = np.zeros(0)
+        self._qualities: list[FaceQuality] = []
         self._deciding: list[DecidingFaces] = []
         self._scores: dict[Calibration, NDArray[np.float64]] = {}
         self._read_faces(answered)
@@ -65,12 +70,19 @@ class ScoredClips:
         return len(self.sources)
 
     def fake_probabilities(self, calibration: Calibration) -> NDArray[np.float64]:
-        """Return the fake probability of each clip under a calibration, (C,) in 0..1."""
+        """Return the fake probability of each clip under a calibration, (C,) in 0..1.
+
+        What a lack of quality does stays as the card says.
+        """
+        calibration = replace(calibration, quality=self._terms)
         if calibration not in self._scores:
-            scores_1F = probability(calibration.apply(self._logits_F))[None]
+            scores_1F = probability(self._at_quality(calibration.apply(self._logits_F)))[None]
             fused = [fuse_clip(scores_1F, deciding, self._fusion, (1.0,)) for deciding in self._deciding]
             self._scores[calibration] = np.array(fused, np.float64)
         return self._scores[calibration]
+
+    def _at_quality(self, logits_F: NDArray[np.float64]) -> NDArray[np.float64]:
+        return at_quality(logits_F, self._qualities, self._terms)
 
     def _read_faces(self, answered: Sequence[LabelledPrediction]) -> None:
         """Lay the logits of all clips' faces in one array, and choose the faces that decide each clip."""
@@ -79,7 +91,9 @@ class ScoredClips:
         for prediction, _ in answered:
             faces, calibration = prediction.faces, prediction.calibration or Calibration()
             scores_n = np.clip([face.fake_probability for face in faces], _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
-            logits.append(calibration.undo(logit(scores_n)))
+            qualities = [face.quality or FaceQuality(face.side_px, 1.0, 1.0) for face in faces]
+            self._qualities += qualities
+            logits.append(calibration.undo(calibration.undo_quality(logit(scores_n), qualities)))
             deciding = deciding_faces(
                 [face.person for face in faces],
                 [face.frame for face in faces],
