@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from unmask.cli import app
 from unmask.prepare.clip_steps import ClipSteps
 from unmask.scan.scanner import Scanner
+from unmask.storage.outputs import PAGE_MARK
 
 
 def unmask(*args):
@@ -39,18 +40,26 @@ def tiny_disk(tmp_path):
         yield folder
 
 
-@pytest.mark.parametrize("option", ["--json", "--csv", "--html"])
+OLD = {
+    "--json": b'{"schema_version": 2, "status": "ok", "settings": {}}\n',
+    "--csv": b"filename,label\nold.mp4,0.123456\n",
+    "--html": PAGE_MARK,
+}
+"""What an earlier run may have left, in the form of each output."""
+
+
+@pytest.mark.parametrize("option", list(OLD))
 def test_a_full_disk_in_the_middle_of_a_scan(tiny_disk, clips, option):
     old = tiny_disk / "old"
     if option == "--html":
         old.mkdir()
     file = old / "index.html" if option == "--html" else old
-    file.write_bytes(b"old")
+    file.write_bytes(OLD[option])
     done = unmask("scan", *clips.values(), option, old, "--frames", 16, "-q")
     assert done.exit_code == 2
     assert "No space left on device; the disk is full: make room, or name another place" in done.stderr
     assert "Traceback" not in done.output
-    assert file.read_bytes() == b"old"
+    assert file.read_bytes() == OLD[option]
     assert not list(tiny_disk.rglob("*.tmp"))
 
 
@@ -133,13 +142,13 @@ def test_two_runs_on_one_output(tmp_path, clips, sample):
     from unmask.storage.lock import sole_writer
 
     table = tmp_path / "s.csv"
-    table.write_text("old")
+    table.write_bytes(OLD["--csv"])
     with sole_writer(table):
         done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--csv", table)
         assert done.exit_code == 2
         assert f"another run is writing {table}; wait for it, or name another output" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
-    assert table.read_text() == "old"
+    assert table.read_bytes() == OLD["--csv"]
 
 
 def test_what_a_killed_run_held_is_free(tmp_path, clips):
