@@ -84,7 +84,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = write_case(Path(folder) / "clip.mp4", case, views)
             rows.append(measure(case, path, (closer, even), arguments.rounds))
-        print(json.dumps(rows[-1]))
+        print(json.dumps(rows[-1]), flush=True)
     if arguments.out:
         facts = {"cpu": platform.processor(), "cores": os.cpu_count(), "rounds": arguments.rounds}
         arguments.out.write_text(json.dumps({"machine": facts, "cases": rows}, indent=1) + "\n")
@@ -129,13 +129,12 @@ def write_case(path: Path, case: Case, views: dict[str, list[ImageHW3]]) -> Path
 def measure(case: Case, path: Path, scanners: Sequence[Scanner], rounds: int) -> dict[str, object]:
     """Scan a clip with both scanners in turn; return costs and what was found."""
     costs: list[list[float]] = [[], []]
-    verdicts: list[Verdict] = []
+    verdicts = [scanner.scan(path) for scanner in scanners]
     for number in range(2 * rounds):
-        which = (number + number // 2) % 2  # A B B A
+        which = (number + (number + 1) // 2) % 2  # B A A B
         before = cpu_seconds()
-        verdict = scanners[which].scan(path)
+        scanners[which].scan(path)
         costs[which].append(cpu_seconds() - before)
-        verdicts += [verdict] if len(verdicts) == which else []
     closer, even = verdicts
     inside = [
         frame.fake_probability
