@@ -25,7 +25,7 @@ scanner = unmask.Scanner(precision="fp32")
 scanner.scan(sys.argv[1])
 loaded = megabytes("VmRSS")
 verdict = scanner.scan(sys.argv[2])
-assert verdict.status == "ok" and verdict.frames_with_faces == 32, verdict
+assert verdict.status == "ok" and verdict.frames_with_faces >= 32, verdict
 print(megabytes("VmHWM") - loaded)
 """
 
