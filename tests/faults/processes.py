@@ -13,10 +13,10 @@ from tests.media_factory import heed_interrupts
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return all files of a folder by name, hidden ones too; pages without the minute in which they were written."""
+    """Return all files of a folder by name, hidden ones too; pages without dates and elapsed times."""
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    minute = rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
-    return {name: re.sub(minute, b"", data) if name.endswith(".html") else data for name, data in files.items()}
+    moment = rb"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? UTC(, \d+\.\d s)?"
+    return {name: re.sub(moment, b"", data) if name.endswith(".html") else data for name, data in files.items()}
 
 
 def start(*args, mark: Path, **options) -> subprocess.Popen:

@@ -11,7 +11,7 @@ from unmask import Fusion, PassageRule, Scanner
 from unmask.datasets.synthetic import film
 
 RATE, LOOP = 8, 75
-SIZE = (400, 300)
+SIZE = (640, 480)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def views(portrait, blended) -> dict[str, list[np.ndarray]]:
     films["elsewhere"] = []
     for view in films["twin"]:
         image = room.copy()
-        image[15:285, 40:400] = cv2.resize(view, (360, 270), interpolation=cv2.INTER_AREA)
+        image[24:456, 64:640] = cv2.resize(view, (576, 432), interpolation=cv2.INTER_AREA)
         films["elsewhere"].append(image)
     return films
 

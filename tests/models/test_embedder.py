@@ -88,13 +88,13 @@ def test_landmarks_are_laid_on_the_template(tmp_path):
 
 
 def test_a_person_in_two_shots_is_one(tmp_path, portrait):
-    """A cut ends all tracks; the embedder sees that the first and the third shot show the same colours."""
+    """A cut ends all tracks; the embedder sees that the first and the third shot, filmed elsewhere, show the same colours."""
     tinted = np.clip(portrait * np.array([0.6, 0.8, 1.5]), 0, 255).astype(np.uint8)
     reddish = np.clip(portrait * np.array([1.5, 0.8, 0.6]), 0, 255).astype(np.uint8)
     canvases = []
-    for ground, picture in ((20, reddish), (230, tinted), (20, reddish)):
-        canvas = np.full((340, 400, 3), ground, np.uint8)
-        canvas[20:320, 60:360] = on_canvas(picture, (300, 300), (0, 0), 300)
+    for ground, picture, left in ((20, reddish, 60), (230, tinted, 60), (120, reddish, 260)):
+        canvas = np.full((340, 600, 3), ground, np.uint8)
+        canvas[20:320, left : left + 300] = on_canvas(picture, (300, 300), (0, 0), 300)
         canvases += [canvas] * 8
     clip = write_video(tmp_path / "shots.mp4", canvases, rate=10, options={"crf": "12"})
     plain = Scanner(precision="fp32").scan(clip)

@@ -68,7 +68,9 @@ def test_times_scores_and_axis_values_are_text(row, tmp_path):
     for frame in row["frames"]:
         assert f"{frame['time_seconds']:.2f} s {frame['fake_probability']:.2f}" in text
     axis = re.findall(r"<text[^>]*>([^<]*)</text>", page)
-    assert axis[:5] == ["1 fake", "0.5", "0 real", "0.85", "0.24"]
+    thresholds = row["settings"]["thresholds"]
+    lines = [f"{thresholds[name]:.2f}" for name in ("fake_above", "real_below")]
+    assert axis[:5] == ["1 fake", "0.5", "0 real", *lines]
     assert axis[5:] == ["0 s", "0.5 s", "1 s", "1.5 s"]
 
 
