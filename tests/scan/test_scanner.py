@@ -67,8 +67,8 @@ def test_one_fake_face_among_others_is_found_and_named(scanner, tmp_path, portra
 
 
 def test_a_person_comes_and_goes(scanner, tmp_path, portrait, blended):
-    alone, both = (on_canvas(portrait, (640, 300), (10, 20), 256) for _ in range(2))
-    both[20:276, 340:596] = on_canvas(blended, (256, 256), (0, 0), 256)
+    alone, both = (on_canvas(portrait, (960, 440), (10, 20), 400) for _ in range(2))
+    both[20:420, 520:920] = on_canvas(blended, (400, 400), (0, 0), 400)
     clip = write_video(tmp_path / "late.mp4", [alone] * 20 + [both] * 20, rate=10, options={"crf": "18"})
     verdict = scanner.scan(clip)
     late = next(face for face in verdict.faces if face.start_seconds > 1)
@@ -207,7 +207,7 @@ def test_an_ensemble_is_the_mean_of_its_members(scanner, tmp_path, clips):
 def test_pooled_people_are_judged_together(scanner, tmp_path, portrait, blended):
     folder = shutil.copytree(bundled_folder(), tmp_path / "pooled")
     card = json.loads((folder / "card.json").read_text())
-    card["fusion"]["people"] = "pool"
+    card["fusion"] |= {"people": "pool", "passages": None}
     (folder / "card.json").write_text(json.dumps(card))
     clip = people_clip(tmp_path / "two.mp4", [p[:256, 96:352] for p in (portrait, blended)])
     verdict = Scanner(folder, precision="fp32", frames=8).scan(clip)

@@ -49,7 +49,7 @@ def test_missing_models_are_all_named(tmp_path, monkeypatch):
 
 
 def test_models_must_see_what_the_preset_makes():
-    with pytest.raises(UsageError, match=r"margin is 0.125 and must be .*detection is"):
+    with pytest.raises(UsageError, match=r"margin is 0.0 and must be .*detection is"):
         open_preset("winner", "bundled")
     with pytest.raises(UsageError, match="winner-exact"):
         open_preset("loser")

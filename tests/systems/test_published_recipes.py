@@ -20,7 +20,7 @@ from unmask.training.loop import Trainer
 from unmask.training.recipe import load_recipe
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-WINNERS = sorted(path for path in RECIPES.glob("b*.toml") if path.stem != "bundled")
+WINNERS = sorted(RECIPES.glob("b[0-9]*.toml"))
 ROBUST = sorted((RECIPES / "robustforensics").glob("*.toml"))
 TINY = {"epochs": 1, "batches_per_epoch": 1, "batch_size": 2, "precision": "fp32", "data.size_px": 32}
 ON_SAMPLE = {"data.fold": 1, "data.holdout": "fold"}
