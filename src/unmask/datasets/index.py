@@ -18,7 +18,7 @@ from typing import Literal
 
 from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
-from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.storage.content import VIDEO_SUFFIXES
 
 ClipLabel = Literal["real", "fake"]
 

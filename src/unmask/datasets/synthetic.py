@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from unmask.errors import UsageError
 from unmask.faces import load_detector
 from unmask.media import open_video, read_frames
-from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.storage.content import VIDEO_SUFFIXES
 from unmask.types import DetectorSpec, ImageHW3
 
 RATE = 25

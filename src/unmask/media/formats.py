@@ -1,8 +1,6 @@
-"""List the container formats that are read, and the suffixes of video files."""
+"""List the container formats that are read."""
 
 from __future__ import annotations
-
-from unmask.storage.content import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 
 # Play lists (HLS, DASH, ffconcat, SDP) can make FFmpeg open other files and addresses, so they stay out.
 # The sound formats are here to be answered with "no_video".

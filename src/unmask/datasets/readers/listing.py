@@ -22,7 +22,7 @@ from unmask.datasets.index import (
 from unmask.datasets.readers.text import shown
 from unmask.datasets.tables import NAME_COLUMNS, column_of, read_table
 from unmask.errors import UsageError
-from unmask.media.formats import VIDEO_SUFFIXES
+from unmask.storage.content import VIDEO_SUFFIXES
 
 _COLUMNS = (*NAME_COLUMNS, "label", "original", "method", "compression", "person", "part", "split")
 
