@@ -17,18 +17,18 @@ import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unmask.errors import LimitError, UnreadableError
+from unmask.media.colours import RgbConverter
 from unmask.media.container import FrameIndex, decode_packet, index_packets, open_container
 from unmask.media.facts import read_facts
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
-from unmask.types import Frame, ImageHW3, MediaFacts
+from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
@@ -62,19 +62,22 @@ class OpenFile:
     """How its frames become upright."""
     limits: Limits
     """What decoding may cost."""
+    colours: Colours
+    """How its frames become RGB."""
 
     def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
         """Yield the frames with the given indices, upright; see `unmask.media.read_frames`."""
         return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
-def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
+def open_in_process(file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged") -> OpenFile:
     """List the frames of an open file and decode the first one, in this process.
 
     Args:
         file: A regular file.
         sha256: Hash of its bytes, 64 hex digits.
         limits: Those on pixels are kept here.
+        colours: How its frames become RGB.
 
     Raises:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
@@ -87,7 +90,7 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFi
             raise UnreadableError("not one frame of the video can be decoded")
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
-    return OpenFile(file, facts, index, orientation, limits)
+    return OpenFile(file, facts, index, orientation, limits, colours)
 
 
 def _packets_and_first_frame(
@@ -131,12 +134,9 @@ def decode_stored(
     Raises:
         LimitError: More pixels than the limits allow.
     """
-    index = opened.index
-    converter = VideoReformatter()  # one for all frames: it keeps its tables
+    index, converter = opened.index, RgbConverter(opened.colours)
     for pts, frame in _decode(opened, index.pts[indices], log):
-        rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
-        yield StoredFrame(index.index_of(pts), image_HW3, mean_quantiser(frame))
+        yield StoredFrame(index.index_of(pts), converter.convert(frame), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:

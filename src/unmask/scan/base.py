@@ -21,7 +21,7 @@ from unmask.errors import DownloadError, InputError, UsageError
 from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.scan.inputs import list_inputs, open_input
-from unmask.types import SCHEMA_VERSION, Frame, Verdict
+from unmask.types import SCHEMA_VERSION, Colours, Frame, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class BaseScanner(ABC):
         *,
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        colours: Colours = "tagged",
     ) -> None:
         """Remember what every verdict says of its scan.
 
@@ -50,6 +51,7 @@ class BaseScanner(ABC):
             settings: All else that is needed to repeat a scan, as JSON-ready values.
             workers: Videos that `scan_many` has under way at a time, at least 1; None for one per core.
             limits: What one file may cost.
+            colours: How frames are decoded, see `unmask.types.Colours`.
 
         Raises:
             UsageError: There is less than one worker.
@@ -57,7 +59,7 @@ class BaseScanner(ABC):
         if workers is not None and workers < 1:
             raise UsageError(f"a scan cannot have {workers} workers; it needs at least one")
         self.models, self.settings = tuple(models), dict(settings)
-        self.workers, self.limits = workers or cores(), limits
+        self.workers, self.limits, self.colours = workers or cores(), limits, colours
 
     @abstractmethod
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
@@ -131,7 +133,7 @@ class BaseScanner(ABC):
         try:
             with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
                 draft = replace(draft, sha256=(sha256 := sha256_of(file)))
-                with open_video_file(file, sha256, self.limits) as video:
+                with open_video_file(file, sha256, self.limits, self.colours) as video:
                     verdict = self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
         except (InputError, DownloadError) as error:
             if stopping.is_set():  # what went wrong may be that nobody waits any more
