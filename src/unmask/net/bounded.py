@@ -58,7 +58,7 @@ class BoundedHttp(HTTPHandler):
 
     def http_open(self, req: Request) -> http.client.HTTPResponse:
         """Open a request; see the base class."""
-        return self.do_open(partial(_bounded, http.client.HTTPConnection, self._allowance), req)  # type: ignore[arg-type]
+        return self.do_open(partial(_bounded, http.client.HTTPConnection, self._allowance), req)
 
 
 class BoundedHttps(HTTPSHandler):
@@ -70,7 +70,7 @@ class BoundedHttps(HTTPSHandler):
 
     def https_open(self, req: Request) -> http.client.HTTPResponse:
         """Open a request; see the base class."""
-        return self.do_open(partial(_bounded, http.client.HTTPSConnection, self._allowance), req)  # type: ignore[arg-type]
+        return self.do_open(partial(_bounded, http.client.HTTPSConnection, self._allowance), req)
 
 
 def _bounded(

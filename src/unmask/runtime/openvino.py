@@ -37,7 +37,7 @@ def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b""
         try:
             check_onnx(content)
         except ModelError as error:
-            raise ModelError(f"{fspath(path)} is refused: {error}") from error
+            raise ModelError(f"{fspath(path)} is no network that OpenVINO reads by itself: {error}") from error
     try:
         return ov.Core().read_model(content, weights)
     except RuntimeError as error:
