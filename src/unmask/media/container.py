@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BufferedReader
 
 import av
@@ -13,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
-from unmask.media.formats import CONTAINER_FORMATS
+from unmask.media.formats import CONTAINER_FORMATS, SOUND_CODECS, VIDEO_CODECS
 from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
 
@@ -32,7 +33,8 @@ def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[In
     if content_of(file.read(HEAD_BYTES)) == "image":
         raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
     file.seek(0)
-    options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file"}
+    # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.
+    options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
     except av.error.ArgumentError as error:
@@ -43,6 +45,21 @@ def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[In
         yield container, _pick_stream(container, frame_pixels)
 
 
+@cache
+def _decoders() -> str:
+    """Return FFmpeg's names of all decoders of the codecs that are decoded."""
+    return ",".join(
+        name for name in sorted(av.codecs_available) if _canonical_name(name) in VIDEO_CODECS | SOUND_CODECS
+    )
+
+
+def _canonical_name(decoder: str) -> str | None:
+    try:
+        return av.Codec(decoder, "r").canonical_name
+    except (av.codec.codec.UnknownCodecError, RuntimeError):  # it only encodes
+        return None
+
+
 def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
@@ -51,6 +68,8 @@ def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
     context = stream.codec_context
     if context is None:
         raise UnsupportedError("no decoder for this video codec; convert the file to H.264")
+    if context.codec.canonical_name not in VIDEO_CODECS:
+        raise UnsupportedError(f"the video codec {context.codec.canonical_name} is not read; convert the file to H.264")
     _check_size(context, frame_pixels)
     context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping
     context.options = {"max_pixels": str(frame_pixels)} | EXPORT  # a stream may outgrow its header
