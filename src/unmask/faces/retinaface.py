@@ -25,6 +25,7 @@ from unmask.errors import ModelError
 from unmask.faces.detect import largest_first, register
 from unmask.runtime.openvino import compile_network, ov, port_shapes, read_network
 from unmask.storage.home import models_home
+from unmask.storage.plain import read_plain
 from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
@@ -155,6 +156,9 @@ def _resized(image_HW3: ImageHW3) -> ImageHW3:
     return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
+_MAX_NETWORK_BYTES, _MAX_CARD_BYTES = 1 << 30, 1 << 20
+
+
 def _find_network(folder: Path) -> tuple[Path, str]:
     """Return the path of the network and the sha256 in its card.
 
@@ -168,14 +172,17 @@ def _find_network(folder: Path) -> tuple[Path, str]:
             f"biubug6/Pytorch_Retinaface, then run: unmask models import mobilenet0.25_Final.pth --as {MODEL}"
         )
     try:
-        return path, str(json.loads((folder / "card.json").read_bytes())["files"][path.name]["sha256"])
+        return path, str(json.loads(read_plain(folder / "card.json", _MAX_CARD_BYTES))["files"][path.name]["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder / 'card.json'} does not name the sha256 of {path.name}; import it again") from error
 
 
 @lru_cache(2)
 def _compiled(path: Path, digest: str) -> ov.CompiledModel:
-    content = path.read_bytes()
+    try:
+        content = read_plain(path, _MAX_NETWORK_BYTES)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise ModelError(f"{path} is damaged or was replaced: its sha256 is not the card's; import it again")
     model = read_network(content, path)

@@ -61,6 +61,6 @@ def _without_tags(frame: VideoFrame) -> VideoFrame:
     bare = VideoFrame(frame.width, frame.height, frame.format.name)
     for source, target in zip(planes, bare.planes, strict=True):
         length = min(source.line_size, target.line_size)
-        rows = np.frombuffer(source, np.uint8).reshape(source.height, -1)
-        np.frombuffer(target, np.uint8).reshape(target.height, -1)[:, :length] = rows[:, :length]
+        rows = np.frombuffer(memoryview(source), np.uint8).reshape(source.height, -1)
+        np.frombuffer(memoryview(target), np.uint8).reshape(target.height, -1)[:, :length] = rows[:, :length]
     return bare

@@ -14,6 +14,7 @@ from io import BufferedReader
 
 import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -22,8 +23,9 @@ from numpy.typing import NDArray
 
 from unmask.errors import LimitError, UnreadableError
 from unmask.media.colours import RgbConverter
-from unmask.media.container import FrameIndex, decode_packet, index_packets, open_container
+from unmask.media.container import decode_packet, open_container
 from unmask.media.facts import read_facts
+from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.quantiser import mean_quantiser
@@ -56,14 +58,19 @@ class OpenFile:
     """The open file."""
     facts: MediaFacts
     """What it is."""
-    index: FrameIndex
-    """Which frames it has."""
+    packets: PacketIndex
+    """Which frames it has, and which packets they come from."""
     orientation: Orientation
     """How its frames become upright."""
     limits: Limits
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+
+    @property
+    def index(self) -> FrameIndex:
+        """Which frames it has."""
+        return self.packets.frames
 
     def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
         """Yield the frames with the given indices, upright; see `unmask.media.read_frames`."""
@@ -134,70 +141,74 @@ def decode_stored(
     Raises:
         LimitError: More pixels than the limits allow.
     """
-    index, converter = opened.index, RgbConverter(opened.colours)
-    for pts, frame in _decode(opened, index.pts[indices], log):
-        yield StoredFrame(index.index_of(pts), converter.convert(frame), mean_quantiser(frame))
+    converter = RgbConverter(opened.colours)
+    for number, frame in _decode(opened, indices, log):
+        yield StoredFrame(number, converter.convert(frame), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield (time stamp, frame) for each wanted time stamp, or for the first decodable one after it."""
+    """Yield (index, frame) for each wanted index, or for the first decodable frame after it."""
     index, limits, pixels = opened.index, opened.limits, 0
     pending, signer = wanted.tolist()[::-1], Signer()
     surveyed = frozenset() if log is None else survey_packets(index)
     with open_container(opened.file, limits.frame_pixels) as (container, stream):
-        for position, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
+        for count, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:
                 raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
-            pts = position if not index.stamped else frame.pts
-            if pts is None or frame.is_corrupt:
+            number = frame.pts if index.stamped else min(count, len(index) - 1)
+            if number is None or number < 0 or frame.is_corrupt:
                 continue
             if log is not None:
-                log.add(index.index_of(pts), signer.sign(frame))
-            if pts < pending[-1]:
+                log.add(number, signer.sign(frame))
+            if number < pending[-1]:
                 continue
-            while pending and pending[-1] <= pts:
+            while pending and pending[-1] <= number:
                 pending.pop()
-            yield pts, frame
+            yield number, frame
             if not pending:
                 return
 
 
 def survey_packets(index: FrameIndex) -> frozenset[int]:
     """Return the positions of key packets that are decoded for their signatures where all else is skipped."""
-    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED) / index.seconds_per_tick
+    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED)
     chosen, last = [], -math.inf
-    for packet, pts in zip(index.key_packets.tolist(), index.key_pts.tolist(), strict=True):
-        if pts - last >= gap:
+    for packet, seconds in zip(index.key_packets.tolist(), index.times_seconds[index.key_frames].tolist(), strict=True):
+        if seconds - last >= gap:
             chosen.append(packet)
-            last = pts
+            last = seconds
     return frozenset(chosen)
 
 
 def _frames(
     container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int], surveyed: frozenset[int]
 ) -> Iterator[VideoFrame]:
-    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need.
+    """Decode packet by packet, skipping what the ``pending`` frames (last one next) do not need.
 
-    Of what is skipped, the key packets at the positions ``surveyed`` are decoded by themselves.
+    Packets are stamped with the index of their frame, which the decoder hands on to it. Of what is skipped, the key
+    packets at the positions ``surveyed`` are decoded by themselves.
     """
-    context, index = stream.codec_context, opened.index
+    context, index, ranks = stream.codec_context, opened.index, opened.packets.ranks
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
     position, resume_at = -1, 0
     for packet in _demux(container, stream):
-        position += bool(packet.size)
-        if packet.size and position < resume_at:
-            if position in surveyed:
-                yield from _decode_alone(context, packet, opened.limits.frame_pixels)
-            continue
-        if skippable:
-            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+        if packet.size:
+            position += 1
+            number = int(ranks[position]) if position < len(ranks) else -1  # a file may grow meanwhile
+            packet.pts = packet.dts = number
+            if position < resume_at:
+                if position in surveyed:
+                    yield from _decode_alone(context, packet, opened.limits.frame_pixels)
+                continue
+            if skippable:
+                context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
         before = len(pending)
         yield from decode_packet(context, packet, opened.limits.frame_pixels)
         if index.stamped and pending and len(pending) < before:
             # The last wanted frame is out: drop all packets up to the key packet that the next one hangs on.
-            key = int(np.searchsorted(index.key_pts, pending[-1], side="right")) - 1
+            key = int(np.searchsorted(index.key_frames, pending[-1], side="right")) - 1
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])
                 context.flush_buffers()
@@ -225,7 +236,17 @@ def _is_skippable(context: VideoCodecContext) -> bool:
 
 
 def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+    unpack = None
+    if stream.codec_context.codec.canonical_name == "mpeg4":  # DivX puts two pictures into one packet of an AVI
+        unpack = BitStreamFilterContext("mpeg4_unpack_bframes", stream)
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if unpack is None:
+                yield packet
+            elif packet.size:
+                yield from unpack.filter(packet)
+            else:
+                yield from unpack.filter(None)
+                yield packet
     except (av.error.FFmpegError, OSError):
         return  # a damaged tail

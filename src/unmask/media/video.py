@@ -20,9 +20,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import Decoder
 from unmask.media.frames import open_in_process
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.regular import open_regular, sha256_of
 from unmask.media.sampling import sample_indices

@@ -117,7 +117,8 @@ class BaseScanner(ABC):
                 raise
             except Exception as error:
                 log.exception("scanning %r failed", os.fspath(path))
-                reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
+                what = (str(error).splitlines() or [""])[0][:300]  # all of it is in the log
+                reason = f"unmask failed, not the file: {type(error).__name__}: {what}"
                 verdict = replace(self._draft(path), reasons=(reason,))
             if on_verdict is not None:
                 on_verdict(verdict)
