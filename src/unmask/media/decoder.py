@@ -98,6 +98,15 @@ class Decoder:
         with _nonsense_is_a_crash():
             return None if suffix is None else Sound(suffix, self._receive())
 
+    def read_description(self) -> dict[str, Any]:
+        """Let the process describe the file, see `unmask.media.description.describe`."""
+        self._allow_reading()
+        self._fork("describe")
+        description = self._receive_values().get("description")
+        if not isinstance(description, dict):
+            raise CrashedError("the decoder gave an answer that makes no sense")
+        return description
+
     def read_guards(self) -> tuple[str, ...]:
         """Return what confines the process, out of `unmask.isolation.confine.GUARDS`."""
         self._seconds_left = _BASE_SECONDS
