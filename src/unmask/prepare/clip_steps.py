@@ -31,7 +31,7 @@ from unmask.prepare.layout import (
     stem,
     write_boxes,
 )
-from unmask.runtime.parallel import Stopped
+from unmask.runtime.parallel import Stopped, stop_check
 from unmask.storage.atomic import atomic_folder
 from unmask.types import CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
 
@@ -278,7 +278,7 @@ class ClipSteps:
         Fills ``boxes``, and ``scored`` unless it is None; then the boxes are looked up.
         """
         find = None if scored is None else self._face_finder(name)
-        with open_video(path, self._settings.limits) as video:
+        with open_video(path, self._settings.limits, stop_check(self._stopping)) as video:
             done.facts = video.facts
             if leader is not None:
                 leader.check_size((video.facts.width, video.facts.height))
