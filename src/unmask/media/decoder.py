@@ -62,15 +62,16 @@ _ORIENTATION: TypeAdapter[Orientation] = TypeAdapter(Orientation)
 class Decoder:
     """One process that decodes one file; started by what is asked of it first, ended by `close`."""
 
-    def __init__(self, file: IO[bytes], sha256: str, limits: Limits) -> None:
+    def __init__(self, file: IO[bytes], sha256: str, limits: Limits, film: int = 1) -> None:
         """Set up without starting a process.
 
         Args:
             file: The open file.
             sha256: Hash of its content, 64 hex digits; empty where only its sound is wanted.
             limits: What the process may cost.
+            film: Which of its films, from 1.
         """
-        self._file, self._sha256, self._limits = file, sha256, limits
+        self._file, self._sha256, self._limits, self._film = file, sha256, limits, film
         self._pid: int | None = None
         self._is_reading, self._seconds_left = False, 0.0
 
@@ -171,7 +172,7 @@ class Decoder:
         try:
             self._memory = mmap.mmap(memory, 0)
             cpu_seconds = int(min(10 * self._limits.seconds, _MAX_CPU_SECONDS))
-            order = Order(task, self._sha256, self._limits, cpu_seconds)
+            order = Order(task, self._sha256, self._limits, cpu_seconds, film=self._film)
             self._pid = SERVER.fork(order, [theirs.fileno(), self._file.fileno(), memory])
         finally:
             theirs.close()

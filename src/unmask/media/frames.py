@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 
 import av
@@ -22,8 +22,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, UnreadableError
-from unmask.media.container import decode_packet, open_container
+from unmask.errors import LimitError, NoVideoError, UnreadableError
+from unmask.media.container import decode_packet, find_films, open_container
 from unmask.media.facts import read_facts
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
@@ -56,6 +56,8 @@ class OpenFile:
 
     file: BufferedReader
     """The open file."""
+    track: int
+    """Index of the picture track that is read."""
     facts: MediaFacts
     """What it is."""
     packets: PacketIndex
@@ -75,18 +77,23 @@ class OpenFile:
         return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
-def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
+def open_in_process(file: BufferedReader, sha256: str, limits: Limits, film: int = 1) -> OpenFile:
     """List the frames of an open file and decode the first one, in this process.
 
     Args:
         file: A regular file.
         sha256: Hash of its bytes, 64 hex digits.
         limits: Those on pixels are kept here.
+        film: Which of its films, from 1; see `unmask.media.container.find_films`.
 
     Raises:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    with open_container(file, limits.frame_pixels) as (container, stream):
+    films = find_films(file, limits.frame_pixels)
+    if not 1 <= film <= len(films.tracks):
+        raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
+    track = films.tracks[film - 1]
+    with open_container(file, limits.frame_pixels, track) as (container, stream):
         first_frames: list[VideoFrame] = []
         packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
         index = index_packets(packets, stream)
@@ -94,7 +101,8 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFi
             raise UnreadableError("not one frame of the video can be decoded")
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
-    return OpenFile(file, facts, index, orientation, limits)
+        facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
+    return OpenFile(file, track, facts, index, orientation, limits)
 
 
 def _packets_and_first_frame(
@@ -150,7 +158,7 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | Non
     index, limits, pixels = opened.index, opened.limits, 0
     pending, signer = wanted.tolist()[::-1], Signer()
     surveyed = frozenset() if log is None else survey_packets(index)
-    with open_container(opened.file, limits.frame_pixels) as (container, stream):
+    with open_container(opened.file, limits.frame_pixels, opened.track) as (container, stream):
         for count, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:

@@ -43,6 +43,8 @@ class Order:
     """What it may cost."""
     cpu_seconds: int
     """CPU time that it may take."""
+    film: int = 1
+    """Which of the file's films."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the order as JSON values."""
