@@ -44,7 +44,7 @@ from unmask.media.orientation import Orientation
 from unmask.media.server import CAN_ISOLATE, SERVER
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import MAX_SOUND_BYTES, Sound
-from unmask.types import Frame, ImageHW3, MediaFacts
+from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +62,19 @@ _ORIENTATION: TypeAdapter[Orientation] = TypeAdapter(Orientation)
 class Decoder:
     """One process that decodes one file; started by what is asked of it first, ended by `close`."""
 
-    def __init__(self, file: IO[bytes], sha256: str, limits: Limits, film: int = 1) -> None:
+    def __init__(
+        self, file: IO[bytes], sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+    ) -> None:
         """Set up without starting a process.
 
         Args:
             file: The open file.
             sha256: Hash of its content, 64 hex digits; empty where only its sound is wanted.
             limits: What the process may cost.
+            colours: How frames become RGB.
             film: Which of its films, from 1.
         """
-        self._file, self._sha256, self._limits, self._film = file, sha256, limits, film
+        self._file, self._sha256, self._limits, self._colours, self._film = file, sha256, limits, colours, film
         self._pid: int | None = None
         self._is_reading, self._seconds_left = False, 0.0
 
@@ -172,7 +175,7 @@ class Decoder:
         try:
             self._memory = mmap.mmap(memory, 0)
             cpu_seconds = int(min(10 * self._limits.seconds, _MAX_CPU_SECONDS))
-            order = Order(task, self._sha256, self._limits, cpu_seconds, film=self._film)
+            order = Order(task, self._sha256, self._limits, cpu_seconds, self._colours, self._film)
             self._pid = SERVER.fork(order, [theirs.fileno(), self._file.fileno(), memory])
         finally:
             theirs.close()

@@ -18,11 +18,11 @@ from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError
+from unmask.media.colours import RgbConverter
 from unmask.media.container import decode_packet, find_films, open_container
 from unmask.media.facts import read_facts
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
@@ -30,7 +30,7 @@ from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
-from unmask.types import Frame, ImageHW3, MediaFacts
+from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
@@ -66,6 +66,8 @@ class OpenFile:
     """How its frames become upright."""
     limits: Limits
     """What decoding may cost."""
+    colours: Colours
+    """How its frames become RGB."""
 
     @property
     def index(self) -> FrameIndex:
@@ -77,13 +79,16 @@ class OpenFile:
         return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
-def open_in_process(file: BufferedReader, sha256: str, limits: Limits, film: int = 1) -> OpenFile:
+def open_in_process(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> OpenFile:
     """List the frames of an open file and decode the first one, in this process.
 
     Args:
         file: A regular file.
         sha256: Hash of its bytes, 64 hex digits.
         limits: Those on pixels are kept here.
+        colours: How its frames become RGB.
         film: Which of its films, from 1; see `unmask.media.container.find_films`.
 
     Raises:
@@ -102,7 +107,7 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits, film: int
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-    return OpenFile(file, track, facts, index, orientation, limits)
+    return OpenFile(file, track, facts, index, orientation, limits, colours)
 
 
 def _packets_and_first_frame(
@@ -146,11 +151,9 @@ def decode_stored(
     Raises:
         LimitError: More pixels than the limits allow.
     """
-    converter = VideoReformatter()  # one for all frames: it keeps its tables
+    converter = RgbConverter(opened.colours)
     for number, frame in _decode(opened, indices, log):
-        rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
-        yield StoredFrame(number, image_HW3, mean_quantiser(frame))
+        yield StoredFrame(number, converter.convert(frame), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_SHAPE
+from unmask.types import Colours
 
 SLOTS = 2
 """Images that lie in the shared memory at a time: one is read while the next one is decoded."""
@@ -43,6 +44,8 @@ class Order:
     """What it may cost."""
     cpu_seconds: int
     """CPU time that it may take."""
+    colours: Colours = "tagged"
+    """How frames become RGB."""
     film: int = 1
     """Which of the file's films."""
 

@@ -29,7 +29,7 @@ from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import Sound, copy_sound
-from unmask.types import Frame, MediaFacts
+from unmask.types import Colours, Frame, MediaFacts
 
 
 class Decode(Protocol):
@@ -56,6 +56,7 @@ class Video:
 def open_video(
     path: str | os.PathLike[str],
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    colours: Colours = "tagged",
     film: int = 1,
 ) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
@@ -63,6 +64,7 @@ def open_video(
     Args:
         path: The file.
         limits: What it may cost.
+        colours: How its frames become RGB, see `unmask.types.Colours`.
         film: Which of its films, from 1; `MediaFacts.films` says how many there are.
 
     Raises:
@@ -73,25 +75,28 @@ def open_video(
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits, film) as video:
+    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits, colours, film) as video:
         yield video
 
 
 @contextlib.contextmanager
-def open_video_file(file: BufferedReader, sha256: str, limits: Limits, film: int = 1) -> Iterator[Video]:
+def open_video_file(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
 
     Args:
         file: The open file.
         sha256: Hash of its content, 64 hex digits.
         limits: What it may cost.
+        colours: How its frames become RGB.
         film: Which of its films, from 1.
     """
     if not (limits.isolate and CAN_ISOLATE):
-        opened = open_in_process(file, sha256, limits, film=film)
+        opened = open_in_process(file, sha256, limits, colours, film)
         yield Video(opened.facts, opened.index, opened.read)
         return
-    with contextlib.closing(Decoder(file, sha256, limits, film=film)) as decoder:
+    with contextlib.closing(Decoder(file, sha256, limits, colours, film)) as decoder:
         facts, index = decoder.start()
         yield Video(facts, index, decoder.read)
 

@@ -23,7 +23,7 @@ from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import list_inputs, open_input
-from unmask.types import SCHEMA_VERSION, Frame, Verdict
+from unmask.types import SCHEMA_VERSION, Colours, Frame, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class BaseScanner(ABC):
         *,
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        colours: Colours = "tagged",
     ) -> None:
         """Remember what every verdict says of its scan.
 
@@ -52,6 +53,7 @@ class BaseScanner(ABC):
             settings: All else that is needed to repeat a scan, as JSON-ready values.
             workers: Videos that `scan_many` has under way at a time, at least 1; None for one per core.
             limits: What one file may cost.
+            colours: How frames are decoded, see `unmask.types.Colours`.
 
         Raises:
             UsageError: There is less than one worker.
@@ -59,7 +61,7 @@ class BaseScanner(ABC):
         if workers is not None and workers < 1:
             raise UsageError(f"a scan cannot have {workers} workers; it needs at least one")
         self.models, self.settings = tuple(models), dict(settings)
-        self.workers, self.limits = workers or cores(), limits
+        self.workers, self.limits, self.colours = workers or cores(), limits, colours
 
     @abstractmethod
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
@@ -143,7 +145,7 @@ class BaseScanner(ABC):
 
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
         """Judge one of the films of a file."""
-        with open_video_file(file, draft.sha256 or "", self.limits, film) as video:
+        with open_video_file(file, draft.sha256 or "", self.limits, self.colours, film) as video:
             return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
 
     def _draft(self, path: PathLike) -> Verdict:
