@@ -201,7 +201,7 @@ class Exploration:
         searched: list[int] = []
         try:
             with ExitStack() as stack:
-                video = stack.enter_context(open_video(path, self.settings.limits, stop_check(self._stopping)))
+                video = stack.enter_context(open_video(path, self.settings.limits, check=stop_check(self._stopping)))
                 wanted = frames_at_rate(video, self.settings.frames_per_second)
                 explored = replace(explored, media=video.facts, frames_asked=len(wanted))
                 folder = None

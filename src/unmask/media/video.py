@@ -20,16 +20,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import Decoder
 from unmask.media.frames import open_in_process
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.regular import hashed, open_regular
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import Sound, copy_sound
-from unmask.types import Frame, MediaFacts
+from unmask.types import Colours, Frame, MediaFacts
 
 
 class Decode(Protocol):
@@ -56,6 +56,8 @@ class Video:
 def open_video(
     path: str | os.PathLike[str],
     limits: Limits = Limits(),  # noqa: B008 - frozen
+    colours: Colours = "tagged",
+    film: int = 1,
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
@@ -63,6 +65,8 @@ def open_video(
     Args:
         path: The file.
         limits: What it may cost.
+        colours: How its frames become RGB, see `unmask.types.Colours`.
+        film: Which of its films, from 1; `MediaFacts.films` says how many there are.
         check: Called again and again while the file is hashed; what it raises ends that.
 
     Raises:
@@ -77,25 +81,29 @@ def open_video(
     with (
         open_regular(path) as file,
         hashed(file, limits.file_bytes, check) as sha256,
-        open_video_file(file, sha256, limits) as video,
+        open_video_file(file, sha256, limits, colours, film) as video,
     ):
         yield video
 
 
 @contextlib.contextmanager
-def open_video_file(file: BufferedReader, sha256: str, limits: Limits) -> Iterator[Video]:
+def open_video_file(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
 
     Args:
         file: The open file.
         sha256: Hash of its content, 64 hex digits.
         limits: What it may cost.
+        colours: How its frames become RGB.
+        film: Which of its films, from 1.
     """
     if not (limits.isolate and CAN_ISOLATE):
-        opened = open_in_process(file, sha256, limits)
+        opened = open_in_process(file, sha256, limits, colours, film)
         yield Video(opened.facts, opened.index, opened.read)
         return
-    with contextlib.closing(Decoder(file, sha256, limits)) as decoder:
+    with contextlib.closing(Decoder(file, sha256, limits, colours, film)) as decoder:
         facts, index = decoder.start()
         yield Video(facts, index, decoder.read)
 
@@ -163,7 +171,7 @@ def probe(
     Raises:
         InputError: As `open_video`.
     """
-    with open_video(path, limits, check) as video:
+    with open_video(path, limits, check=check) as video:
         return video.facts
 
 
