@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from io import BufferedReader
 
@@ -18,10 +20,61 @@ from unmask.media.formats import CONTAINER_FORMATS, SOUND_CODECS, VIDEO_CODECS
 from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
 
+_STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_PREVIEW_SHARE = 1 / 4
+"""Share of the largest film's pixels below which a picture track is a preview."""
+
+
+@dataclass(frozen=True, slots=True)
+class Films:
+    """The picture tracks of a file."""
+
+    tracks: tuple[int, ...]
+    """Index of each track that is a film, the one to look at first before all others."""
+    others: int
+    """Other picture tracks that move: previews, and codecs that are not read."""
+
+
+def find_films(file: BufferedReader, frame_pixels: int) -> Films:
+    """Find out which tracks of a file are films; only of several, packets are counted.
+
+    The one that is flagged as default comes first, then the larger one, then the longer one. Single pictures are no
+    films, and neither are previews.
+
+    Raises:
+        InputError: As `open_container`.
+    """
+    with open_container(file, frame_pixels) as (container, first):
+        tracks = [track for track in container.streams.video if _is_read(track)]
+        shut = sum(not track.disposition & _STILL and not _is_read(track) for track in container.streams.video)
+        if len(tracks) < 2:
+            return Films((first.index,), shut)
+        packets: Counter[int] = Counter()
+        with suppress(av.error.FFmpegError, OSError):  # a damaged tail
+            for packet in container.demux(tracks):
+                packets[packet.stream_index] += bool(packet.size)
+        pixels = {track.index: track.codec_context.width * track.codec_context.height for track in tracks}
+        moving = [track for track in tracks if packets[track.index] > 1] or [first]
+        least = _PREVIEW_SHARE * max(pixels[track.index] for track in moving)
+
+        def rank(track: VideoStream) -> tuple[bool, int, int]:
+            is_default = bool(track.disposition & Disposition.default)
+            return is_default, pixels[track.index], packets[track.index]
+
+        films = sorted((track for track in moving if pixels[track.index] >= least), key=rank, reverse=True)
+        return Films(tuple(track.index for track in films), shut + len(moving) - len(films))
+
 
 @contextmanager
-def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a media file from its start and pick the video stream.
+def open_container(
+    file: BufferedReader, frame_pixels: int, track: int | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a media file from its start and pick a picture track.
+
+    Args:
+        file: The file.
+        frame_pixels: Greatest size of a frame.
+        track: Index of the track; None for the first one that can be decoded.
 
     Raises:
         UnreadableError: The bytes are no media file.
@@ -42,7 +95,7 @@ def open_container(file: BufferedReader, frame_pixels: int) -> Iterator[tuple[In
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
-        yield container, _pick_stream(container, frame_pixels)
+        yield container, _pick_stream(container, frame_pixels, track)
 
 
 @cache
@@ -60,15 +113,21 @@ def _canonical_name(decoder: str) -> str | None:
         return None
 
 
-def _pick_stream(container: InputContainer, frame_pixels: int) -> VideoStream:
-    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+def _is_read(track: VideoStream) -> bool:
+    """Tell whether a picture track moves, and is of a codec that is decoded."""
+    context = track.codec_context
+    return not track.disposition & _STILL and context is not None and context.codec.canonical_name in VIDEO_CODECS
+
+
+def _pick_stream(container: InputContainer, frame_pixels: int, track: int | None) -> VideoStream:
+    moving = [stream for stream in container.streams.video if not stream.disposition & _STILL]
     if not moving:
         raise NoVideoError("the file holds no moving picture, only " + ("sound" if container.streams.audio else "data"))
-    stream = next((s for s in moving if s.disposition & Disposition.default), moving[0])
+    stream = next((s for s in moving if (s.index == track if track is not None else _is_read(s))), moving[0])
     context = stream.codec_context
     if context is None:
         raise UnsupportedError("no decoder for this video codec; convert the file to H.264")
-    if context.codec.canonical_name not in VIDEO_CODECS:
+    if not _is_read(stream):
         raise UnsupportedError(f"the video codec {context.codec.canonical_name} is not read; convert the file to H.264")
     _check_size(context, frame_pixels)
     context.thread_type, context.thread_count = "NONE", 1  # frame threads would break packet-wise skipping

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 
 import av
@@ -21,9 +21,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, UnreadableError
+from unmask.errors import LimitError, NoVideoError, UnreadableError
 from unmask.media.colours import RgbConverter
-from unmask.media.container import decode_packet, open_container
+from unmask.media.container import decode_packet, find_films, open_container
 from unmask.media.facts import read_facts
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
@@ -56,6 +56,8 @@ class OpenFile:
 
     file: BufferedReader
     """The open file."""
+    track: int
+    """Index of the picture track that is read."""
     facts: MediaFacts
     """What it is."""
     packets: PacketIndex
@@ -77,7 +79,9 @@ class OpenFile:
         return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
-def open_in_process(file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged") -> OpenFile:
+def open_in_process(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> OpenFile:
     """List the frames of an open file and decode the first one, in this process.
 
     Args:
@@ -85,11 +89,16 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits, colours: 
         sha256: Hash of its bytes, 64 hex digits.
         limits: Those on pixels are kept here.
         colours: How its frames become RGB.
+        film: Which of its films, from 1; see `unmask.media.container.find_films`.
 
     Raises:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    with open_container(file, limits.frame_pixels) as (container, stream):
+    films = find_films(file, limits.frame_pixels)
+    if not 1 <= film <= len(films.tracks):
+        raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
+    track = films.tracks[film - 1]
+    with open_container(file, limits.frame_pixels, track) as (container, stream):
         first_frames: list[VideoFrame] = []
         packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
         index = index_packets(packets, stream)
@@ -97,7 +106,8 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits, colours: 
             raise UnreadableError("not one frame of the video can be decoded")
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
-    return OpenFile(file, facts, index, orientation, limits, colours)
+        facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
+    return OpenFile(file, track, facts, index, orientation, limits, colours)
 
 
 def _packets_and_first_frame(
@@ -151,7 +161,7 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | Non
     index, limits, pixels = opened.index, opened.limits, 0
     pending, signer = wanted.tolist()[::-1], Signer()
     surveyed = frozenset() if log is None else survey_packets(index)
-    with open_container(opened.file, limits.frame_pixels) as (container, stream):
+    with open_container(opened.file, limits.frame_pixels, opened.track) as (container, stream):
         for count, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:

@@ -46,6 +46,8 @@ class Order:
     """CPU time that it may take."""
     colours: Colours = "tagged"
     """How frames become RGB."""
+    film: int = 1
+    """Which of the file's films."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the order as JSON values."""
