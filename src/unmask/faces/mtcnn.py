@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import math
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import cast
@@ -42,6 +42,24 @@ _SHA256 = {
     "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
     "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is left of the boxes at one step of the cascade."""
+
+    name: str
+    """The network, and whether overlapping boxes are gone."""
+    boxes_N4: Floats
+    """(N, 4) xyxy in pixels of the image that is searched."""
+    scores_N: Floats
+    """(N,) probability of a face that the network gives, 0 to 1."""
+    landmarks_N52: Floats | None = None
+    """(N, 5, 2) in pixels of that image, of the last step alone."""
+
+
+Note = Callable[[Stage], None]
+"""Takes each step of the cascade as it is done."""
 
 
 @register("mtcnn")
@@ -75,21 +93,33 @@ class Mtcnn:
         Returns:
             Boxes (N, 4) xyxy in pixels, scores (N,), landmarks (N, 5, 2) in pixels; in no particular order.
         """
-        with _networks() as networks:
-            return self._cascade(cv2.integral(image_HW3), image_HW3.shape[:2], networks)
+        last = self.stages(image_HW3)[-1]
+        assert last.landmarks_N52 is not None
+        return last.boxes_N4, last.scores_N, last.landmarks_N52
 
-    def _cascade(
-        self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks
-    ) -> tuple[Floats, Floats, Floats]:
+    def stages(self, image_HW3: ImageHW3) -> list[Stage]:
+        """Run the three stages on an image as it is; return the candidates of each, and what is left of them.
+
+        The last one holds the faces.
+        """
+        stages: list[Stage] = []
+        with _networks() as networks:
+            self._cascade(cv2.integral(image_HW3), image_HW3.shape[:2], networks, stages.append)
+        return stages
+
+    def _cascade(self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks, note: Note) -> None:
         t_propose, t_refine, t_output = self.settings.thresholds
-        squares = _square(self._propose(sums_HW3, t_propose, networks))
+        squares = _square(self._propose(sums_HW3, t_propose, networks, note))
 
         regions, inside = _pixel_regions(squares, shape)
         probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
+        note(Stage("R-Net candidates", boxes, scores))
         kept = _nms(boxes, scores, 0.7)
-        squares = _square(_regress(boxes[kept], shift[kept], 1))
+        boxes = _regress(boxes[kept], shift[kept], 1)
+        note(Stage("R-Net after NMS", boxes, scores[kept]))
+        squares = _square(boxes)
 
         regions, inside = _pixel_regions(squares, shape)
         probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
@@ -98,38 +128,49 @@ class Mtcnn:
         sides = boxes[:, 2:] - boxes[:, :2] + 1
         landmarks = np.stack([points[:, :5], points[:, 5:]], 2) * sides[:, None] + boxes[:, None, :2] - 1
         boxes = _regress(boxes, shift, 1)
+        note(Stage("O-Net candidates", boxes, scores))
         kept = _nms_of_smaller(boxes, scores, 0.7)
-        return boxes[kept], scores[kept], landmarks[kept]
+        note(Stage("O-Net after NMS", boxes[kept], scores[kept], landmarks[kept]))
 
-    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks) -> Floats:
+    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks, note: Note) -> Floats:
         """Run stage one; return (N, 4) regressed boxes.
 
         The dense pass over the pyramid may run in bf16, where the CPU has it. Each cell that comes near
         the threshold is then computed again, from its own 12 x 12 pixels, in fp32: the result is that of a
         dense fp32 pass at a fraction of the time.
         """
-        height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
         scales, levels, cells = [], [], []
-        scale = _CELL_PX / self.settings.min_face_px
-        while min(height, width) * scale >= _CELL_PX:
-            level_HW3 = area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+        for scale, level_HW3 in pyramid(sums_HW3, self.settings.min_face_px):
             (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
             scales.append(scale)
             levels.append(level_HW3)
             cells.append(np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK))
-            scale *= _PYRAMID_FACTOR
-        found = [np.zeros((0, 9), np.float32)]
+        found, all_passed = [np.zeros((0, 9), np.float32)], [np.zeros((0, 5), np.float32)]
         exact = networks.exact_cells(levels, cells)
         for scale, cells_N2, result_N6 in zip(scales, cells, exact, strict=True):
             corner = np.tile(cells_N2[:, ::-1] * _STRIDE_PX + 1, 2) + [0, 0, _CELL_PX - 1, _CELL_PX - 1]
             boxes = np.floor(corner.astype(np.float32) / np.float32(scale))
             scores, shift = result_N6[:, 1], result_N6[:, 2:]
             passed = np.flatnonzero(scores >= threshold)
+            all_passed.append(np.hstack([boxes, scores[:, None]])[passed])
             kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
             found.append(np.hstack([boxes, scores[:, None], shift])[kept])
+        proposed = np.concatenate(all_passed)
+        note(Stage("P-Net candidates", proposed[:, :4], proposed[:, 4]))
         candidates = np.concatenate(found)
         candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
-        return _regress(candidates[:, :4], candidates[:, 5:], 0)
+        boxes = _regress(candidates[:, :4], candidates[:, 5:], 0)
+        note(Stage("P-Net after NMS", boxes, candidates[:, 4]))
+        return boxes
+
+
+def pyramid(sums_HW3: NDArray[np.int32], min_face_px: float) -> Iterator[tuple[float, Floats]]:
+    """Yield scale and pixels, (h, w, 3) in -1..1, of each level of an image, given as its integral."""
+    height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
+    scale = _CELL_PX / min_face_px
+    while min(height, width) * scale >= _CELL_PX:
+        yield scale, area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+        scale *= _PYRAMID_FACTOR
 
 
 def without_small_faces(settings: DetectorSpec, min_px: float) -> DetectorSpec:
