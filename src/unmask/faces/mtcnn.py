@@ -70,7 +70,7 @@ class Mtcnn:
         ]
 
     def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
-        """Return the faces from a side on, and some that are smaller; those of twice the side as `detect` finds them."""
+        """Return the faces from a side on, and some smaller ones; those of twice the side as `detect` finds them."""
         factor = detector_scale(image_HW3.shape[1], image_HW3.shape[0], self.settings.scale)
         least_px = max(self.settings.min_face_px, least_side_px * factor)
         return Mtcnn(without_small_faces(self.settings, least_px)).detect(image_HW3)
