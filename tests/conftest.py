@@ -60,14 +60,22 @@ def blended(portrait) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def clips(made_once, portrait, blended) -> dict[str, Path]:
-    """Short clips by name: ``authentic`` and ``blended``."""
-    pictures = {"authentic": portrait, "blended": blended}
+    """Clips of 40 frames by name: ``authentic`` and ``blended``."""
+    return films(made_once, {"authentic": portrait, "blended": blended}, frames=40)
 
+
+@pytest.fixture(scope="session")
+def short_clips(made_once, portrait, blended) -> dict[str, Path]:
+    """As `clips`, of 10 frames: for tests of what is done with many clips, or with all frames of one."""
+    return films(made_once, {"authentic": portrait, "blended": blended}, frames=10)
+
+
+def films(made_once, pictures: dict[str, np.ndarray], frames: int) -> dict[str, Path]:
     def fill(folder: Path) -> None:
         for name, picture in pictures.items():
-            write_film(picture, folder / f"{name}.mp4", frames=40)
+            write_film(picture, folder / f"{name}.mp4", frames)
 
-    folder = made_once("clips", fill)
+    folder = made_once(f"clips_{frames}", fill)
     return {name: folder / f"{name}.mp4" for name in pictures}
 
 
@@ -94,8 +102,10 @@ def prepared(index, made_once) -> Path:
     return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
 
 
-CLIPS = {"clips", "sample", "scanner"}
-"""Fixtures that take seconds, of tests that `scripts/test fast` leaves out."""
+CLIPS = {"clips", "short_clips", "sample", "scanner"}
+"""Fixtures that take seconds; `scripts/test fast` leaves out the tests that use one ..."""
+WHOLE = {"journeys", "faults", "hostile"}
+"""... and the folders of tests of whole commands."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,7 +115,7 @@ def pytest_collection_modifyitems(items) -> None:
     So no worker is left alone with a long file, and those of the base install run before torch has started its threads.
     """
     for item in items:
-        if CLIPS & set(item.fixturenames):
+        if CLIPS & set(item.fixturenames) or WHOLE & set(item.path.parts):
             item.add_marker("scans")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     trains = {"training", "networks", "checkpoints"}
