@@ -53,14 +53,20 @@ def write_video(
     tone: bool = False,
     gop: int | None = None,
     metadata: dict[str, str] | None = None,
+    matrix: int | None = None,
 ) -> Path:
-    """Encode images; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip)."""
+    """Encode images; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip).
+
+    ``matrix`` is the tag that names the matrix of the colours: 1 for BT.709. It is only written down.
+    """
     images = list(images)
     height, width = images[0].shape[:2]
     with av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        if matrix is not None:
+            stream.codec_context.colorspace = matrix
         if gop:
             stream.codec_context.gop_size = gop
         if times is not None:

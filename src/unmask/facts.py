@@ -73,8 +73,15 @@ class MediaFacts:
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None
     """The first soundtrack, None when silent."""
+    film: int = 1
+    """Number of the film that all this is about, from 1; most files hold one."""
+    films: int = 1
+    """Picture tracks that are films: cameras, programmes, views."""
+    other_pictures: int = 0
+    """Other moving picture tracks, which are not looked at: previews, and codecs that are not read."""
 
     def __post_init__(self) -> None:
         check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
         check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
+        check(1 <= self.film <= self.films, f"film {self.film} is not one of {self.films}")
         check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")

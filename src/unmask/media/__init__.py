@@ -10,8 +10,8 @@ handed over as a descriptor, never as a name or an address, to a process that ca
 `unmask.media.decoder`.
 """
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import guards_in_force
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.regular import sha256_of
 from unmask.media.sampling import SAMPLINGS

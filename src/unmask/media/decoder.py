@@ -9,6 +9,7 @@ calling process; `guards_in_force` tells.
 from __future__ import annotations
 
 import contextlib
+import logging
 import mmap
 import os
 import signal
@@ -24,8 +25,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from unmask.errors import CrashedError, InputError, TimedOutError
-from unmask.media.container import FrameIndex
 from unmask.media.frames import StoredFrame, upright_frames
+from unmask.media.index import FrameIndex
 from unmask.media.limits import FRAMES_PER_TIME_LIMIT, Limits
 from unmask.media.messages import (
     NONSENSE,
@@ -43,7 +44,9 @@ from unmask.media.orientation import Orientation
 from unmask.media.server import CAN_ISOLATE, SERVER
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import MAX_SOUND_BYTES, Sound
-from unmask.types import Frame, ImageHW3, MediaFacts
+from unmask.types import Colours, Frame, ImageHW3, MediaFacts
+
+log = logging.getLogger(__name__)
 
 _BASE_SECONDS, _TIMES_LENGTH = 10.0, 3.0
 _MAX_CPU_SECONDS = 36_000
@@ -59,15 +62,19 @@ _ORIENTATION: TypeAdapter[Orientation] = TypeAdapter(Orientation)
 class Decoder:
     """One process that decodes one file; started by what is asked of it first, ended by `close`."""
 
-    def __init__(self, file: IO[bytes], sha256: str, limits: Limits) -> None:
+    def __init__(
+        self, file: IO[bytes], sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+    ) -> None:
         """Set up without starting a process.
 
         Args:
             file: The open file.
             sha256: Hash of its content, 64 hex digits; empty where only its sound is wanted.
             limits: What the process may cost.
+            colours: How frames become RGB.
+            film: Which of its films, from 1.
         """
-        self._file, self._sha256, self._limits = file, sha256, limits
+        self._file, self._sha256, self._limits, self._colours, self._film = file, sha256, limits, colours, film
         self._pid: int | None = None
         self._is_reading, self._seconds_left = False, 0.0
 
@@ -79,8 +86,7 @@ class Decoder:
         with _nonsense_is_a_crash():
             facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": size_bytes})
             self._orientation = _ORIENTATION.validate_python(header["orientation"])
-            arrays = [np.frombuffer(self._receive(), np.int64) for _ in range(3)]
-            self._index = index_of(arrays, header["frame_index"])
+            self._index = index_of([self._receive() for _ in range(3)], header["frame_index"])
         return facts, self._index
 
     def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
@@ -169,7 +175,7 @@ class Decoder:
         try:
             self._memory = mmap.mmap(memory, 0)
             cpu_seconds = int(min(10 * self._limits.seconds, _MAX_CPU_SECONDS))
-            order = Order(task, self._sha256, self._limits, cpu_seconds)
+            order = Order(task, self._sha256, self._limits, cpu_seconds, self._colours, self._film)
             self._pid = SERVER.fork(order, [theirs.fileno(), self._file.fileno(), memory])
         finally:
             theirs.close()
@@ -184,7 +190,9 @@ class Decoder:
         if values.get("status") in _ERRORS:
             raise _ERRORS[values["status"]](str(values.get("message"))[:1000])
         if "fault" in values:
-            raise RuntimeError(f"the decoder failed:\n{str(values['fault'])[:4000]}")
+            fault = str(values["fault"])[:4000].strip()
+            log.error("the decoder failed:\n%s", fault)
+            raise RuntimeError(f"the decoder failed: {fault.splitlines()[-1][:200] if fault else 'no reason given'}")
         return values
 
     def _receive(self) -> bytes:

@@ -20,16 +20,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import Decoder
 from unmask.media.frames import open_in_process
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.regular import open_regular, sha256_of
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import Sound, copy_sound
-from unmask.types import Frame, MediaFacts
+from unmask.types import Colours, Frame, MediaFacts
 
 
 class Decode(Protocol):
@@ -53,8 +53,19 @@ class Video:
 
 
 @contextlib.contextmanager
-def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Iterator[Video]:  # noqa: B008 - frozen
+def open_video(
+    path: str | os.PathLike[str],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    colours: Colours = "tagged",
+    film: int = 1,
+) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+        colours: How its frames become RGB, see `unmask.types.Colours`.
+        film: Which of its films, from 1; `MediaFacts.films` says how many there are.
 
     Raises:
         UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
@@ -64,24 +75,28 @@ def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Itera
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits) as video:
+    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits, colours, film) as video:
         yield video
 
 
 @contextlib.contextmanager
-def open_video_file(file: BufferedReader, sha256: str, limits: Limits) -> Iterator[Video]:
+def open_video_file(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
 
     Args:
         file: The open file.
         sha256: Hash of its content, 64 hex digits.
         limits: What it may cost.
+        colours: How its frames become RGB.
+        film: Which of its films, from 1.
     """
     if not (limits.isolate and CAN_ISOLATE):
-        opened = open_in_process(file, sha256, limits)
+        opened = open_in_process(file, sha256, limits, colours, film)
         yield Video(opened.facts, opened.index, opened.read)
         return
-    with contextlib.closing(Decoder(file, sha256, limits)) as decoder:
+    with contextlib.closing(Decoder(file, sha256, limits, colours, film)) as decoder:
         facts, index = decoder.start()
         yield Video(facts, index, decoder.read)
 

@@ -93,7 +93,7 @@ def _send_sound(answers: Connection, files: Sequence[int], limits: Limits) -> No
 def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> None:
     memory = mmap.mmap(files[2], 0)
     with os.fdopen(files[1], "rb") as video:
-        opened = open_in_process(video, order.sha256, order.limits)
+        opened = open_in_process(video, order.sha256, order.limits, order.colours, order.film)
         facts, orientation = asdict(opened.facts), asdict(opened.orientation)
         send(answers, facts=facts, orientation=orientation, frame_index=index_scalars(opened.index))
         for values in index_arrays(opened.index):

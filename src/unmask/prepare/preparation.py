@@ -261,6 +261,7 @@ class Preparation:
 
     def _sources(self, name: str, sha256: str, known: ClipRecord | None, leader: Leader | None) -> dict[str, str]:
         """Return for each step that a clip can have a hash of what its files are made from, settings aside."""
+        sha256 = sha256 if self._settings.colours == _USUAL.colours else _hash(sha256, self._settings.colours)
         texts = self._clip_steps.texts_key(name) if leader is None else None
         if leader is not None:
             pair = _hash(leader.boxes_key, leader.sha256, sha256, self._settings.every)
