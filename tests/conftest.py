@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for numpy and torch: threads on a busy core cost more than they give
+
 import numpy as np
 import pytest
 from examples.make_clips import PORTRAIT, blend_portrait

@@ -1,6 +1,5 @@
 import os
 import signal
-import time
 
 import pytest
 
@@ -14,6 +13,6 @@ def test_the_server_comes_back(clips):
     guards_in_force()
     server = SERVER.pid
     os.kill(server, signal.SIGKILL)
-    time.sleep(0.2)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
     assert len(list(sample_frames(clips["blended"], 4))) == 4
     assert SERVER.pid != server
