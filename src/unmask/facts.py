@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,11 @@ def check(condition: bool, message: str) -> None:
     """Raise ValueError with this message unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+def _check_numbers(values: tuple[float | None, ...]) -> None:
+    """Raise ValueError for what no header of a file says: such a number would run through all that is counted of it."""
+    check(all(value is None or math.isfinite(value) for value in values), f"{values} are not all finite numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,9 @@ class AudioFacts:
     """Length of the track."""
     start_seconds: float | None
     """Time stamp of its first sample."""
+
+    def __post_init__(self) -> None:
+        _check_numbers((self.duration_seconds, self.start_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +102,4 @@ class MediaFacts:
         check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
         check(1 <= self.film <= self.films, f"film {self.film} is not one of {self.films}")
         check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")
+        _check_numbers((self.sample_aspect_ratio, self.frame_rate, self.duration_seconds, self.start_seconds))

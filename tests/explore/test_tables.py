@@ -1,6 +1,11 @@
-import pyarrow.parquet as pq
+from dataclasses import replace
 
-from tests.explore.conftest import SETTINGS
+import pyarrow.parquet as pq
+import pytest
+
+from tests.explore.conftest import SETTINGS, dataset
+from unmask.datasets import Clip
+from unmask.explore.page import write_explore_page
 from unmask.explore.summary import find_suspicions
 from unmask.explore.tables import NOTEBOOK_COLUMNS, write_faces, write_videos
 
@@ -35,3 +40,22 @@ def test_faces(index, explored, tmp_path):
     both = [row for row in table if row["votes"] == 2]
     assert all(len(row["box_mtcnn"]) == len(row["box_haar"]) == 4 for row in both)
     assert all(len(row["landmarks"]) == 10 for row in both)
+
+
+@pytest.mark.parametrize("number", [(1 << 24) + 1, 25_000_001, (1 << 31) + 1, (1 << 53) + 1, (1 << 63) - 1])
+def test_no_number_that_a_file_may_claim_ends_the_run(explored, tmp_path, number):
+    """A bit rate above 2^24 is no float32 to the last digit, and once ended the whole exploration."""
+    _, clips = explored
+    whole = next(found for found in clips if found.media and found.media.audio)
+    odd = []
+    for i in range(14):  # more than are counted one by one
+        audio = replace(whole.media.audio, sample_rate_hz=number - i, bit_rate=number - i, frames=number - i)
+        claims = {"bit_rate": number - i, "frames_claimed": number - i, "audio": audio, "start_seconds": -float(number)}
+        media = replace(whole.media, **claims, frame_rate=float(number + i), duration_seconds=float(number))
+        odd.append(replace(whole, id=f"odd{i}", media=media, frames=(), faces=()))
+    index = dataset(tmp_path, [Clip(found.id, f"{found.id}.mp4", "real") for found in odd])
+    write_videos(index, odd, find_suspicions(index, odd), tmp_path / "v.parquet")
+    write_explore_page(index, odd, SETTINGS, tmp_path / "index.html")
+    rows = pq.read_table(tmp_path / "v.parquet").to_pylist()
+    assert [row["video_bit_rate"] for row in rows] == pytest.approx([number - i for i in range(14)], rel=1e-6)
+    assert [row["frames_claimed"] for row in rows] == [number - i for i in range(14)]

@@ -111,13 +111,10 @@ class Answers:
     def __init__(self, *messages: bytes) -> None:
         self.messages = list(messages)
 
-    def poll(self, _: float) -> bool:
-        return True
-
-    def recv_bytes(self, _: int) -> bytes:
+    def receive(self, *_) -> bytes:
         return self.messages.pop(0)
 
-    def send_bytes(self, _: bytes) -> None:
+    def send(self, *_) -> None:
         pass
 
     def close(self) -> None:
@@ -136,12 +133,25 @@ class Answers:
 def test_nothing_it_says_is_believed(clips, message):
     with open_video(clips["blended"]) as video:
         decoder = video.decode.__self__
-        real, decoder._answers = decoder._answers, Answers(message)
+        real, decoder._line = decoder._line, Answers(message)
         try:
             with pytest.raises(CrashedError, match="makes no sense"):
                 list(read_frames(video, np.arange(40)))
         finally:
-            decoder._answers = real
+            decoder._line = real
+
+
+def test_no_more_frames_are_taken_than_were_asked_for(clips):
+    with open_video(clips["blended"]) as video:
+        decoder = video.decode.__self__
+        said = [b'{"index": %d, "height": 4, "width": 4}' % i for i in range(40)]
+        real, decoder._line = decoder._line, Answers(*said)
+        try:
+            with pytest.raises(CrashedError, match="makes no sense"):
+                list(read_frames(video, np.array([0, 20, 39])))
+            assert len(decoder._line.messages) == 36
+        finally:
+            decoder._line = real
 
 
 @pytest.mark.parametrize("message", [b"[]", b'{"suffix": "exe"}', b'{"suffix": ["m4a"]}', b'{"suffix": "../m4a"}'])
@@ -151,8 +161,8 @@ def test_no_sound_is_believed(tmp_path, monkeypatch, message):
 
     def fork(self, task):
         original(self, task)
-        self._answers.close()
-        self._answers = Answers(message, b"data")
+        self._line.close()
+        self._line = Answers(message, b"data")
 
     monkeypatch.setattr(Decoder, "_fork", fork)
     with pytest.raises(CrashedError, match="makes no sense"):
@@ -173,13 +183,13 @@ def test_no_sound_is_believed(tmp_path, monkeypatch, message):
 def test_no_signature_is_believed(clips, indices, signatures):
     with open_video(clips["blended"]) as video:
         decoder = video.decode.__self__
-        real = decoder._answers
-        decoder._answers = Answers(b'{"done": true}', indices.astype(np.int64).tobytes(), signatures)
+        real = decoder._line
+        decoder._line = Answers(b'{"done": true}', indices.astype(np.int64).tobytes(), signatures)
         try:
             with pytest.raises(CrashedError, match="makes no sense"):
                 list(read_frames(video, np.arange(40), SignatureLog()))
         finally:
-            decoder._answers = real
+            decoder._line = real
 
 
 @pytest.mark.parametrize("isolate", [True, False])

@@ -114,6 +114,10 @@ class Summary:
     """Number of faces."""
 
 
+_MAX_WHOLE = 1 << 52
+"""Larger whole numbers, as a header may claim, are counted like floating ones."""
+
+
 def distribution(title: str, unit: str, values: Iterable[tuple[Any, str | None]]) -> Chart:
     """Count values by label: one bar for each where there are few, or bins of equal width.
 
@@ -129,7 +133,10 @@ def distribution(title: str, unit: str, values: Iterable[tuple[Any, str | None]]
         bars = [Bar(_number(value), tuple(counts[value, name] for name in SERIES)) for value in distinct]  # type: ignore[arg-type]
         return Chart(title, unit, tuple(bars))
     edges = _edges([value for value, _ in pairs])
-    series = [np.histogram([v for v, label in pairs if label == name], edges)[0].tolist() for name in SERIES]
+    series = [
+        np.histogram(np.array([v for v, label in pairs if label == name], np.float64), edges)[0].tolist()
+        for name in SERIES
+    ]
     whole = all(isinstance(value, int) for value in distinct)  # then the upper edge is no longer in the bin
     names = [f"{_number(low)} to {_number(high - whole)}" for low, high in pairwise(edges.tolist())]
     return Chart(title, unit, tuple(Bar(*item) for item in zip(names, zip(*series, strict=True), strict=True)))
@@ -137,8 +144,9 @@ def distribution(title: str, unit: str, values: Iterable[tuple[Any, str | None]]
 
 def _edges(values: Sequence[float]) -> NDArray[np.float64]:
     """Return the edges of bins of equal width; of whole numbers, each bin holds equally many."""
-    if not all(isinstance(value, int) for value in values):
-        return np.histogram_bin_edges(values, bins=MAX_BINS)
+    is_whole = all(isinstance(value, int) and abs(value) < _MAX_WHOLE for value in values)
+    if not is_whole:
+        return np.histogram_bin_edges(np.array(values, np.float64), bins=MAX_BINS)
     low, high = int(min(values)), int(max(values)) + 1
     width = -(-(high - low) // MAX_BINS)
     return np.arange(low, high + width, width).astype(np.float64)

@@ -13,7 +13,7 @@ handed over as a descriptor, never as a name or an address, to a process that ca
 from unmask.media.decoder import guards_in_force
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.regular import sha256_of
+from unmask.media.regular import hashed, sha256_of
 from unmask.media.sampling import SAMPLINGS
 from unmask.media.shots import Shots, find_shots
 from unmask.media.signature import SignatureLog
@@ -37,6 +37,7 @@ __all__ = [
     "Video",
     "find_shots",
     "guards_in_force",
+    "hashed",
     "open_video",
     "open_video_file",
     "pick_frames",

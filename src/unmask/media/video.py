@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import Protocol
@@ -24,7 +24,7 @@ from unmask.media.decoder import Decoder
 from unmask.media.frames import open_in_process
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.regular import open_regular, sha256_of
+from unmask.media.regular import hashed, open_regular
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
 from unmask.media.signature import SignatureLog
@@ -58,6 +58,7 @@ def open_video(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     colours: Colours = "tagged",
     film: int = 1,
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
 
@@ -66,16 +67,22 @@ def open_video(
         limits: What it may cost.
         colours: How its frames become RGB, see `unmask.types.Colours`.
         film: Which of its films, from 1; `MediaFacts.films` says how many there are.
+        check: Called again and again while the file is hashed; what it raises ends that.
 
     Raises:
         UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
+        ChangedError: It was changed while it was open; raised in the end.
         UnsupportedError: A container or codec that is not decoded.
         NoVideoError: Sound only, or a still cover image.
-        LimitError: More pixels or memory than the limits allow.
+        LimitError: More bytes, pixels or memory than the limits allow.
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits, colours, film) as video:
+    with (
+        open_regular(path) as file,
+        hashed(file, limits.file_bytes, check) as sha256,
+        open_video_file(file, sha256, limits, colours, film) as video,
+    ):
         yield video
 
 
@@ -149,13 +156,22 @@ def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "tim
         yield from read_frames(video, pick_frames(video, count, sampling))
 
 
-def probe(path: str | os.PathLike[str], limits: Limits = Limits()) -> MediaFacts:  # noqa: B008 - frozen
+def probe(
+    path: str | os.PathLike[str],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    check: Callable[[], None] = lambda: None,
+) -> MediaFacts:
     """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+        check: See `open_video`.
 
     Raises:
         InputError: As `open_video`.
     """
-    with open_video(path, limits) as video:
+    with open_video(path, limits, check=check) as video:
         return video.facts
 
 

@@ -18,7 +18,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.errors import InputError, LimitError
+from unmask.errors import READ_FAULTS, InputError, LimitError, UnreadableError
 from unmask.isolation.confine import confine
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
@@ -78,6 +78,8 @@ def answer(answers: Connection, files: Sequence[int], order: Order, guards: list
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             message = f"decoding needs more than {order.limits.memory_bytes >> 20} MB of memory"
             send(answers, status=LimitError.status, message=message)
+        elif isinstance(error, OSError) and error.errno in READ_FAULTS:
+            send(answers, status=UnreadableError.status, message=f"the disk does not give the file: {error.strerror}")
         else:
             send(answers, fault=traceback.format_exc(limit=-4))
 

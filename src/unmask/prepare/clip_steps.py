@@ -31,7 +31,7 @@ from unmask.prepare.layout import (
     stem,
     write_boxes,
 )
-from unmask.runtime.parallel import Stopped
+from unmask.runtime.parallel import Stopped, stop_check
 from unmask.storage.atomic import atomic_folder
 from unmask.types import Colours, CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
 
@@ -281,7 +281,8 @@ class ClipSteps:
         Fills ``boxes``, and ``scored`` unless it is None; then the boxes are looked up.
         """
         find = None if scored is None else self._face_finder(name)
-        with open_video(path, self._settings.limits, self._settings.colours) as video:
+        check = stop_check(self._stopping)
+        with open_video(path, self._settings.limits, self._settings.colours, check=check) as video:
             done.facts = video.facts
             if leader is not None:
                 leader.check_size((video.facts.width, video.facts.height))

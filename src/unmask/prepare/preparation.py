@@ -25,7 +25,7 @@ from typing import Any, Self
 from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
-from unmask.errors import DISK_FAULTS, InputError, UsageError
+from unmask.errors import DISK_FAULTS, ChangedError, InputError, UsageError
 from unmask.media import open_video
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
@@ -41,7 +41,7 @@ from unmask.prepare.manifest import (
     with_failure,
 )
 from unmask.runtime.opencv import one_thread
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
 from unmask.storage.rowlog import RowLog
 
@@ -219,7 +219,7 @@ class Preparation:
         if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
             return record.width, record.height
         try:
-            with open_video(path, self._settings.limits) as video:
+            with open_video(path, self._settings.limits, check=stop_check(self._stopping)) as video:
                 return video.facts.width, video.facts.height
         except InputError:
             return None, None
@@ -228,7 +228,7 @@ class Preparation:
         """Do the steps of one clip that are missing; return its record."""
         path, old = self._index.path_of(clip), self._record(clip.id)
         stamp = FileStamp.of(path)
-        sha256 = hash_clip(path, stamp, old)
+        sha256 = hash_clip(path, stamp, old, self._settings.limits.file_bytes, stop_check(self._stopping))
         known = old if old is not None and old.sha256 == sha256 else None
         if known is not None and known.status in _FILE_FAULTS:
             return known
@@ -241,6 +241,8 @@ class Preparation:
             if missing:
                 saved = self._has_saved_crops(clip.id, known, keys["crops"])
                 done = self._clip_steps.run(clip.id, path, leader, missing, saved)
+                if done.facts is not None and done.facts.sha256 != sha256:
+                    raise ChangedError("the file was changed before it was prepared; run it again")
                 record = _with_results(record, done, keys, sources)
         except UnlikeLeaderError as error:
             return self._clip(clip, None, str(error))

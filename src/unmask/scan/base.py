@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask._version import __version__
-from unmask.errors import DownloadError, InputError, UsageError
-from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.errors import ChangedError, DownloadError, InputError, UsageError
+from unmask.media import Limits, SignatureLog, Video, hashed, open_video_file
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import list_inputs, open_input
 from unmask.types import SCHEMA_VERSION, Colours, Frame, Verdict
@@ -134,13 +134,18 @@ class BaseScanner(ABC):
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, draft = time.perf_counter(), self._draft(path)
         try:
-            with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
-                draft = replace(draft, sha256=sha256_of(file))
-                verdict = judge_films(lambda film: self._scan_film(file, film, draft, stopping))
+            with (
+                open_input(path, self.limits.download_bytes, stopping.is_set) as file,
+                hashed(file, self.limits.file_bytes, stop_check(stopping)) as sha256,
+            ):
+                known = draft = replace(draft, sha256=sha256)
+                verdict = judge_films(lambda film: self._scan_film(file, film, known, stopping))
         except (InputError, DownloadError) as error:
             if stopping.is_set():  # what went wrong may be that nobody waits any more
                 raise Stopped from None
             verdict = replace(draft, status=error.status, reasons=(str(error),))
+            if isinstance(error, ChangedError):
+                verdict = replace(verdict, sha256=None)
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
 
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
