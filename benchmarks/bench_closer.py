@@ -96,7 +96,8 @@ def write_case(path: Path, case: Case, films: dict[str, list[ImageHW3]]) -> Path
         stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
         frames, first, length = (round(time * RATE) for time in (case.seconds, case.start_seconds, case.fake_seconds))
-        for image in with_passage(films, "elsewhere" if case.is_shot else "twin", frames, first, length):
+        for name, place in with_passage("elsewhere" if case.is_shot else "twin", frames, first, length, LOOP):
+            image = films[name][place]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

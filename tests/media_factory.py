@@ -117,6 +117,23 @@ def cut_without_reencoding(source: Path, target: Path, start_seconds: float) -> 
     return target
 
 
+def join_clips(sources: Iterable[Path], target: Path) -> Path:
+    """Copy the packets of clips that were encoded alike, one after the other, as one long clip."""
+    sources, offset = list(sources), 0
+    with av.open(str(sources[0])) as first, av.open(str(target), "w") as copy:
+        out = copy.add_stream_from_template(first.streams.video[0])
+        for source in sources:
+            with av.open(str(source)) as clip:
+                track = clip.streams.video[0]
+                for packet in clip.demux(track):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, out
+                    copy.mux(packet)
+                offset += track.duration
+    return target
+
+
 def on_canvas(image: np.ndarray, size: tuple[int, int], at: tuple[int, int], side: int) -> np.ndarray:
     """Place a square image of ``side`` pixels on grey."""
     canvas = np.full((size[1], size[0], 3), 110, np.uint8)

@@ -113,21 +113,18 @@ def looped_films(
     return films
 
 
-def with_passage(
-    films: dict[str, list[ImageHW3]], which: str, frames: int, first: int, length: int
-) -> Iterator[ImageHW3]:
-    """Yield a clip of `looped_films`: ``real``, but for a passage of another film.
+def with_passage(which: str, frames: int, first: int, length: int, loop: int) -> Iterator[tuple[str, int]]:
+    """Yield, for each frame of a clip of `looped_films`, which film it is of, and which frame of that one.
 
     Args:
-        films: See `looped_films`.
-        which: Name of the film of the passage.
+        which: Name of the film of the passage; the rest is ``real``.
         frames: Length of the clip.
         first: Number of the passage's first frame.
         length: Frames of the passage.
+        loop: Frames of each film.
     """
     for number in range(frames):
-        looped = films[which if first <= number < first + length else "real"]
-        yield looped[number % len(looped)]
+        yield which if first <= number < first + length else "real", number % loop
 
 
 def write_clip(images: Iterable[ImageHW3], path: Path, *, sound: bool = False, turned: bool = False) -> Path:
