@@ -70,9 +70,10 @@ def test_a_manipulated_passage_of_a_shot_is_looked_at_closely(full_scanner, clip
     inside = [frame for frame in verdict.frames if start <= frame.time_seconds < start + length]
     assert sum(frame.fake_probability > full_scanner.cards[0].thresholds.fake_above for frame in inside) >= 6
     assert verdict.label != "real"
+    assert verdict.max_gap_seconds <= 1 or minutes > 2
 
 
-@pytest.mark.parametrize(("minutes", "most_seconds"), [(0.5, 1), (2, 1), (2.5, 3)])
+@pytest.mark.parametrize(("minutes", "most_seconds"), [(0.5, 1), (2.5, 3)])
 def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, clip_with, tmp_path, minutes, most_seconds):
     verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, 0, 0, "real"))
     times = [0, *sorted({frame.time_seconds for frame in verdict.frames}), verdict.frames[-1].time_seconds]

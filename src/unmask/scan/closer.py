@@ -22,8 +22,6 @@ CLOSE_SECONDS = 1.0
 """Frames at most this far apart are close enough: a manipulation of as long is seen."""
 MOST_TIMES = 3
 """Times as many more frames as a full scan has, at most, are given to bring frames within `CLOSE_SECONDS`."""
-SECONDS_PER_FRAME = 7.5
-"""Where these do not suffice, there is one more frame for each such stretch, at most as many as a full scan has."""
 FINEST_SECONDS = 0.1
 """Where frames lie this close, closer ones would show the same."""
 REACH_SECONDS = 0.7
@@ -58,9 +56,9 @@ class CloserLooks:
     1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
     2. In videos of more than half a minute, the longest gaps between frames are halved: until all are at most
        `CLOSE_SECONDS`, where at most `MOST_TIMES` as many frames as those of a full scan bring that about (32 do up to
-       two minutes); else with one more frame for each `SECONDS_PER_FRAME`, at most as many as a full scan has. Where
-       the other rule wants all its frames at once, these are looked at with them, in one pass over the file. In frames
-       of gaps, faces much smaller than the ones before are not looked for, which takes half of the time.
+       two minutes); else with fewer the longer the video is, down to as many as a full scan has. Where the other rule
+       wants all its frames at once, these are looked at with them, in one pass over the file. In frames of gaps, faces
+       much smaller than the ones before are not looked for, which takes half of the time.
     3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
        that, is looked at in more frames of the same shot, the most suspicious first.
 
@@ -100,7 +98,9 @@ class CloserLooks:
         frames = frames_in_gaps(timeline, looked, most + 1)
         if len(frames) <= most:
             return frames
-        more = min(self.frames, int(timeline.end_seconds / SECONDS_PER_FRAME))
+        closely_seconds = (1 + MOST_TIMES) * self.frames * CLOSE_SECONDS
+        share = closely_seconds / max(timeline.end_seconds, closely_seconds)
+        more = max(self.frames, int(MOST_TIMES * self.frames * share))
         return frames_in_gaps(timeline, looked, min(room, self.frames + more - len(looked)), easy=True)
 
 
