@@ -251,8 +251,10 @@ class TestOddFamilies:
     def test_a_fake_without_its_original_has_its_own_boxes(self, index, tmp_path):
         fake = next(clip for clip in clips_of(index, "fake") if clip.id != broken(index))
         alone = replace(index, clips=(fake,))
-        records, _ = prepare(alone, tmp_path / "out")
+        records, outcome = prepare(alone, tmp_path / "out")
         assert records[fake.id].status == "ok"
+        lost = "its original is not in the dataset: it has its own boxes and no difference masks"
+        assert (fake.id, lost) in outcome.skipped
         assert (tmp_path / "out" / "boxes" / f"{fake.id}.json").exists()
         assert len(list((tmp_path / "out" / "landmarks" / fake.id).iterdir())) == 3
         assert {row.original for row in read_folds(tmp_path / "out" / "folds.csv")} == {fake.id}

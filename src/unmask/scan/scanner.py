@@ -271,6 +271,13 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
         found.append(f"{progress.small_faces} faces were too small to judge.")
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
+    if video.facts.high_range:
+        found.append(
+            f"The footage is of high dynamic range ({video.facts.high_range}): the model saw it brought to ordinary "
+            "brightness, as no footage it was trained with."
+        )
+    if video.facts.interlaced:
+        found.append("The footage is interlaced: where rows show two moments, the model saw one, at half the detail.")
     return found
 
 
