@@ -5,7 +5,7 @@
 
 1. Each authentic clip (with ``--degrade-fakes`` also each fake) is written once more for every degradation:
    ``x264 CRF`` and ``x265 CRF`` encode it; ``gblur SIGMA_PX`` blurs it, ``scale FACTOR`` makes it smaller and
-   ``sharpen AMOUNT`` sharpens it, each encoded by x264 at crf 18.
+   ``sharpen AMOUNT`` sharpens it, each encoded by x264 at crf 18; ``messenger CRF`` encodes it at 320 pixels' width.
 2. ``unmask scan`` scores all of them, once, with ``--resume``: an interrupted run goes on.
 3. `unmask.evaluation.fit_calibration` fits temperature, offset and thresholds, see docs/evaluation.md; its numbers are
    printed as JSON and, with ``--write``, written into the card.
@@ -39,8 +39,15 @@ from unmask.scan.inputs import list_inputs
 MAX_FRAMES = 300
 """A degraded copy holds at most this many frames."""
 DEGRADATIONS = ("x264 23", "x264 28", "x264 34", "x264 40")
-FILTERS = {"gblur": "gblur=sigma={}", "scale": "scale=iw*{0}:ih*{0}", "sharpen": "unsharp=5:5:{}"}
+FILTERS = {
+    "gblur": "gblur=sigma={}",
+    "scale": "scale=iw*{0}:ih*{0}",
+    "sharpen": "unsharp=5:5:{}",
+    "messenger": "scale=min(320,iw):-2",
+}
 """Name of a degradation -> filter of FFmpeg."""
+CODECS = {"x264": "libx264", "x265": "libx265", "messenger": "libx264"}
+"""Name of a degradation whose amount is the crf -> encoder of FFmpeg."""
 FILTERED_CRF = 18
 """Quality at which x264 encodes what a filter gave."""
 
@@ -83,7 +90,7 @@ def degraded(clip: LabelledClip, degradation: str, work: Path) -> LabelledClip:
 def reencode(source: Path, target: Path, degradation: str) -> None:
     """Write the first frames of a clip again, changed as the degradation says."""
     name, amount = degradation.split()
-    codec, crf = (f"lib{name}", amount) if name in ("x264", "x265") else ("libx264", str(FILTERED_CRF))
+    codec, crf = (CODECS[name], amount) if name in CODECS else ("libx264", str(FILTERED_CRF))
     with av.open(str(source)) as original, av.open(str(target), "w") as copy:
         track = original.streams.video[0]
         rate = track.average_rate or Fraction(25)

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     rows = [*videos(given.data), *devset(given.data), *devset2(given.data), *ffpp(given.data), *dfdc(given.data)]
+    given.out.parent.mkdir(parents=True, exist_ok=True)
     with given.out.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("path", "label", "source", "method", "scale"))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from unmask.datasets.synthetic import film, write_clip
+from unmask.runtime.scheduling import kept_scheduling
 
 SIZE = (160, 96)
 
@@ -53,14 +54,20 @@ def write_video(
     tone: bool = False,
     gop: int | None = None,
     metadata: dict[str, str] | None = None,
+    matrix: int | None = None,
 ) -> Path:
-    """Encode images; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip)."""
+    """Encode images; ``times`` are ticks of 1/1000 s, ``orientation`` is (degrees, hflip, vflip).
+
+    ``matrix`` is the tag that names the matrix of the colours: 1 for BT.709. It is only written down.
+    """
     images = list(images)
     height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as container:
+    with kept_scheduling(), av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        if matrix is not None:
+            stream.codec_context.colorspace = matrix
         if gop:
             stream.codec_context.gop_size = gop
         if times is not None:
@@ -108,6 +115,23 @@ def cut_without_reencoding(source: Path, target: Path, start_seconds: float) -> 
                 continue
             packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, out
             copy.mux(packet)
+    return target
+
+
+def join_clips(sources: Iterable[Path], target: Path) -> Path:
+    """Copy the packets of clips that were encoded alike, one after the other, as one long clip."""
+    sources, offset = list(sources), 0
+    with av.open(str(sources[0])) as first, av.open(str(target), "w") as copy:
+        out = copy.add_stream_from_template(first.streams.video[0])
+        for source in sources:
+            with av.open(str(source)) as clip:
+                track = clip.streams.video[0]
+                for packet in clip.demux(track):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, out
+                    copy.mux(packet)
+                offset += track.duration
     return target
 
 

@@ -3,6 +3,7 @@
     UnmaskError
     ├── InputError              the file cannot be judged; carries the row's status
     │   ├── UnreadableError     status "unreadable": broken, empty, not media, not a regular file
+    │   │   └── ChangedError    the same: it was changed while it was read
     │   ├── UnsupportedError    status "unsupported": a format or codec outside the allow-list
     │   ├── NoVideoError        status "no_video": sound only, or a cover image
     │   ├── LimitError          status "rejected_limit": larger than the limits allow
@@ -23,6 +24,9 @@ from typing import Literal
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 """Numbers of errors that lie with the disk: the next write would fail as well."""
 
+READ_FAULTS = (errno.EIO, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENODEV, errno.EHOSTDOWN)
+"""Numbers of errors of a disk or a network drive that gives a file's bytes no more."""
+
 
 class UnmaskError(Exception):
     """Base of all errors that unmask raises on purpose."""
@@ -38,6 +42,10 @@ class UnreadableError(InputError):
     """The file is missing, empty, broken or no media file."""
 
     status = "unreadable"
+
+
+class ChangedError(UnreadableError):
+    """The file was changed while it was read: neither its hash nor what was seen of it holds."""
 
 
 class UnsupportedError(InputError):

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal
+
+HighRange = Literal["PQ", "HLG"]
+"""Curves by which light of high dynamic range is stored (ITU-R BT.2100)."""
 
 
 def check(condition: bool, message: str) -> None:
     """Raise ValueError with this message unless the condition holds."""
     if not condition:
         raise ValueError(message)
+
+
+def _check_numbers(values: tuple[float | None, ...]) -> None:
+    """Raise ValueError for what no header of a file says: such a number would run through all that is counted of it."""
+    check(all(value is None or math.isfinite(value) for value in values), f"{values} are not all finite numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,9 @@ class AudioFacts:
     """Length of the track."""
     start_seconds: float | None
     """Time stamp of its first sample."""
+
+    def __post_init__(self) -> None:
+        _check_numbers((self.duration_seconds, self.start_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +86,20 @@ class MediaFacts:
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None
     """The first soundtrack, None when silent."""
+    interlaced: bool = False
+    """Whether frames hold two moments, one in each half of their rows; frames that are combed are made of one."""
+    high_range: HighRange | None = None
+    """Curve of footage of high dynamic range, which is brought to ordinary brightness; None for ordinary footage."""
+    film: int = 1
+    """Number of the film that all this is about, from 1; most files hold one."""
+    films: int = 1
+    """Picture tracks that are films: cameras, programmes, views."""
+    other_pictures: int = 0
+    """Other moving picture tracks, which are not looked at: previews, and codecs that are not read."""
 
     def __post_init__(self) -> None:
         check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
         check(self.width > 0 and self.height > 0, f"frame size {self.width}x{self.height} is empty")
+        check(1 <= self.film <= self.films, f"film {self.film} is not one of {self.films}")
         check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")
+        _check_numbers((self.sample_aspect_ratio, self.frame_rate, self.duration_seconds, self.start_seconds))

@@ -37,6 +37,9 @@ Status = Literal[
     "rejected_limit", "timeout", "crashed", "internal_error",
 ]  # fmt: skip
 Label = Literal["fake", "real", "inconclusive"]
+Colours = Literal["tagged", "bt601"]
+"""How stored colours become RGB. ``tagged``: by the matrix that the file names, BT.601 where it names none. ``bt601``:
+by BT.601 whatever the file says, as OpenCV 4.5 to 4.12 decoded."""
 
 SCHEMA_VERSION = 2
 TIMING = ("elapsed_seconds", "scanned_at")
@@ -146,6 +149,8 @@ class CropSpec:
     """Faces whose longer side is below this, in pixels of the upright frame, are not judged."""
     detection: DetectorSpec = field(default_factory=DetectorSpec)
     """How the faces are found."""
+    colours: Colours = "tagged"
+    """How the frames are decoded."""
 
     def __post_init__(self) -> None:
         check(16 <= self.size_px <= 2048, f"size_px {self.size_px} is not in 16..2048")

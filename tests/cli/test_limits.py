@@ -17,7 +17,24 @@ def test_units():
 
 
 @pytest.mark.parametrize(
-    "wrong", ["seconds", "seconds=", "seconds=-1", "hours=3", "isolate=1", "memory=much", "memory=1e999", "=3"]
+    "wrong",
+    [
+        "seconds",
+        "seconds=",
+        "seconds=-1",
+        "hours=3",
+        "isolate=1",
+        "memory=much",
+        "memory=1e999",
+        "=3",
+        "seconds=nan",
+        "seconds=inf",
+        "seconds=1e30",
+        "memory=nan",
+        "memory=1e30",
+        "frame-pixels=1e15",
+        "file=0",
+    ],
 )
 def test_nonsense_is_refused(wrong):
     with pytest.raises(UsageError, match=r"seconds=60|above zero"):

@@ -139,6 +139,7 @@ def write_odd_codecs(folder: Path, images: Sequence[np.ndarray]) -> None:
         "c_grey.mp4": ("libx264", "gray", QUICK),
         "c_alpha.webm": ("libvpx-vp9", "yuva420p", {"deadline": "realtime", "cpu-used": "8"}),
         "c_interlaced.mpg": ("mpeg2video", "yuv420p", {"flags": "+ildct+ilme", "b": "4M"}),
+        "c_laboratory.mkv": ("snow", "yuv420p", {"strict": "experimental"}),
         "c_av1.mp4": ("libsvtav1", "yuv420p", {"preset": "12", "svtav1-params": "lp=1"}),
     }
     for name, (codec, form, options) in forms.items():

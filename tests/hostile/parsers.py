@@ -20,7 +20,7 @@ from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
 from unmask.evaluation.labels import read_truth
 from unmask.evaluation.predictions import read_predictions
-from unmask.media.container import index_packets
+from unmask.media.index import index_packets
 from unmask.models.card import bundled_folder, load_card
 from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.prepare.aligned import TextBoxes
@@ -134,6 +134,7 @@ def read_packets(data: bytes, _: Path) -> None:
         time_base=Fraction(1, 1000),
         average_rate=None,
         guessed_rate=None,
+        container=SimpleNamespace(format=SimpleNamespace(name="matroska,webm")),
         codec_context=SimpleNamespace(codec=SimpleNamespace(canonical_name="h264"), extradata=data[:5]),
     )
     packets = []
@@ -141,11 +142,17 @@ def read_packets(data: bytes, _: Path) -> None:
         flags, shift, stamp = data[start], data[start + 1 : start + 2], data[start + 2 : start + 6]
         body = data[start + 6 : start + 38]
         pts = None if flags & 4 else int.from_bytes(stamp, "big", signed=True) << min(32, shift[0] if shift else 0)
-        facts = {"size": len(body), "pts": pts, "is_keyframe": bool(flags & 1), "is_discard": bool(flags & 2)}
+        facts = {
+            "size": len(body),
+            "pts": pts,
+            "dts": pts,
+            "is_keyframe": bool(flags & 1),
+            "is_discard": bool(flags & 2),
+        }
         packets.append(Packet(body, duration=flags, **facts))
-    index = index_packets(packets, stream)  # type: ignore[arg-type]
+    index = index_packets(packets, stream).frames  # type: ignore[arg-type]
     assert np.isfinite(index.times_seconds).all()
-    assert (index.times_seconds >= 0).all()
+    assert (np.diff(index.times_seconds) > 0).all()
     assert index.end_seconds >= 0
 
 

@@ -6,17 +6,17 @@ import pytest
 
 from tests.media_factory import pattern, write_sound, write_video
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
-from unmask.media import Limits, probe
+from unmask.media import Limits, container, probe
 
 
 def test_a_sound_track_before_the_video_is_no_video(tmp_path):
-    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
-        sound = container.add_stream("aac", rate=44100)
-        stream = container.add_stream("libx264", rate=30)
+    with av.open(str(tmp_path / "clip.mkv"), "w") as film:
+        sound = film.add_stream("aac", rate=44100)
+        stream = film.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         for i in range(10):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(i), format="rgb24")))
-        container.mux(stream.encode())
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(pattern(i), format="rgb24")))
+        film.mux(stream.encode())
         del sound
     assert probe(tmp_path / "clip.mkv").codec == "h264"
 
@@ -66,3 +66,18 @@ def test_a_title_in_another_encoding_is_no_damage(tmp_path):
     assert b"Cafe_" in data
     path.write_bytes(data.replace(b"Cafe_", b"Caf\xe9_"))
     assert probe(path).frames == 5
+
+
+def test_a_codec_outside_the_list_is_not_decoded(tmp_path):
+    options = {"strict": "experimental"}
+    write_video(tmp_path / "clip.mkv", map(pattern, range(3)), codec="snow", options=options)
+    with pytest.raises(UnsupportedError, match=r"codec snow is not read; convert the file to H\.264"):
+        probe(tmp_path / "clip.mkv")
+
+
+def test_no_decoder_outside_the_list_is_opened_to_look_into_a_container(tmp_path):
+    """FFmpeg finds size and form of a track by decoding some of it, unless its decoder is not allowed."""
+    path = write_video(tmp_path / "clip.mkv", map(pattern, range(3)), codec="snow", options={"strict": "experimental"})
+    with path.open("rb") as file, av.open(file, "r", options={"codec_whitelist": container._decoders()}) as opened:
+        assert opened.streams.video[0].codec_context.pix_fmt is None
+    assert {"h264", "libdav1d", "libvpx-vp9", "mp3float"} <= set(container._decoders().split(","))

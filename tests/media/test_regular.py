@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 
@@ -5,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.media_factory import pattern, write_video
-from unmask.errors import UnreadableError
-from unmask.media import probe
+from unmask.errors import ChangedError, LimitError, UnreadableError
+from unmask.media import Limits, hashed, open_video, probe, sha256_of
 
 
 def broken_files(folder):
@@ -45,3 +46,81 @@ def test_any_file_name(tmp_path):
         copy = os.fsdecode(os.path.join(os.fsencode(tmp_path), name))
         shutil.copy(whole, copy)
         assert probe(copy).frames == 5
+
+
+def sparse(path, size_bytes):
+    """Return a file that is long and takes no room."""
+    with path.open("wb") as file:
+        file.truncate(size_bytes)
+    return path
+
+
+def test_a_file_has_a_length_that_is_read(tmp_path):
+    """A sparse file of terabytes costs its maker nothing, and its reader hours."""
+    with pytest.raises(LimitError, match=r"at most 68719476736 are read, see --limits file="):
+        probe(sparse(tmp_path / "long.mp4", 8 << 40))
+    whole = write_video(tmp_path / "a.mp4", map(pattern, range(3)))
+    assert probe(whole, Limits(file_bytes=whole.stat().st_size)).frames == 3
+    with pytest.raises(LimitError):
+        probe(whole, Limits(file_bytes=whole.stat().st_size - 1))
+
+
+def test_hashing_can_be_ended(tmp_path):
+    seen = []
+
+    def check():
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        probe(sparse(tmp_path / "long.mp4", 1 << 33), check=check)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: path.write_bytes(path.read_bytes() + b"more"),
+        lambda path: path.write_bytes(path.read_bytes()[::-1]),
+        lambda path: os.truncate(path, path.stat().st_size // 2),
+        lambda path: (path.write_bytes(path.read_bytes()[::-1]), os.utime(path, ns=(7, 7))),
+    ],
+    ids=["grows", "same length", "shrinks", "same length and date"],
+)
+def test_what_is_changed_while_it_is_read_has_no_hash(tmp_path, change):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(range(256)))
+    os.utime(path, ns=(7, 7))
+    with (
+        pytest.raises(ChangedError, match="changed while it was read"),
+        path.open("rb") as file,
+        hashed(file, 10_000),
+    ):
+        change(path)
+
+
+def test_what_is_moved_and_touched_keeps_its_hash(tmp_path):
+    path = write_video(tmp_path / "a.mp4", map(pattern, range(3)))
+    with open_video(path) as video:
+        path.chmod(0o600)
+        path.rename(tmp_path / "b.mp4")
+        os.utime(tmp_path / "b.mp4")
+    assert video.facts.frames == 3
+
+
+class Failing(io.RawIOBase):
+    """A file on a disk that gives nothing."""
+
+    def fileno(self):
+        return 0
+
+    def seek(self, *_):
+        return 0
+
+    def readinto(self, _):
+        raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_fails_is_the_files_fault_not_ours():
+    with pytest.raises(UnreadableError, match="does not give the file: Input/output error"):
+        sha256_of(Failing())

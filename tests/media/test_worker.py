@@ -1,5 +1,6 @@
 """What a decoder answers, asked in this process; `test_decoder` has it confined in its own."""
 
+import errno
 import mmap
 import os
 import threading
@@ -90,6 +91,13 @@ def test_too_little_memory_is_a_limit(ask, clip, monkeypatch, error, status):
     answer = parse(ask("decode", clip).recv_bytes())
     assert answer["status"] == status
     assert "2048 MB" in answer["message"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+def test_a_disk_that_fails_is_no_fault_of_ours(ask, clip, monkeypatch, number):
+    error = OSError(number, os.strerror(number))
+    monkeypatch.setattr(worker, "open_in_process", lambda *_: (_ for _ in ()).throw(error))
+    assert parse(ask("decode", clip).recv_bytes())["status"] == "unreadable"
 
 
 def test_a_fault_of_ours_is_reported_with_its_place(ask, clip, monkeypatch):

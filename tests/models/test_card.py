@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,6 +87,34 @@ def test_models_are_found_by_name_and_path(folder, tmp_path, monkeypatch):
         model_folder("nobody")
     with pytest.raises(ModelError, match="runs/mine"):
         model_folder("runs/mine")  # a path is no name
+
+
+def test_a_name_means_the_same_in_every_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
+    shutil.copytree(folder, tmp_path / "home" / "models" / "mine")
+    for name in ("mine", "bundled", "theirs", "deeper/mine"):
+        shutil.copytree(folder, tmp_path / "here" / name)
+    monkeypatch.chdir(tmp_path / "here")
+    assert model_folder("mine") == tmp_path / "home" / "models" / "mine"
+    assert model_folder("bundled") == model_folder("bundled").resolve()
+    assert model_folder("./mine") == Path("mine")
+    assert model_folder(Path("theirs")) == Path("theirs")
+    assert model_folder("deeper/mine") == Path("deeper/mine")
+    with pytest.raises(ModelError, match=r"write \./theirs"):
+        model_folder("theirs")
+    monkeypatch.chdir(tmp_path / "here" / "theirs")
+    for name in (".", "..", "", "..\\mine"):
+        with pytest.raises(ModelError, match="no model"):
+            model_folder(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes have names here")
+@pytest.mark.parametrize("name", ["card.json", "model.onnx"])
+def test_a_pipe_in_a_model_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(ModelError, match="regular"):
+        verify_folder(folder)
 
 
 def test_words():

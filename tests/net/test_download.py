@@ -1,3 +1,4 @@
+import io
 import re
 import socket
 
@@ -95,9 +96,9 @@ def test_redirects_lead_to_https_only(target, tmp_path):
 def test_https_never_leads_back_to_this_machine():
     redirects = module.HttpsRedirects(loopback=False)
     request = module.Request("https://example.org/a")
-    assert redirects.redirect_request(request, None, 302, "", {}, "https://cdn.example.org/a") is not None
+    assert redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "https://cdn.example.org/a") is not None
     with pytest.raises(DownloadError, match="no https address"):
-        redirects.redirect_request(request, None, 302, "", {}, "http://127.0.0.1/a")
+        redirects.redirect_request(request, io.BytesIO(), 302, "", {}, "http://127.0.0.1/a")
 
 
 def test_redirects_are_followed(tmp_path):

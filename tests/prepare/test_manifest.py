@@ -27,13 +27,14 @@ def test_a_clip_that_has_not_changed_is_not_read_again(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"abc")
     stamp = FileStamp.of(path)
-    digest = hash_clip(path, stamp, None)
+    digest = hash_clip(path, stamp, None, 1 << 20)
     assert len(digest) == 64
     old = ClipRecord("a", "ok", "", "known", stamp)
-    assert hash_clip(path, stamp, old) == "known"
-    assert hash_clip(path, FileStamp(3, 0), old) == digest
+    assert hash_clip(path, stamp, old, 1 << 20) == "known"
+    assert hash_clip(path, FileStamp(3, 0), old, 1 << 20) == digest
     gone = tmp_path / "gone.mp4"
-    assert hash_clip(gone, FileStamp.of(gone), None) == ""
+    assert hash_clip(gone, FileStamp.of(gone), None, 1 << 20) == ""
+    assert hash_clip(path, FileStamp(3, 0), old, 2) == ""  # longer than is read
 
 
 def test_count_files(tmp_path):

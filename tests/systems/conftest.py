@@ -16,7 +16,8 @@ def weights(tmp_path_factory):
     """The bundled network with the winner's crop rule in its card, and decided thresholds."""
     folder = shutil.copytree(bundled_folder(), tmp_path_factory.mktemp("models") / "stand-in")
     card = json.loads((folder / "card.json").read_text())
-    card["crop"] = {"size_px": card["crop"]["size_px"], "detection": {"scale": 0.5, "shrink": "bicubic"}}
+    detection = {"scale": 0.5, "shrink": "bicubic"}
+    card["crop"] = {"size_px": card["crop"]["size_px"], "detection": detection, "colours": "bt601"}
     (folder / "card.json").write_text(json.dumps(card))
     return folder
 

@@ -1,12 +1,15 @@
 """Presets of published systems: what they are, what they need, how their options are replaced."""
 
 import ast
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import unmask
+from tests.media_factory import on_canvas, write_video
 from unmask import ModelError, Scanner, UsageError, open_preset
 from unmask.cli.scan import Fuse, Preset
 from unmask.models import FUSIONS
@@ -25,7 +28,7 @@ def test_the_winners_settings(winner):
         f"winner-b7-{seed}" for seed in ("111-36", "555-19", "777-29", "777-31", "888-37", "888-40", "999-23")
     )
     assert WINNER.crop == CropSpec(
-        380, 1 / 3, "box", "cubic", 0, DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
+        380, 1 / 3, "box", "cubic", 0, DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic"), "bt601"
     )
     assert (winner.options.frames, winner.options.sampling) == (32, "reference")
     assert winner.cards[0].fusion == FUSIONS["winner"]
@@ -38,6 +41,32 @@ def test_all_faces_count_together(winner, film):
     assert len({frame.index for frame in verdict.frames}) == 32
     assert verdict.fake_probability == pytest.approx(np.mean([frame.fake_probability for frame in verdict.frames]))
     assert verdict.reasons[0].startswith("All 64 faces together")
+
+
+def test_the_tag_of_colours_is_not_heeded(winner, exact, portrait, tmp_path):
+    """As OpenCV decoded when the winner trained: his score does not depend on the tag; the bundled model's does."""
+    pictures = [on_canvas(portrait, (320, 320), (20, 20), 280)] * 2
+    for name, matrix in (("untagged", None), ("bt709", 1)):
+        write_video(tmp_path / f"{name}.mp4", pictures, rate=10, matrix=matrix)
+    for scanner in (winner, exact):
+        assert scanner.colours == "bt601"
+        untagged, tagged = (scanner.scan(tmp_path / f"{name}.mp4").frames for name in ("untagged", "bt709"))
+        assert untagged
+        assert untagged == tagged
+    bundled = Scanner(precision="fp32", frames=2)
+    untagged, tagged = (bundled.scan(tmp_path / f"{name}.mp4").frames for name in ("untagged", "bt709"))
+    assert [frame.fake_probability for frame in untagged] != [frame.fake_probability for frame in tagged]
+
+
+def test_models_of_other_colours_do_not_share_a_scan(weights, tmp_path):
+    other = shutil.copytree(weights, tmp_path / "other")
+    card = json.loads((other / "card.json").read_text())
+    card["crop"]["colours"] = "tagged"
+    (other / "card.json").write_text(json.dumps(card))
+    with pytest.raises(UsageError, match="different colours, bt601 and tagged"):
+        Scanner([weights, other])
+    with pytest.raises(UsageError, match=r"colours is 'tagged' and must be 'bt601'.*import its checkpoint again"):
+        open_preset("winner", other)
 
 
 def test_missing_models_are_all_named(tmp_path, monkeypatch):

@@ -199,7 +199,8 @@ def test_unmask_train_learns_from_packs(packs, recipe, tmp_path):
     assert isinstance(load_data(packs, recipe), LabelledFaces)
 
 
-def test_twins_draw_faces_that_become_fakes(packs, recipe, tmp_path):
+def test_twins_draw_faces_that_become_fakes(packs, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("unmask.training.twins._PATCHES", 2)
     images = [picture(i, 136) for i in range(3)]
     twins = train_twins(images, FirstMaps(), device="cpu", seconds=0.01)
     assert isinstance(twins, Twins)

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from unmask.augment.codec import TUNES, compress_h264
+from unmask.augment.covers import covered
 from unmask.augment.transforms import (
     Example,
     Rng,
@@ -35,7 +36,6 @@ Box = tuple[float, float, float, float]
 Step = Callable[[Example, Rng], Example]
 
 _LEAST_SIDE_PX = 24
-_CORNER = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,22 +190,6 @@ def smaller(example: Example, rng: Rng) -> Example:
     return replace(example, image_HW3=cv2.resize(small_HW3, (width, height), interpolation=up))
 
 
-def written_upon(example: Example, rng: Rng) -> Example:
-    """Lay a caption, a bar or a sticker over the picture."""
-    side = example.image_HW3.shape[0]
-    image_HW3 = example.image_HW3.copy()
-    x, y, w, h = rng.random(4)
-    colour = tuple(int(level) for level in rng.integers(0, 256, 3))
-    kind, corner = int(rng.integers(3)), (int(x * 0.8 * side), int((0.15 + 0.8 * y) * side))
-    if kind == 0:
-        text = "".join(chr(code) for code in rng.integers(65, 91, _CORNER))
-        cv2.putText(image_HW3, text, corner, cv2.FONT_HERSHEY_SIMPLEX, side / 300 * (0.5 + w), colour, 1 + side // 120)
-    else:
-        end = (corner[0] + int((0.1 + 0.5 * w) * side), corner[1] + int((0.05 + 0.15 * h) * side))
-        cv2.rectangle(image_HW3, corner, end, colour, -1 if kind == 1 else 2)
-    return replace(example, image_HW3=image_HW3)
-
-
 def video(example: Example, rng: Rng, *, crf: tuple[int, int] = (16, 42)) -> Example:
     """Compress with x264 as one picture of a clip, in a third of the cases at a smaller size."""
     chosen, tune = int(rng.integers(*crf, endpoint=True)), TUNES[int(rng.integers(len(TUNES)))]
@@ -248,7 +232,7 @@ class Road:
         (smoothed, 0.08),
         (sharpened, 0.1),
         (gaussian_noise, 0.12),
-        (written_upon, 0.05),
+        (covered, 0.12),
         (smaller, 0.2),
     )
     """Before compression."""

@@ -11,6 +11,7 @@ import typer
 from unmask._version import __version__
 from unmask.cli import doctor, evaluate, explore, models, prepare, sample, scan, train
 from unmask.cli.console import flush_stdout
+from unmask.runtime.streams import restore_standard_streams
 
 app = typer.Typer(
     name="unmask",
@@ -46,6 +47,7 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    restore_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: a name that has no bytes here ends nothing
     try:

@@ -16,6 +16,7 @@ DEFAULTS = {
     "frame-pixels": "16M",
     "total-pixels": "1000G",
     "download": "2G",
+    "file": "64G",
     "isolate": "yes",
 }
 """Name of each limit, see `unmask.media.Limits` -> its default. Written again here, since the help answers without
@@ -26,9 +27,16 @@ _FIELDS = {
     "frame-pixels": "frame_pixels",
     "total-pixels": "total_pixels",
     "download": "download_bytes",
+    "file": "file_bytes",
 }
 _BINARY = (1 << 20, 1 << 30)
-_UNITS = {"memory": _BINARY, "frame-pixels": _BINARY, "total-pixels": (10**6, 10**9), "download": _BINARY}
+_UNITS = {
+    "memory": _BINARY,
+    "frame-pixels": _BINARY,
+    "total-pixels": (10**6, 10**9),
+    "download": _BINARY,
+    "file": _BINARY,
+}
 """What M and G mean."""
 
 

@@ -204,7 +204,7 @@ def name_problem(name: str) -> str | None:
 def check_originals(
     clips: Iterable[Clip], file_of: Callable[[Clip], tuple[str, str | None]]
 ) -> tuple[list[Clip], list[Fault]]:
-    """Set aside the fakes whose original cannot be one; report those whose original is missing.
+    """Set aside the fakes whose original cannot be one, with a fault each; an original may well be missing.
 
     Args:
         clips: All clips; ``original`` holds ids.
@@ -219,35 +219,35 @@ def check_originals(
     everything = list(clips)
     by_id = {clip.id: clip for clip in everything if clip.label != "real" or clip.original is None}
     for clip in everything:
-        problem, usable = _original_problem(clip, by_id)
-        if problem:
-            faults.append(Fault(*file_of(clip), problem))
-        if usable:
+        problem = _original_problem(clip, by_id)
+        if problem is None:
             kept.append(clip)
+        else:
+            faults.append(Fault(*file_of(clip), problem))
     return kept, faults
 
 
-def _original_problem(clip: Clip, by_id: dict[str, Clip]) -> tuple[str | None, bool]:
-    """Return what is wrong with a clip's original, and whether the clip can be used all the same."""
+def _original_problem(clip: Clip, by_id: dict[str, Clip]) -> str | None:
+    """Return what is wrong with a clip's original, None where nothing is."""
     if clip.original is None:
-        return None, True
+        return None
     if clip.label == "real":
-        return f"a real clip names an original, {clip.original!r}; set aside; drop one of the two", False
+        return f"a real clip names an original, {clip.original!r}; set aside; drop one of the two"
     if clip.original == clip.id:
-        return "names itself as its original; set aside; name the authentic clip", False
+        return "names itself as its original; set aside; name the authentic clip"
     original = by_id.get(clip.original)
     if original is None:
-        return f"its original {clip.original!r} is not in the dataset; kept without a pair", True
+        return None  # as in the challenge's sample for the exploration: the fake has no pair there
     if original.label != "real":
         seen, following = {clip.id}, original
         while following.original in by_id and following.id not in seen:
             seen.add(following.id)
             following = by_id[following.original]
         how = "in a cycle" if following.id in seen else f"labelled {original.label or 'nothing'}, not real"
-        return f"its original {clip.original!r} is {how}; set aside; name the authentic clip", False
+        return f"its original {clip.original!r} is {how}; set aside; name the authentic clip"
     if original.part != clip.part:
         return (
             f"its original {clip.original!r} lies in part {original.part}, itself in part {clip.part}; set aside, "
             "since folds go by part; move it"
-        ), False
-    return None, True
+        )
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,18 @@ from typing import Any
 from unmask.errors import UsageError
 from unmask.storage.atomic import atomic_file
 
+log = logging.getLogger(__name__)
+
+_MAX_WHOLE = 1 << 1023
+"""Larger whole numbers are no floating ones."""
+
 
 def write_parquet(
     rows: Iterable[Mapping[str, Any]], path: Path, columns: Mapping[str, str], facts: Mapping[str, str] | None = None
 ) -> None:
     """Write rows as a Parquet table; the same rows give the same bytes.
+
+    A value that its column cannot hold is null there, and reported in the log: one row's fault costs no table.
 
     Args:
         rows: One mapping for each row; a missing column is null.
@@ -25,8 +33,11 @@ def write_parquet(
         UsageError: pyarrow is not installed.
     """
     arrow, parquet = _pyarrow()
-    fields = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
-    table = arrow.Table.from_pylist([dict(row) for row in rows], schema=arrow.schema(fields, dict(facts or {})))
+    held = [dict(row) for row in rows]
+    types = {name: _type(arrow, kind) for name, kind in columns.items()}
+    arrays = [_column(arrow, name, [row.get(name) for row in held], kind) for name, kind in types.items()]
+    schema = arrow.schema(list(types.items()), dict(facts or {}))
+    table = arrow.Table.from_arrays(arrays, schema=schema)
     with atomic_file(path) as file:
         parquet.write_table(table, file)
 
@@ -53,6 +64,28 @@ def require_pyarrow() -> None:
         UsageError: pyarrow is not installed.
     """
     _pyarrow()
+
+
+def _column(arrow: Any, name: str, values: list[Any], kind: Any) -> Any:
+    """Return a column of values; whole numbers become floating ones where those are wanted."""
+    if arrow.types.is_floating(kind):
+        values = [float(value) if isinstance(value, int) and abs(value) < _MAX_WHOLE else value for value in values]
+    try:
+        return arrow.array(values, kind)
+    except (arrow.ArrowException, TypeError, ValueError, OverflowError):
+        return arrow.array([_fitting(arrow, name, value, kind) for value in values], kind)
+
+
+def _fitting(arrow: Any, name: str, value: Any, kind: Any) -> Any:
+    """Return a value, or null where a column of this kind cannot hold it; text that has no bytes is escaped."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "backslashreplace").decode()
+    try:
+        arrow.array([value], kind)
+    except (arrow.ArrowException, TypeError, ValueError, OverflowError) as error:
+        log.warning("%s holds %.100r, which the table cannot (%s); its cell stays empty", name, value, error)
+        return None
+    return value
 
 
 def _type(arrow: Any, kind: str) -> Any:

@@ -1,8 +1,8 @@
 """Short excerpts of clips around one face, whose copies are scored by the thousand.
 
 An excerpt holds a few runs of consecutive frames, cut to the surroundings of the largest face. Copies of it are made in
-memory, their faces cut and scored as a scan does it, and the scores kept by model, so that a model is calibrated on
-thousands of copies within minutes.
+memory, and their faces cut as a scan does it. Excerpts, crops and scores can be kept: another model with the same crop
+rule costs its network's time alone, and is calibrated on thousands of copies within minutes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from unmask.faces.quality import measure_quality
 from unmask.media import open_video, read_frames
 from unmask.models import QueuedNetwork
 from unmask.storage.atomic import atomic_file
-from unmask.types import Face, FaceQuality, ImageHW3
+from unmask.types import CropSpec, DetectorSpec, Face, FaceQuality, ImageHW3
 
 RUN_FRAMES, SCORED = 11, (2, 6, 10)
 """Length of a run, and the places of its frames that are scored."""
@@ -47,6 +47,18 @@ class Run:
     """The face in each of the `SCORED` frames."""
     frame_width_px: float
     """Width of the whole frame, in pixels of the images."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutCopies:
+    """The faces of all copies of one excerpt, before a model scores them. N faces of all copies."""
+
+    copy_N: NDArray[np.int64]
+    """(N,) which copy, place among `COPIES`."""
+    crops_NSS3: NDArray[np.uint8]
+    """(N, S, S, 3) RGB."""
+    qualities: list[FaceQuality]
+    """N measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +135,8 @@ def cut_run(images: Sequence[ImageHW3], detector: Detector) -> Run | None:
     return Run(cut, placed, width * scale)
 
 
-def score_copies(runs: Sequence[Run], network: QueuedNetwork[Any]) -> ScoredCopies:
-    """Score the faces of all copies of an excerpt, cut by the model's own crop rule."""
+def cut_copies(runs: Sequence[Run], spec: CropSpec) -> CutCopies:
+    """Make all copies of an excerpt, at least one run, and cut their faces by a crop rule."""
     copies, qualities, crops = [], [], []
     for place, name in enumerate(COPIES):
         for run in runs:
@@ -137,9 +149,14 @@ def score_copies(runs: Sequence[Run], network: QueuedNetwork[Any]) -> ScoredCopi
                 seen = Face((a, b, c, d), face.confidence)
                 copies.append(place)
                 qualities.append(measure_quality(copy.images[k], seen, quantiser=copy.quantisers[k]))
-                crops.append(crop_face(copy.images[k], seen, network.card.crop))
-    calibrated = [score.logit for score in network.score(np.stack(crops))]
-    return ScoredCopies(np.array(copies, np.int64), network.card.calibration.undo(calibrated), qualities)
+                crops.append(crop_face(copy.images[k], seen, spec))
+    return CutCopies(np.array(copies, np.int64), np.stack(crops), qualities)
+
+
+def score_copies(cut: CutCopies, network: QueuedNetwork[Any]) -> ScoredCopies:
+    """Score the faces of all copies of an excerpt."""
+    calibrated = [score.logit for score in network.score(cut.crops_NSS3)]
+    return ScoredCopies(cut.copy_N, network.card.calibration.undo(calibrated), cut.qualities)
 
 
 def save_runs(runs: Sequence[Run], path: Path) -> None:
@@ -164,28 +181,55 @@ def load_runs(path: Path) -> list[Run]:
     return runs
 
 
+def save_cut(cut: CutCopies, path: Path) -> None:
+    """Keep the faces of copies, without loss: some 150 kB for each."""
+    with atomic_file(path) as file:
+        np.savez(file, copy=cut.copy_N, crops=cut.crops_NSS3, measures=_measures(cut.qualities))
+
+
+def load_cut(path: Path) -> CutCopies:
+    """Return what `save_cut` kept."""
+    with np.load(path) as arrays:
+        return CutCopies(arrays["copy"], arrays["crops"], _qualities(arrays["measures"]))
+
+
 def save_scores(scored: ScoredCopies, path: Path) -> None:
     """Keep what a model says of an excerpt."""
-    measures_N4 = [(q.side_px, q.sharpness, q.confidence, np.nan if q.quantiser is None else q.quantiser)
-                   for q in scored.qualities]  # fmt: skip
     with atomic_file(path) as file:
-        np.savez(file, copy=scored.copy_N, raw=scored.raw_N, measures=np.array(measures_N4))
+        np.savez(file, copy=scored.copy_N, raw=scored.raw_N, measures=_measures(scored.qualities))
 
 
 def load_scores(path: Path) -> ScoredCopies:
     """Return what `save_scores` kept."""
     with np.load(path) as arrays:
-        qualities = [
-            FaceQuality(side, sharp, confidence, quantiser=None if np.isnan(quantiser) else quantiser)
-            for side, sharp, confidence, quantiser in arrays["measures"].tolist()
-        ]
-        return ScoredCopies(arrays["copy"], arrays["raw"], qualities)
+        return ScoredCopies(arrays["copy"], arrays["raw"], _qualities(arrays["measures"]))
 
 
-def copies_key() -> str:
-    """Return a short hash of how copies are made, for the names of kept scores."""
+def _measures(qualities: Sequence[FaceQuality]) -> NDArray[np.float64]:
+    return np.array([(q.side_px, q.sharpness, q.confidence, np.nan if q.quantiser is None else q.quantiser)
+                     for q in qualities])  # fmt: skip
+
+
+def _qualities(measures_N4: NDArray[np.float64]) -> list[FaceQuality]:
+    return [
+        FaceQuality(side, sharp, confidence, quantiser=None if np.isnan(quantiser) else quantiser)
+        for side, sharp, confidence, quantiser in measures_N4.tolist()
+    ]
+
+
+def excerpts_key(detection: DetectorSpec) -> str:
+    """Return a short hash of how excerpts are cut, for the names of kept ones."""
+    return _key([asdict(detection), RUN_FRAMES, SCORED, RUN_STARTS, IMAGE_RUNS, MIN_SIDE_PX, MAX_SIDE_PX])
+
+
+def copies_key(spec: CropSpec) -> str:
+    """Return a short hash of how copies are made and their faces cut, for the names of kept ones."""
     said = {
         name: [(step.codec, step.options, step.scale, getattr(step.filter, "__name__", None)) for step in steps]
         for name, steps in COPIES.items()
     }
-    return hashlib.sha256(json.dumps([said, RUN_FRAMES, SCORED, MAX_SIDE_PX]).encode()).hexdigest()[:8]
+    return _key([said, asdict(spec), excerpts_key(spec.detection)])
+
+
+def _key(said: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8]

@@ -30,7 +30,8 @@ from unmask.types import FaceQuality
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-SIZES = ((40, 80), (80, 160), (160, 10_000))
+ANY_SIDE = 10_000
+SIZES = ((40, 80), (80, 160), (160, ANY_SIDE))
 """Bounds of the side of the face in pixels, by which cells are told apart."""
 FALSE_ALARMS, MISSED, FOLDS = 0.04, 0.05, 5
 """Shares that may be called wrongly, of authentic copies of a kind and size and of all fakes; parts held out."""
@@ -88,6 +89,8 @@ class QualityFit:
     """With the terms of quality."""
     thresholds: Thresholds
     """Fitted to all copies."""
+    chosen_by: dict[str, str]
+    """Which copies set each threshold, in words."""
     floor: QualityFloor
     """Below it, fakes cannot be told from authentic faces."""
     tail: float
@@ -208,7 +211,7 @@ def fit_quality(
         scores_C = probability(table.logits(fitted))
         floor = _fit_floor(table, scores_C, rest_C)
         above_C = table.sharpness_C >= floor
-        thresholds = _fit_thresholds(table, scores_C, rest_C & above_C, false_alarms)
+        thresholds, _ = _fit_thresholds(table, scores_C, rest_C & above_C, false_alarms)
         held_C[own_C], low_C[own_C], high_C[own_C] = scores_C[own_C], thresholds.real_below, thresholds.fake_above
         judged_C[own_C] = above_C[own_C]
     logits_C = table.logits(parameters)
@@ -216,10 +219,12 @@ def fit_quality(
     above_C = table.sharpness_C >= floor
     authentic_C = logits_C[~table.fake_C & above_C]
     high = float(np.quantile(authentic_C, 0.9))
+    thresholds, chosen_by = _fit_thresholds(table, probability(logits_C), above_C, false_alarms)
     called_fake_C, called_real_C = judged_C & (held_C >= high_C), judged_C & (held_C <= low_C)
     return QualityFit(
         calibration=_calibration(parameters),
-        thresholds=_fit_thresholds(table, probability(logits_C), above_C, false_alarms),
+        thresholds=thresholds,
+        chosen_by=chosen_by,
         floor=QualityFloor(round(floor, 4)),
         tail=round(float((authentic_C[authentic_C > high] - high).mean()), 3),
         held_out=_rates(table, held_C, called_fake_C, called_real_C),
@@ -267,17 +272,29 @@ def _calibration(parameters: Floats) -> Calibration:
     return Calibration(round(float(np.exp(parameters[0])), 4), round(float(parameters[1]), 4), quality)
 
 
-def _fit_thresholds(table: CopyTable, scores_C: Floats, chosen_C: Mask, share: float) -> Thresholds:
+def _fit_thresholds(
+    table: CopyTable, scores_C: Floats, chosen_C: Mask, share: float
+) -> tuple[Thresholds, dict[str, str]]:
+    """Return the thresholds, and in words which copies set each."""
     authentic_C, fake_C = chosen_C & ~table.fake_C, chosen_C & table.fake_C
-    kinds = [
-        scores_C[authentic_C & (table.copy_C == place) & (table.side_C >= low) & (table.side_C < high)]
-        for place in range(len(COPIES))
-        for low, high in ((0, np.inf), *SIZES)
-    ]
-    highest = max((_reached_by(scores, share) for scores in kinds if len(scores) >= _MIN_CELL), default=0.5)
+    found = [(0.5, "no kind of copy has enough authentic ones")]
+    for place, name in enumerate(COPIES):
+        for low, high in ((0, ANY_SIDE), *SIZES):
+            own_C = authentic_C & (table.copy_C == place) & (table.side_C >= low) & (table.side_C < high)
+            if own_C.sum() >= _MIN_CELL:
+                said = f"{share:.1%} of {own_C.sum()} authentic copies: {name}, side {_size(low, high)} px"
+                found.append((_reached_by(scores_C[own_C], share), said))
+    highest, cell = max(found)
     fake_above = min(1.0, max(0.5, float(np.ceil(1000 * (highest + _MARGIN)) / 1000)))
     real_below = max(0.0, min(0.5, 1 - _reached_by(1 - scores_C[fake_C], MISSED) - _MARGIN))
-    return Thresholds(float(np.floor(1000 * real_below) / 1000), fake_above)
+    chosen_by = {"fake_above": cell, "real_below": f"{MISSED:.1%} of {fake_C.sum()} fake copies of all kinds"}
+    return Thresholds(float(np.floor(1000 * real_below) / 1000), fake_above), chosen_by
+
+
+def _size(low: int, high: int) -> str:
+    if high < ANY_SIDE:
+        return f"{low}-{high}"
+    return f"> {low}" if low else "any"
 
 
 def _reached_by(scores_n: Floats, share: float) -> float:
@@ -325,6 +342,7 @@ def _cells(table: CopyTable, called_fake_C: Mask, called_real_C: Mask) -> list[C
             decided = float((called_fake_C | called_real_C)[authentic_C].mean())
             fakes = int(fakes_C.sum())
             share = round(float(called_fake_C[fakes_C].mean()), 4) if fakes else None
-            size = f"{low}-{high}" if high < 10_000 else f"> {low}"
-            found.append(Cell(name, size, count, hits, wilson(hits, count), round(decided, 4), fakes, share))
+            found.append(
+                Cell(name, _size(low, high), count, hits, wilson(hits, count), round(decided, 4), fakes, share)
+            )
     return found

@@ -34,7 +34,7 @@ from unmask.faces import Detector, load_detector
 from unmask.media import Limits, Video, open_video, probe, read_frames
 from unmask.prepare.layout import encode_image
 from unmask.runtime.opencv import one_thread
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.storage.atomic import atomic_folder, sweep
 from unmask.storage.rowlog import Row, RowLog
 from unmask.types import DetectorSpec
@@ -126,7 +126,7 @@ class Exploration:
 
     @cached_property
     def _detectors(self) -> dict[str, Detector]:
-        return {name: load_detector(DetectorSpec(detector=name)) for name in self.settings.detectors}
+        return {name: load_detector(detector_spec(name)) for name in self.settings.detectors}
 
     def run(self) -> Iterator[ExploredClip]:
         """Explore all clips and yield what was found out about each."""
@@ -169,7 +169,7 @@ class Exploration:
             if clip.id in self.sample:
                 explored = self._find_faces(explored, path)
             else:
-                explored = replace(explored, media=probe(path, self.settings.limits))
+                explored = replace(explored, media=probe(path, self.settings.limits, stop_check(self._stopping)))
         except InputError as error:
             explored = replace(explored, status=error.status, reason=str(error))
         except (Stopped, UsageError):
@@ -201,7 +201,7 @@ class Exploration:
         searched: list[int] = []
         try:
             with ExitStack() as stack:
-                video = stack.enter_context(open_video(path, self.settings.limits))
+                video = stack.enter_context(open_video(path, self.settings.limits, check=stop_check(self._stopping)))
                 wanted = frames_at_rate(video, self.settings.frames_per_second)
                 explored = replace(explored, media=video.facts, frames_asked=len(wanted))
                 folder = None
@@ -238,6 +238,11 @@ class Exploration:
         self._log.close()
 
 
+def detector_spec(name: str) -> DetectorSpec:
+    """Return how a detector searches: Haar the whole frame, as the notebook did, all others at their usual scale."""
+    return DetectorSpec(detector=name, scale=1.0 if name == "haar" else "adaptive")
+
+
 def draw_sample(clips: Sequence[Clip], count: int, seed: int) -> frozenset[str]:
     """Draw ids of clips, as evenly over labels and methods as there are clips of each."""
     groups: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -253,10 +258,11 @@ def draw_sample(clips: Sequence[Clip], count: int, seed: int) -> frozenset[str]:
 
 def frames_at_rate(video: Video, frames_per_second: float) -> NDArray[np.int64]:
     """Return the indices of the frames on show at 0, 1/rate, 2/rate ... seconds, each once."""
-    times_seconds = video.index.times_seconds
-    moments = np.arange(0, video.index.end_seconds, 1 / frames_per_second)
-    shown = np.searchsorted(times_seconds, moments + 1e-6, side="right") - 1
-    return np.unique(np.clip(shown, 0, len(times_seconds) - 1)).astype(np.int64)
+    # Moments before each frame, and before the end: a frame is on show where there is one more before the next. The
+    # moments themselves are not listed: a file may claim to be a thousand years long.
+    step_seconds = 1 / frames_per_second
+    before = np.ceil((video.index.times_seconds - 1e-6).clip(0) / step_seconds)
+    return np.flatnonzero(np.diff(before, append=np.ceil(video.index.end_seconds / step_seconds)) > 0)
 
 
 def _usable_key(row: Row) -> str | None:

@@ -17,11 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-GUARDS = ("session", "limits", "death signal", "no new privileges", "empty network", "system calls")
+GUARDS = ("session", "limits", "death signal", "no new privileges", "empty network", "no capabilities", "system calls")
 """Names of all that `confine` tries, in order."""
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 22, 24, 38, 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_CAPABILITY_VERSION = 0x20080522
+_FILE_CAPABILITIES = (0, 1, 2, 3, 4)  # CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID
+_MAX_CAPABILITIES = 64
 
 # System calls by number (Linux): computing, memory, and reading and writing what is open already. No file is opened,
 # no socket made, no process started or signalled; files can be looked for (fstat of today is newfstatat), not read.
@@ -30,16 +34,21 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _ALLOWED: dict[str, tuple[int, tuple[int, ...]]] = {
     "x86_64": (0xC000003E, (
         0, 1, 3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20, 23, 24, 25, 27, 28, 35, 39, 44, 45, 46, 47, 48, 60, 63,
-        72, 97, 98, 99, 100, 131, 186, 202, 204, 228, 229, 230, 231, 262, 270, 271, 273, 309, 318, 324, 334,
+        97, 98, 99, 100, 131, 186, 202, 204, 228, 229, 230, 231, 262, 270, 271, 273, 309, 318, 324, 334,
     )),
     "aarch64": (0xC00000B7, (
-        25, 57, 62, 63, 64, 65, 66, 67, 72, 73, 79, 80, 93, 94, 98, 99, 101, 113, 114, 115, 123, 124, 132, 134, 135,
+        57, 62, 63, 64, 65, 66, 67, 72, 73, 79, 80, 93, 94, 98, 99, 101, 113, 114, 115, 123, 124, 132, 134, 135,
         139, 153, 160, 163, 165, 168, 172, 178, 179, 206, 207, 210, 211, 212, 214, 215, 216, 222, 226, 232, 233, 278,
         283, 293,
     )),
 }
 # fmt: on
-"""Machine -> audit architecture and the numbers of the system calls that stay."""
+"""Machine -> audit architecture and the numbers of the system calls that stay, whatever their arguments."""
+
+_FCNTL = {"x86_64": 72, "aarch64": 25}
+"""Machine -> number of fcntl, of which the commands below stay; others have a file signal any process of the user."""
+_FCNTL_COMMANDS = (0, 1, 2, 3, 1030)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC."""
 
 
 def confine(limits: Mapping[str, int], files: bool = False) -> list[str]:
@@ -47,7 +56,7 @@ def confine(limits: Mapping[str, int], files: bool = False) -> list[str]:
 
     Args:
         limits: Resource, as in ``RLIMIT_<resource>`` -> bytes, seconds or items that it may have.
-        files: Whether it may still open and write files; then all system calls stay.
+        files: Whether it may still open and write files; then all system calls stay, and what root may do with files.
 
     Returns:
         What is in force, out of `GUARDS`.
@@ -58,6 +67,7 @@ def confine(limits: Mapping[str, int], files: bool = False) -> list[str]:
         "death signal": lambda: _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
         "no new privileges": lambda: _prctl(_PR_SET_NO_NEW_PRIVS, 1),
         "empty network": _leave_network,
+        "no capabilities": lambda: _drop_capabilities(_FILE_CAPABILITIES if files else ()),
         "system calls": _missing if files else _filter_system_calls,
     }
     in_force = []
@@ -109,14 +119,41 @@ def _leave_network() -> None:
             Path("/proc/self", name).write_text(text)
 
 
+def _drop_capabilities(kept: tuple[int, ...]) -> None:
+    """Give up what root may do, in this process and in what it could start.
+
+    A process that moved to a user namespace of its own has all capabilities there, which goes as well.
+    """
+    libc = _libc()
+    for capability in range(_MAX_CAPABILITIES):
+        if capability not in kept:  # fails beyond the last one that the kernel knows, and for who has none to drop
+            libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION, 0))
+    held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable: low 32 bits, then high ones
+    if libc.capget(header, held):
+        raise OSError(ctypes.get_errno(), "capget")
+    permitted = struct.unpack("6I", held.raw)[1]
+    low = permitted & sum(1 << capability for capability in kept)
+    if libc.capset(header, ctypes.create_string_buffer(struct.pack("6I", low, low, 0, 0, 0, 0))):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 def _filter_system_calls() -> None:
-    """Install a seccomp filter: a program in BPF that the kernel runs before each system call."""
-    architecture, allowed = _ALLOWED[platform.machine()]
+    """Install a seccomp filter: a program in BPF that the kernel runs before each system call.
+
+    Of what the kernel hands to it, the number lies at byte 0, the architecture at 4, and the low half of the second
+    argument, which is all of a command of fcntl, at 24.
+    """
+    machine = platform.machine()
+    architecture, allowed = _ALLOWED[machine]
     load, equal, give = 0x20, 0x15, 0x06
     refuse, permit, kill = 0x00050001, 0x7FFF0000, 0x80000000  # EPERM, go on, end the process
     program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill), (load, 0, 0, 0)]
-    program += [(equal, len(allowed) - i, 0, number) for i, number in enumerate(allowed)]
-    program += [(give, 0, 0, refuse), (give, 0, 0, permit)]
+    program += [step for number in allowed for step in ((equal, 0, 1, number), (give, 0, 0, permit))]
+    program += [(equal, 1, 0, _FCNTL[machine]), (give, 0, 0, refuse), (load, 0, 0, 24)]
+    program += [step for command in _FCNTL_COMMANDS for step in ((equal, 0, 1, command), (give, 0, 0, permit))]
+    program.append((give, 0, 0, refuse))
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
     header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
     _prctl(_PR_SET_SECCOMP, 2, ctypes.create_string_buffer(header))

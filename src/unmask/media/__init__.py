@@ -5,15 +5,15 @@
         for frame in read_frames(video, pick_frames(video, 32)):
             frame.image_HW3, frame.time_seconds
 
-`open_video` and `read_sound` are the only ways by which the bytes of a file reach FFmpeg: a regular file, opened once,
-handed over as a descriptor, never as a name or an address, to a process that can do nothing but decode it. See
-`unmask.media.decoder`.
+`open_video`, `read_sound` and `read_description` are the only ways by which the bytes of a file reach FFmpeg: a
+regular file, opened once, handed over as a descriptor, never as a name or an address, to a process that can do nothing
+but decode it. See `unmask.media.decoder`.
 """
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import guards_in_force
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.regular import sha256_of
+from unmask.media.regular import hashed, sha256_of
 from unmask.media.sampling import SAMPLINGS
 from unmask.media.shots import Shots, find_shots
 from unmask.media.signature import SignatureLog
@@ -23,6 +23,7 @@ from unmask.media.video import (
     open_video_file,
     pick_frames,
     probe,
+    read_description,
     read_frames,
     read_sound,
     sample_frames,
@@ -37,10 +38,12 @@ __all__ = [
     "Video",
     "find_shots",
     "guards_in_force",
+    "hashed",
     "open_video",
     "open_video_file",
     "pick_frames",
     "probe",
+    "read_description",
     "read_frames",
     "read_sound",
     "sample_frames",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from io import BufferedReader
 
@@ -11,9 +12,13 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from unmask.media.container import FrameIndex
+from unmask.media.index import PacketIndex
 from unmask.media.orientation import Orientation
+from unmask.media.tones import high_range_of
 from unmask.types import AudioFacts, MediaFacts
+
+_HEADER_TELLS_LENGTH = re.compile("matroska|asf|flv|mxf|nut|rm$")
+"""Formats whose header tells how long the file is; of others, FFmpeg guesses it from time stamps and rates."""
 
 
 def read_facts(
@@ -21,7 +26,7 @@ def read_facts(
     sha256: str,
     container: InputContainer,
     stream: VideoStream,
-    index: FrameIndex,
+    packets: PacketIndex,
     frame: VideoFrame,
     orientation: Orientation,
 ) -> MediaFacts:
@@ -32,11 +37,11 @@ def read_facts(
         sha256: Hash of its bytes, 64 hex digits.
         container: What FFmpeg found in it.
         stream: The video track that counts.
-        index: The frames of this track.
+        packets: The packets and frames of this track.
         frame: The first of them.
         orientation: How its frames become upright.
     """
-    context = stream.codec_context
+    context, index = stream.codec_context, packets.frames
     width, height = (frame.height, frame.width) if orientation.transpose else (frame.width, frame.height)
     rate, start, shape = stream.average_rate, stream.start_time, stream.sample_aspect_ratio
     return MediaFacts(
@@ -52,28 +57,36 @@ def read_facts(
         sample_aspect_ratio=float(shape) if shape else 1.0,
         frames=len(index),
         frames_claimed=stream.frames or None,
-        cut_short=_is_cut_short(container, stream, index),
+        cut_short=_is_cut_short(container, stream, packets),
         frame_rate=float(rate) if rate else None,
         duration_seconds=index.end_seconds,
         start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,
         bit_rate=context.bit_rate or (round(8 * index.size_bytes / index.end_seconds) if index.end_seconds else None),
         encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
         audio=_audio_facts(container),
+        interlaced=frame.interlaced_frame,
+        high_range=high_range_of(frame),
     )
 
 
-def _is_cut_short(container: InputContainer, stream: VideoStream, index: FrameIndex) -> bool:
-    """Tell whether the header lists more than the file holds: more frames or, where it counts none, more seconds."""
+def _is_cut_short(container: InputContainer, stream: VideoStream, packets: PacketIndex) -> bool:
+    """Tell whether the header lists more than the file holds: more frames or, where it counts none, more seconds.
+
+    AVI counts frames that were dropped and have no packet as well; the time stamps of decoding count them too.
+    """
+    index = packets.frames
     if stream.frames:
-        return index.packets < stream.frames - 1
+        there = packets.last_tick + 1 if container.format.name == "avi" else index.packets
+        return max(there, index.packets) < stream.frames - 1
     claimed = 0.0
     if tag := stream.metadata.get("DURATION"):  # Matroska: 00:00:02.400000000
         with suppress(ValueError):
             hours, minutes, seconds = map(float, tag.split(":"))
             claimed = 3600 * hours + 60 * minutes + seconds
-    elif container.duration and not container.streams.audio:  # sound may well outlast the video
-        claimed = container.duration / av.time_base
-    return claimed > 1.05 * (index.end_seconds + (stream.start_time or 0) * index.seconds_per_tick) + 0.5
+    elif container.duration and _HEADER_TELLS_LENGTH.match(container.format.name) and not container.streams.audio:
+        claimed = container.duration / av.time_base  # sound may well outlast the video
+    tick = float(stream.time_base) if stream.time_base else 0.0
+    return claimed > 1.05 * (index.end_seconds + max(0, stream.start_time or 0) * tick) + 0.5
 
 
 def _audio_facts(container: InputContainer) -> AudioFacts | None:

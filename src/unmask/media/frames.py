@@ -9,26 +9,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 
 import av
 import numpy as np
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from unmask.errors import LimitError, UnreadableError
-from unmask.media.container import FrameIndex, decode_packet, index_packets, open_container
+from unmask.errors import LimitError, NoVideoError, UnreadableError
+from unmask.media.colours import RgbConverter
+from unmask.media.container import decode_packet, find_films, open_container
 from unmask.media.facts import read_facts
+from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
-from unmask.types import Frame, ImageHW3, MediaFacts
+from unmask.media.tones import forget_unknown_tags
+from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
 _SKIPPABLE = frozenset({"h264", "mpeg4", "mpeg1video", "mpeg2video"})
@@ -54,32 +58,51 @@ class OpenFile:
 
     file: BufferedReader
     """The open file."""
+    track: int
+    """Index of the picture track that is read."""
     facts: MediaFacts
     """What it is."""
-    index: FrameIndex
-    """Which frames it has."""
+    packets: PacketIndex
+    """Which frames it has, and which packets they come from."""
     orientation: Orientation
     """How its frames become upright."""
     limits: Limits
     """What decoding may cost."""
+    colours: Colours
+    """How its frames become RGB."""
+    plain: Plain
+    """Makes its frames plain first."""
+
+    @property
+    def index(self) -> FrameIndex:
+        """Which frames it has."""
+        return self.packets.frames
 
     def read(self, indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:
         """Yield the frames with the given indices, upright; see `unmask.media.read_frames`."""
         return upright_frames(decode_stored(self, indices, log), self.index, self.orientation)
 
 
-def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFile:
+def open_in_process(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> OpenFile:
     """List the frames of an open file and decode the first one, in this process.
 
     Args:
         file: A regular file.
         sha256: Hash of its bytes, 64 hex digits.
         limits: Those on pixels are kept here.
+        colours: How its frames become RGB.
+        film: Which of its films, from 1; see `unmask.media.container.find_films`.
 
     Raises:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    with open_container(file, limits.frame_pixels) as (container, stream):
+    films = find_films(file, limits.frame_pixels)
+    if not 1 <= film <= len(films.tracks):
+        raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
+    track = films.tracks[film - 1]
+    with open_container(file, limits.frame_pixels, track) as (container, stream):
         first_frames: list[VideoFrame] = []
         packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
         index = index_packets(packets, stream)
@@ -87,7 +110,8 @@ def open_in_process(file: BufferedReader, sha256: str, limits: Limits) -> OpenFi
             raise UnreadableError("not one frame of the video can be decoded")
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
-    return OpenFile(file, facts, index, orientation, limits)
+        facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, Plain())
 
 
 def _packets_and_first_frame(
@@ -131,73 +155,76 @@ def decode_stored(
     Raises:
         LimitError: More pixels than the limits allow.
     """
-    index = opened.index
-    converter = VideoReformatter()  # one for all frames: it keeps its tables
-    for pts, frame in _decode(opened, index.pts[indices], log):
-        rgb = converter.reformat(frame, format="rgb24", interpolation="BILINEAR", threads=1)
-        image_HW3 = rgb.to_ndarray().astype(np.uint8, copy=False)
-        yield StoredFrame(index.index_of(pts), image_HW3, mean_quantiser(frame))
+    converter = RgbConverter(opened.colours)
+    for number, frame in _decode(opened, indices, log):
+        plain = opened.plain(frame) if opened.colours == "tagged" else frame  # OpenCV left them as they are
+        yield StoredFrame(number, converter.convert(plain), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:
-    """Yield (time stamp, frame) for each wanted time stamp, or for the first decodable one after it."""
+    """Yield (index, frame) for each wanted index, or for the first decodable frame after it."""
     index, limits, pixels = opened.index, opened.limits, 0
     pending, signer = wanted.tolist()[::-1], Signer()
     surveyed = frozenset() if log is None else survey_packets(index)
-    with open_container(opened.file, limits.frame_pixels) as (container, stream):
-        for position, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
+    with open_container(opened.file, limits.frame_pixels, opened.track) as (container, stream):
+        for count, frame in enumerate(_frames(container, stream, opened, pending, surveyed)):
             pixels += frame.width * frame.height
             if pixels > limits.total_pixels:
                 raise LimitError(f"more than {limits.total_pixels} pixels would have to be decoded")
-            pts = position if not index.stamped else frame.pts
-            if pts is None or frame.is_corrupt:
+            number = frame.pts if index.stamped else min(count, len(index) - 1)
+            if number is None or number < 0 or frame.is_corrupt:
                 continue
+            forget_unknown_tags(frame)
             if log is not None:
-                log.add(index.index_of(pts), signer.sign(frame))
-            if pts < pending[-1]:
+                log.add(number, signer.sign(frame))
+            if number < pending[-1]:
                 continue
-            while pending and pending[-1] <= pts:
+            while pending and pending[-1] <= number:
                 pending.pop()
-            yield pts, frame
+            yield number, frame
             if not pending:
                 return
 
 
 def survey_packets(index: FrameIndex) -> frozenset[int]:
     """Return the positions of key packets that are decoded for their signatures where all else is skipped."""
-    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED) / index.seconds_per_tick
+    gap = max(_SURVEY_SECONDS, index.end_seconds / _MAX_SURVEYED)
     chosen, last = [], -math.inf
-    for packet, pts in zip(index.key_packets.tolist(), index.key_pts.tolist(), strict=True):
-        if pts - last >= gap:
+    for packet, seconds in zip(index.key_packets.tolist(), index.times_seconds[index.key_frames].tolist(), strict=True):
+        if seconds - last >= gap:
             chosen.append(packet)
-            last = pts
+            last = seconds
     return frozenset(chosen)
 
 
 def _frames(
     container: InputContainer, stream: VideoStream, opened: OpenFile, pending: list[int], surveyed: frozenset[int]
 ) -> Iterator[VideoFrame]:
-    """Decode packet by packet, skipping what the ``pending`` time stamps (last one next) do not need.
+    """Decode packet by packet, skipping what the ``pending`` frames (last one next) do not need.
 
-    Of what is skipped, the key packets at the positions ``surveyed`` are decoded by themselves.
+    Packets are stamped with the index of their frame, which the decoder hands on to it. Of what is skipped, the key
+    packets at the positions ``surveyed`` are decoded by themselves.
     """
-    context, index = stream.codec_context, opened.index
+    context, index, ranks = stream.codec_context, opened.index, opened.packets.ranks
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)
     position, resume_at = -1, 0
     for packet in _demux(container, stream):
-        position += bool(packet.size)
-        if packet.size and position < resume_at:
-            if position in surveyed:
-                yield from _decode_alone(context, packet, opened.limits.frame_pixels)
-            continue
-        if skippable:
-            context.skip_frame = "DEFAULT" if packet.pts in wanted else "NONREF"
+        if packet.size:
+            position += 1
+            number = int(ranks[position]) if position < len(ranks) else -1  # a file may grow meanwhile
+            packet.pts = packet.dts = number
+            if position < resume_at:
+                if position in surveyed:
+                    yield from _decode_alone(context, packet, opened.limits.frame_pixels)
+                continue
+            if skippable:
+                context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
         before = len(pending)
         yield from decode_packet(context, packet, opened.limits.frame_pixels)
         if index.stamped and pending and len(pending) < before:
             # The last wanted frame is out: drop all packets up to the key packet that the next one hangs on.
-            key = int(np.searchsorted(index.key_pts, pending[-1], side="right")) - 1
+            key = int(np.searchsorted(index.key_frames, pending[-1], side="right")) - 1
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])
                 context.flush_buffers()
@@ -225,7 +252,17 @@ def _is_skippable(context: VideoCodecContext) -> bool:
 
 
 def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet[VideoStream]]:
+    unpack = None
+    if stream.codec_context.codec.canonical_name == "mpeg4":  # DivX puts two pictures into one packet of an AVI
+        unpack = BitStreamFilterContext("mpeg4_unpack_bframes", stream)
     try:
-        yield from container.demux(stream)
+        for packet in container.demux(stream):
+            if unpack is None:
+                yield packet
+            elif packet.size:
+                yield from unpack.filter(packet)
+            else:
+                yield from unpack.filter(None)
+                yield packet
     except (av.error.FFmpegError, OSError):
         return  # a damaged tail

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from unmask.errors import UsageError
 
 FRAMES_PER_TIME_LIMIT = 300
 """Frames that one reading may ask for within `Limits.seconds`; the time grows with more of them."""
+
+_MAX_VALUE, _MAX_FRAME_PIXELS = 1 << 62, 1 << 34
+"""Above these the system knows no limits, and maps no memory for an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,12 @@ class Limits:
     """Pixels of all frames that are decoded for one reading."""
     download_bytes: int = 2 << 30
     """Length of a video that has to be fetched first."""
+    file_bytes: int = 64 << 30
+    """Length of a file that is looked at: all of it is hashed, which takes a minute for the default."""
     isolate: bool = True
     """Decode in a process of its own; without, ``seconds`` and ``memory_bytes`` do not hold."""
 
     def __post_init__(self) -> None:
-        if min(self.seconds, self.memory_bytes, self.frame_pixels, self.total_pixels, self.download_bytes) <= 0:
-            raise UsageError(f"limits must be above zero: {self}")
+        values = [value for name, value in asdict(self).items() if name != "isolate"]
+        if not (all(0 < value < _MAX_VALUE for value in values) and self.frame_pixels <= _MAX_FRAME_PIXELS):  # nor NaN
+            raise UsageError(f"limits must be numbers above zero and within reason: {self}")

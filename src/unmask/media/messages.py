@@ -16,9 +16,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.container import FrameIndex
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_SHAPE
+from unmask.types import Colours
 
 SLOTS = 2
 """Images that lie in the shared memory at a time: one is read while the next one is decoded."""
@@ -27,8 +28,8 @@ SLOT_IS_FREE = b"."
 NONSENSE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """What reading a message raises that no honest decoder sends."""
 
-Task = Literal["decode", "sound", "guards"]
-"""What a decoder is for: frames, the sound track, or telling what confines it."""
+Task = Literal["decode", "sound", "describe", "guards"]
+"""What a decoder is for: frames, the sound track, what the file says of itself, or telling what confines it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,10 @@ class Order:
     """What it may cost."""
     cpu_seconds: int
     """CPU time that it may take."""
+    colours: Colours = "tagged"
+    """How frames become RGB."""
+    film: int = 1
+    """Which of the file's films."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the order as JSON values."""
@@ -141,35 +146,38 @@ def signatures_of(indices: bytes, signatures: bytes, frames: int) -> tuple[NDArr
     return indices_n, signatures_n
 
 
-def index_arrays(index: FrameIndex) -> tuple[NDArray[np.int64], ...]:
-    """Return those parts of an index that travel as bytes, int64 each."""
-    return index.pts, index.key_packets, index.key_pts
+def index_arrays(index: FrameIndex) -> tuple[NDArray[Any], ...]:
+    """Return those parts of an index that travel as bytes: float64, int64, int64."""
+    return index.times_seconds, index.key_packets, index.key_frames
 
 
 def index_scalars(index: FrameIndex) -> dict[str, Any]:
     """Return those parts of an index that travel as JSON."""
-    names = ("seconds_per_tick", "stamped", "end_seconds", "packets", "size_bytes")
+    names = ("stamped", "end_seconds", "packets", "size_bytes")
     return {name: getattr(index, name) for name in names}
 
 
-def index_of(arrays: Sequence[NDArray[np.int64]], scalars: Mapping[str, Any]) -> FrameIndex:
+def index_of(arrays: Sequence[bytes], scalars: Mapping[str, Any]) -> FrameIndex:
     """Return the index that was sent as `index_arrays` and `index_scalars`.
 
     Raises:
         NONSENSE: It makes no sense.
     """
-    pts, key_packets, key_pts = arrays
+    times, key_packets, key_frames = (
+        np.frombuffer(array, kind) for array, kind in zip(arrays, (np.float64, np.int64, np.int64), strict=True)
+    )
     index = FrameIndex(
-        pts=pts,
-        key_packets=key_packets,
-        key_pts=key_pts,
-        seconds_per_tick=float(scalars["seconds_per_tick"]),
+        times_seconds=times.astype(np.float64),
+        key_packets=key_packets.astype(np.int64),
+        key_frames=key_frames.astype(np.int64),
         stamped=bool(scalars["stamped"]),
         end_seconds=float(scalars["end_seconds"]),
         packets=int(scalars["packets"]),
         size_bytes=int(scalars["size_bytes"]),
     )
     with np.errstate(all="ignore"):
-        if not len(index) or (np.diff(index.pts) <= 0).any() or not np.isfinite(index.times_seconds).all():
+        if not len(index) or times[0] != 0 or not (np.diff(times) > 0).all() or not np.isfinite(times).all():
             raise ValueError("an index of frames that cannot be")
+    if len(key_packets) != len(key_frames) or not ((key_frames >= 0) & (key_frames < len(index))).all():
+        raise ValueError("key frames that cannot be")
     return index

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from av.video.frame import VideoFrame
 
+from unmask.media.side_data import side_data_of
 from unmask.types import ImageHW3
+
+_MATRIX_BYTES = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,10 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     The matrix [[a, b], [c, d]] (16.16 fixed point, ISO/IEC 14496-12) sends a stored pixel (x, y) to
     (a x + c y, b x + d y).
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
+    data = side_data_of(frame, "DISPLAYMATRIX")
+    if data is None or len(data) != _MATRIX_BYTES:
         return Orientation()
-    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2]  # type: ignore[call-overload]
+    matrix = np.frombuffer(data, np.int32).reshape(3, 3)[:2, :2].astype(np.int64)
     (a, b), (c, d) = np.sign(np.where(np.abs(matrix) > 2**15, matrix, 0)).tolist()
     if a and d and not (b or c):
         return Orientation(False, a < 0, d < 0)

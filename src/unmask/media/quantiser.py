@@ -7,6 +7,8 @@ import struct
 import numpy as np
 from av.video.frame import VideoFrame
 
+from unmask.media.side_data import side_data_of
+
 EXPORT = {"export_side_data": "venc_params"}
 """Option under which decoders of H.264, VP9 and MPEG-1, 2 and 4 attach their quantisers to frames."""
 _RANGES = {0: 255, 1: 51, 2: 31}
@@ -22,11 +24,8 @@ def mean_quantiser(frame: VideoFrame) -> float | None:
 
     None where the decoder attached none, see `EXPORT`.
     """
-    data = frame.side_data.get("VIDEO_ENC_PARAMS")
-    if data is None:
-        return None
-    content = memoryview(data).tobytes()  # type: ignore[arg-type]
-    if len(content) < _HEADER.size:
+    content = side_data_of(frame, "VIDEO_ENC_PARAMS")
+    if content is None or len(content) < _HEADER.size:
         return None
     blocks, offset, block_bytes, codec, quantiser = _HEADER.unpack_from(content)
     if codec not in _RANGES or offset + blocks * block_bytes > len(content):

@@ -6,16 +6,64 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
-from unmask.errors import UnreadableError
+from unmask.errors import ChangedError, LimitError, UnreadableError
+
+_CHUNK_BYTES = 1 << 20
 
 
-def sha256_of(file: BufferedReader) -> str:
-    """Return the hash of an open file's content, in 64 digits."""
-    file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(file: BufferedReader, check: Callable[[], None] = lambda: None) -> str:
+    """Return the hash of an open file's content, in 64 digits.
+
+    Args:
+        file: The open file.
+        check: Called for each megabyte; what it raises ends the reading.
+
+    Raises:
+        UnreadableError: The disk does not give it.
+    """
+    digest, buffer = hashlib.sha256(), bytearray(_CHUNK_BYTES)
+    try:
+        file.seek(0)
+        while count := file.readinto(buffer):
+            check()
+            digest.update(memoryview(buffer)[:count])
+    except OSError as error:
+        raise UnreadableError(f"the disk does not give the file: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+@contextmanager
+def hashed(file: BufferedReader, max_bytes: int, check: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """Give the hash of an open file to the block, and see afterwards that it still is the file's.
+
+    Args:
+        file: The open file.
+        max_bytes: Longest file that is read.
+        check: See `sha256_of`.
+
+    Raises:
+        LimitError: It is longer.
+        UnreadableError: The disk does not give it.
+        ChangedError: It was changed within the block.
+    """
+    before = _stamp(file)
+    if before[0] > max_bytes:
+        raise LimitError(f"the file has {before[0]} bytes; at most {max_bytes} are read, see --limits file=")
+    sha256 = sha256_of(file, check)
+    yield sha256
+    if _stamp(file) != before and sha256_of(file, check) != sha256:
+        raise ChangedError("the file was changed while it was read; scan it again once nobody writes to it")
+
+
+def _stamp(file: BufferedReader) -> tuple[int, int, int]:
+    """Return what changes with the content of a file: its length, and when it and its entry were changed."""
+    facts = os.fstat(file.fileno())
+    return facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 
 def open_regular(path: str | os.PathLike[str], below: str | None = None) -> BufferedReader:

@@ -16,11 +16,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -29,8 +28,10 @@ import numpy as np
 from unmask.errors import CrashedError
 from unmask.media.frames import decode_stored, open_in_process
 from unmask.media.limits import Limits
+from unmask.media.memory import nameless_memory
 from unmask.media.messages import Order
 from unmask.media.worker import FILES, run
+from unmask.runtime.streams import fill_standard_streams
 
 CAN_ISOLATE = hasattr(os, "fork") and hasattr(socket, "send_fds")
 """Whether this platform can fork decoders; elsewhere files are decoded in the calling process."""
@@ -44,6 +45,22 @@ _ENVIRONMENT = {
 }
 """Environment of the server, beside where libraries lie."""
 _MESSAGE_BYTES = 1 << 16
+_PATIENCE_SECONDS = 120.0
+"""Longest wait for the server, which has to load everything before its first answer."""
+
+
+class ServerLostError(CrashedError):
+    """The server of decoders died, and its decoders with it: that is no fault of the file, which can be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A decoder that was started."""
+
+    pid: int
+    """Its process number."""
+    server: int
+    """Which start of the server it is from, counted from 1: another one must not be asked to end it."""
 
 
 class DecoderServer:
@@ -53,35 +70,38 @@ class DecoderServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._starts = 0
 
     @property
     def pid(self) -> int | None:
         """Process number; None before the first order."""
         return None if self._process is None else self._process.pid
 
-    def fork(self, order: Order, files: Sequence[int]) -> int:
-        """Fork a decoder; return its process number.
+    def fork(self, order: Order, files: Sequence[int]) -> Fork:
+        """Fork a decoder.
 
         Args:
             order: What it is to do.
             files: Descriptors, see `unmask.media.worker.FILES`.
 
         Raises:
-            CrashedError: The server does not answer.
+            ServerLostError: The server does not answer; the next call starts another one.
         """
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._start()
-            return int(self._ask({"fork": order.to_json()}, files)["pid"])
+            return Fork(int(self._ask({"fork": order.to_json()}, files)["pid"]), self._starts)
 
-    def end(self, pid: int) -> int:
+    def end(self, fork: Fork) -> int:
         """Kill a decoder, if it still runs; return how it ended: 0, an exit code, or minus a signal.
 
         Raises:
-            CrashedError: The server does not answer.
+            ServerLostError: The server that forked it is gone, and so is the decoder.
         """
         with self._lock:
-            return int(self._ask({"end": pid}, ())["exit_code"])
+            if fork.server != self._starts or self._process is None:
+                raise ServerLostError("the server of decoders ended; run: unmask doctor")
+            return int(self._ask({"end": fork.pid}, ())["exit_code"])
 
     def stop(self) -> None:
         """End the server and its decoders."""
@@ -93,6 +113,7 @@ class DecoderServer:
     def _start(self) -> None:
         if self._control is not None:
             self._control.close()
+        fill_standard_streams()
         ours, theirs = socket.socketpair()
         code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
         paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
@@ -105,18 +126,21 @@ class DecoderServer:
             start_new_session=True,  # an interrupt from the keyboard is for us
         )
         theirs.close()
-        self._control = ours
+        ours.settimeout(_PATIENCE_SECONDS)
+        self._control, self._starts = ours, self._starts + 1
 
     def _ask(self, message: Mapping[str, Any], files: Sequence[int]) -> dict[str, Any]:
-        if self._control is None:
-            raise CrashedError("the server of decoders is gone; run: unmask doctor")
+        if self._control is None or self._process is None:
+            raise ServerLostError("the server of decoders is gone; run: unmask doctor")
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], files)
-            answer = self._control.recv(_MESSAGE_BYTES)
-        except OSError as error:
-            raise CrashedError(f"the server of decoders cannot be reached: {error}") from error
-        if not answer:
-            raise CrashedError("the server of decoders ended; run: unmask doctor")
+            if not (answer := self._control.recv(_MESSAGE_BYTES)):
+                raise EOFError("it ended")
+        except (OSError, EOFError) as error:
+            self._process.kill()  # what is left of it
+            self._process.wait()
+            self._process = None
+            raise ServerLostError(f"the server of decoders cannot be reached: {error}; run: unmask doctor") from error
         values: dict[str, Any] = json.loads(answer)
         return values
 
@@ -132,6 +156,7 @@ def serve(descriptor: int) -> None:
     Args:
         descriptor: This end of the socket.
     """
+    fill_standard_streams()  # else a file that comes takes such a number, and is lost where a decoder has its own
     _load_everything()
     gc.freeze()  # else the decoders' collectors would touch, and so copy, all that is loaded
     control, decoders = socket.socket(fileno=descriptor), set[int]()
@@ -141,8 +166,9 @@ def serve(descriptor: int) -> None:
             break
         values = json.loads(message)
         if "end" in values:
+            is_own = values["end"] in decoders  # no process is killed that was not forked here
             decoders.discard(values["end"])
-            answer = {"exit_code": _end(values["end"])}
+            answer = {"exit_code": _end(values["end"]) if is_own else 0}
         else:
             order = Order.from_json(values["fork"])
             pid = os.fork()
@@ -163,14 +189,15 @@ def _load_everything() -> None:
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    with tempfile.NamedTemporaryFile() as file:  # decode a clip, for all that numpy imports late
+    with os.fdopen(nameless_memory(0), "w+b") as file:  # decode a clip, for all that numpy imports late
         with av.open(file, "w", format="matroska") as film:
             track = film.add_stream("mpeg4", rate=25, options={"threads": "1"})
             track.width = track.height = 16
             for _ in range(3):
                 film.mux(track.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")))
             film.mux(track.encode())
-        with Path(file.name).open("rb") as clip:
+        file.flush()
+        with os.fdopen(os.dup(file.fileno()), "rb") as clip:
             opened = open_in_process(clip, "0" * 64, Limits())
             list(decode_stored(opened, np.arange(len(opened.index))))
 

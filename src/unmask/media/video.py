@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.media.container import FrameIndex
 from unmask.media.decoder import Decoder
+from unmask.media.description import describe
 from unmask.media.frames import open_in_process
+from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.regular import open_regular, sha256_of
+from unmask.media.regular import hashed, open_regular
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import Sound, copy_sound
-from unmask.types import Frame, MediaFacts
+from unmask.types import Colours, Frame, MediaFacts
 
 
 class Decode(Protocol):
@@ -53,35 +54,57 @@ class Video:
 
 
 @contextlib.contextmanager
-def open_video(path: str | os.PathLike[str], limits: Limits = Limits()) -> Iterator[Video]:  # noqa: B008 - frozen
+def open_video(
+    path: str | os.PathLike[str],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    colours: Colours = "tagged",
+    film: int = 1,
+    check: Callable[[], None] = lambda: None,
+) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+        colours: How its frames become RGB, see `unmask.types.Colours`.
+        film: Which of its films, from 1; `MediaFacts.films` says how many there are.
+        check: Called again and again while the file is hashed; what it raises ends that.
 
     Raises:
         UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
+        ChangedError: It was changed while it was open; raised in the end.
         UnsupportedError: A container or codec that is not decoded.
         NoVideoError: Sound only, or a still cover image.
-        LimitError: More pixels or memory than the limits allow.
+        LimitError: More bytes, pixels or memory than the limits allow.
         TimedOutError: It takes longer than the limits allow; also raised while frames are read.
         CrashedError: Its decoder died; also raised while frames are read.
     """
-    with open_regular(path) as file, open_video_file(file, sha256_of(file), limits) as video:
+    with (
+        open_regular(path) as file,
+        hashed(file, limits.file_bytes, check) as sha256,
+        open_video_file(file, sha256, limits, colours, film) as video,
+    ):
         yield video
 
 
 @contextlib.contextmanager
-def open_video_file(file: BufferedReader, sha256: str, limits: Limits) -> Iterator[Video]:
+def open_video_file(
+    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
 
     Args:
         file: The open file.
         sha256: Hash of its content, 64 hex digits.
         limits: What it may cost.
+        colours: How its frames become RGB.
+        film: Which of its films, from 1.
     """
     if not (limits.isolate and CAN_ISOLATE):
-        opened = open_in_process(file, sha256, limits)
+        opened = open_in_process(file, sha256, limits, colours, film)
         yield Video(opened.facts, opened.index, opened.read)
         return
-    with contextlib.closing(Decoder(file, sha256, limits)) as decoder:
+    with contextlib.closing(Decoder(file, sha256, limits, colours, film)) as decoder:
         facts, index = decoder.start()
         yield Video(facts, index, decoder.read)
 
@@ -134,13 +157,22 @@ def sample_frames(path: str | os.PathLike[str], count: int, sampling: str = "tim
         yield from read_frames(video, pick_frames(video, count, sampling))
 
 
-def probe(path: str | os.PathLike[str], limits: Limits = Limits()) -> MediaFacts:  # noqa: B008 - frozen
+def probe(
+    path: str | os.PathLike[str],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    check: Callable[[], None] = lambda: None,
+) -> MediaFacts:
     """Return what the file is. Every field of the notebook's table is in it; see `MediaFacts`.
+
+    Args:
+        path: The file.
+        limits: What it may cost.
+        check: See `open_video`.
 
     Raises:
         InputError: As `open_video`.
     """
-    with open_video(path, limits) as video:
+    with open_video(path, limits, check=check) as video:
         return video.facts
 
 
@@ -155,3 +187,18 @@ def read_sound(path: str | os.PathLike[str], limits: Limits = Limits()) -> Sound
             return copy_sound(file, limits)
         with contextlib.closing(Decoder(file, "", limits)) as decoder:
             return decoder.read_sound()
+
+
+def read_description(path: str | os.PathLike[str], limits: Limits = Limits()) -> dict[str, Any]:  # noqa: B008 - frozen
+    """Return what a file says of itself as ffprobe prints it, JSON-ready: programs, streams, chapters, format.
+
+    Raises:
+        InputError: As `open_video`.
+    """
+    with open_regular(path) as file:
+        if not (limits.isolate and CAN_ISOLATE):
+            description = describe(file, limits)
+        else:
+            with contextlib.closing(Decoder(file, "", limits)) as decoder:
+                description = decoder.read_description()
+    return description | {"format": {"filename": os.fspath(path)} | description.get("format", {})}

@@ -18,8 +18,9 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from unmask.errors import InputError, LimitError
+from unmask.errors import READ_FAULTS, InputError, LimitError, UnreadableError
 from unmask.isolation.confine import confine
+from unmask.media.description import describe
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
 from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, Request, index_arrays, index_scalars, send
@@ -68,6 +69,8 @@ def answer(answers: Connection, files: Sequence[int], order: Order, guards: list
             send(answers, guards=guards)
         elif order.task == "sound":
             _send_sound(answers, files, order.limits)
+        elif order.task == "describe":
+            _send_description(answers, files, order.limits)
         else:
             _send_frames(answers, files, order)
     except InputError as error:
@@ -78,6 +81,8 @@ def answer(answers: Connection, files: Sequence[int], order: Order, guards: list
         if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
             message = f"decoding needs more than {order.limits.memory_bytes >> 20} MB of memory"
             send(answers, status=LimitError.status, message=message)
+        elif isinstance(error, OSError) and error.errno in READ_FAULTS:
+            send(answers, status=UnreadableError.status, message=f"the disk does not give the file: {error.strerror}")
         else:
             send(answers, fault=traceback.format_exc(limit=-4))
 
@@ -90,10 +95,16 @@ def _send_sound(answers: Connection, files: Sequence[int], limits: Limits) -> No
         answers.send_bytes(sound.content)
 
 
+def _send_description(answers: Connection, files: Sequence[int], limits: Limits) -> None:
+    with os.fdopen(files[1], "rb") as video:
+        description = describe(video, limits)
+    send(answers, description=description)
+
+
 def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> None:
     memory = mmap.mmap(files[2], 0)
     with os.fdopen(files[1], "rb") as video:
-        opened = open_in_process(video, order.sha256, order.limits)
+        opened = open_in_process(video, order.sha256, order.limits, order.colours, order.film)
         facts, orientation = asdict(opened.facts), asdict(opened.orientation)
         send(answers, facts=facts, orientation=orientation, frame_index=index_scalars(opened.index))
         for values in index_arrays(opened.index):

@@ -20,6 +20,7 @@ from unmask.models.fusion import Fusion
 from unmask.models.quality import QualityTerm, at_quality, in_plain_sight
 from unmask.storage.atomic import atomic_file
 from unmask.storage.home import models_home
+from unmask.storage.plain import open_plain
 from unmask.types import CropSpec, FaceQuality, Label
 
 CARD_FILE = "card.json"
@@ -175,19 +176,26 @@ def model_names() -> list[str]:
 
 
 def model_folder(model: str | os.PathLike[str]) -> Path:
-    """Return the folder of a model, given its name or its path.
+    """Return the folder of a model.
+
+    Args:
+        model: A name, which means the same wherever the command runs: ``bundled``, or a folder in `models_home`. Or a
+            path: a `pathlib.Path`, or text with a separator, such as ``./mine``.
 
     Raises:
         ModelError: There is no such model.
     """
     if model == "bundled":
         return bundled_folder()
-    named = models_home() / model if Path(model).name == os.fspath(model) else None
-    for folder in filter(None, (Path(model), named)):
-        if (folder / CARD_FILE).is_file():
-            return folder
+    is_name = isinstance(model, str) and not any(separator in model for separator in ("/", os.sep, os.altsep or "/"))
+    if is_name and model in model_names():
+        return models_home() / model
+    if not is_name and (Path(model) / CARD_FILE).is_file():
+        return Path(model)
+    here = f"; for the folder beside you, write ./{model}" if is_name and (Path(model) / CARD_FILE).is_file() else ""
     raise ModelError(
-        f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE}, or one of {model_names()}"
+        f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE} by its path, or one of "
+        f"{', '.join(model_names())}{here}"
     )
 
 
@@ -228,7 +236,7 @@ def read_up_to(path: Path, max_bytes: int) -> bytes:
         ModelError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:  # memory is reserved for what is there, not for what a card claims
+        with open_plain(path) as file:  # memory is reserved for what is there, not for what a card claims
             return file.read(min(max_bytes, os.fstat(file.fileno()).st_size + 1))
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error

@@ -21,6 +21,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 from unmask._version import __version__
 from unmask.errors import DISK_FAULTS, DownloadError, UsageError
 from unmask.net.address import check_address, is_loopback, percent_encoded
+from unmask.net.bounded import Allowance, BoundedHttp, BoundedHttps
 
 OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that are there and the bytes in all, None when the server does not say."""
@@ -54,7 +55,9 @@ def download(url: str, path: Path, on_progress: OnProgress, max_bytes: int) -> N
     check_address(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f"{path.name}.part")
-    opener = build_opener(HttpsRedirects(loopback=is_loopback(url)), *([ProxyHandler({})] if is_loopback(url) else []))
+    allowance = Allowance(url, max_bytes)
+    handlers = HttpsRedirects(loopback=is_loopback(url)), BoundedHttp(allowance), BoundedHttps(allowance)
+    opener = build_opener(*handlers, *([ProxyHandler({})] if is_loopback(url) else []))
     etag_file = name.with_name(f"{name.name}.json")
     try:
         with name.open("a+b") as file:
@@ -126,6 +129,7 @@ class HttpsRedirects(HTTPRedirectHandler):
             check_address(newurl, loopback=self._loopback)
         except UsageError as error:
             raise DownloadError(f"{req.full_url} leads to another address, but {error}") from error
+        fp.close()  # else the body of the redirect, which may have no end, would be read into memory
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

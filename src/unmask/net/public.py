@@ -23,6 +23,7 @@ from urllib.request import HTTPDefaultErrorHandler, HTTPErrorProcessor, HTTPSHan
 
 from unmask.errors import DownloadError, UsageError
 from unmask.net.address import check_address, is_public
+from unmask.net.bounded import Allowance, BoundedResponse
 from unmask.net.download import HttpsRedirects, PartialFile, fetch
 
 PATIENCE_SECONDS, MIN_BYTES_PER_SECOND = 60.0, 20_000
@@ -46,7 +47,7 @@ def fetch_public(
     Args:
         url: Address of the file.
         file: An open, empty file in the folder for temporary files.
-        max_bytes: Largest file that is fetched.
+        max_bytes: Largest file that is fetched; little more is received, whatever the server sends around it.
         is_given_up: Called about twice a second; True ends the download.
         may_reach: Tells whether a connection to an IP address may be made; for tests.
 
@@ -58,7 +59,7 @@ def fetch_public(
     except UsageError as error:
         raise DownloadError(str(error)) from error
     opener = OpenerDirector()  # without the handlers of http, ftp, file and data, and without proxies
-    https = _PublicHandler(_Patience(is_given_up), may_reach)
+    https = _PublicHandler(_Patience(is_given_up), Allowance(url, max_bytes), may_reach)
     for handler in (https, HttpsRedirects(loopback=False), HTTPDefaultErrorHandler(), HTTPErrorProcessor()):
         opener.add_handler(handler)
     fetch(url, opener, PartialFile(file, Path(tempfile.gettempdir()), _VIDEO_CURE), max_bytes, lambda *_: None)
@@ -88,9 +89,9 @@ class _Patience:
 class _PublicHandler(HTTPSHandler):
     """Opens https through `_PublicConnection`."""
 
-    def __init__(self, patience: _Patience, may_reach: Callable[[str], bool]) -> None:
+    def __init__(self, patience: _Patience, allowance: Allowance, may_reach: Callable[[str], bool]) -> None:
         super().__init__()
-        self._connection = partial(_PublicConnection, patience=patience, may_reach=may_reach)
+        self._connection = partial(_PublicConnection, patience=patience, allowance=allowance, may_reach=may_reach)
 
     def https_open(self, req: Request) -> HTTPResponse:
         return self.do_open(self._connection, req)
@@ -99,8 +100,17 @@ class _PublicHandler(HTTPSHandler):
 class _PublicConnection(http.client.HTTPSConnection):
     """Connects to addresses that were looked at, and to no others."""
 
-    def __init__(self, host: str, *, patience: _Patience, may_reach: Callable[[str], bool], **options: Any) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        patience: _Patience,
+        allowance: Allowance,
+        may_reach: Callable[[str], bool],
+        **options: Any,
+    ) -> None:
         super().__init__(host, **options)
+        self.response_class = partial(BoundedResponse, allowance=allowance)  # type: ignore[assignment]
         self._patience, self._may_reach = patience, may_reach
         self._tls = ssl.create_default_context()
         self._tls.sslsocket_class = _PatientSocket

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unmask.datasets.index import Clip
 from unmask.errors import UnmaskError, UsageError
 from unmask.faces.tubes import ScoredBox, aligned_crops, format_boxes, parse_boxes, plan_tubes
-from unmask.media import Limits, Video, open_video
+from unmask.media import Video
 from unmask.prepare.layout import encode_image
 from unmask.storage.atomic import atomic_file
 from unmask.types import Frame
@@ -76,12 +76,11 @@ def write_text_boxes(detections: Detections, folder: Path) -> None:
 
 
 def write_aligned(
-    video: Path,
+    video: Video,
     detections: Detections,
     image_format: str,
     folder: Path,
     read: Callable[[Video, NDArray[np.int64]], Iterator[Frame]],
-    limits: Limits,
 ) -> tuple[tuple[int, int], int]:
     """Cut the faces of a clip along its tubes, and say in info.json what was cut.
 
@@ -91,7 +90,6 @@ def write_aligned(
         image_format: Format of the crops.
         folder: The folder to write into.
         read: Decodes frames of an open video; those that cannot be decoded are left out.
-        limits: Limits on time, memory and pixels.
 
     Returns:
         Number of files and of bytes, and the number of crops whose frame could not be decoded.
@@ -100,17 +98,16 @@ def write_aligned(
         InputError: The clip cannot be read.
     """
     sizes, written = [], set()
-    with open_video(video, limits) as opened:
-        there = {index: boxes for index, boxes in detections.items() if index < len(opened.index)}
-        plan = plan_tubes(there, opened.facts.height, opened.facts.width)
-        planned = {crop.name: crop for tube in plan.crops for crop in tube}
-        for frame in read(opened, np.array(sorted({crop.source_index for crop in planned.values()}), np.int64)):
-            for crop in aligned_crops(plan, frame.index):
-                x, y, side = crop.xy_side_px
-                data = encode_image(frame.image_HW3[y : y + side, x : x + side], image_format)
-                (folder / f"{crop.name}.{image_format}").write_bytes(data)
-                sizes.append(len(data))
-                written.add(crop.name)
+    there = {index: boxes for index, boxes in detections.items() if index < len(video.index)}
+    plan = plan_tubes(there, video.facts.height, video.facts.width)
+    planned = {crop.name: crop for tube in plan.crops for crop in tube}
+    for frame in read(video, np.array(sorted({crop.source_index for crop in planned.values()}), np.int64)):
+        for crop in aligned_crops(plan, frame.index):
+            x, y, side = crop.xy_side_px
+            data = encode_image(frame.image_HW3[y : y + side, x : x + side], image_format)
+            (folder / f"{crop.name}.{image_format}").write_bytes(data)
+            sizes.append(len(data))
+            written.add(crop.name)
     info = plan.to_dict()
     info["missing"] = sorted(set(planned) - written)
     text = json.dumps(info).encode()

@@ -31,9 +31,9 @@ from unmask.prepare.layout import (
     stem,
     write_boxes,
 )
-from unmask.runtime.parallel import Stopped
+from unmask.runtime.parallel import Stopped, stop_check
 from unmask.storage.atomic import atomic_folder
-from unmask.types import CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
+from unmask.types import Colours, CropSpec, DetectorSpec, Face, Frame, ImageHW3, MediaFacts
 
 Crop = tuple[int, int, ImageHW3]
 """Frame number, number of the face in the frame, and its pixels."""
@@ -57,6 +57,8 @@ class Settings:
     """Keep each frame whose number is a multiple of this."""
     image_format: str = "png"
     """``png``, ``jpg`` or ``webp``, the latter two at quality 95."""
+    colours: Colours = "tagged"
+    """How frames are decoded."""
     detection: DetectorSpec = field(default_factory=lambda: DetectorSpec(thresholds=(0.85, 0.95, 0.95)))
     """How faces are detected; the challenge winner's scale was always 0.5."""
     boxes_from: str | None = None
@@ -260,7 +262,8 @@ class ClipSteps:
         boxes = TextBoxes.read(texts)
         with atomic_folder(self._out / "aligned" / name) as folder:
             settings = self._settings
-            files, missing = write_aligned(path, boxes, settings.image_format, folder, self._read, settings.limits)
+            with open_video(path, settings.limits, settings.colours) as video:
+                files, missing = write_aligned(video, boxes, settings.image_format, folder, self._read)
         if missing:
             done.notes["tubes"] = f"{missing} aligned crops are missing: their frames cannot be decoded"
         return files
@@ -278,7 +281,8 @@ class ClipSteps:
         Fills ``boxes``, and ``scored`` unless it is None; then the boxes are looked up.
         """
         find = None if scored is None else self._face_finder(name)
-        with open_video(path, self._settings.limits) as video:
+        check = stop_check(self._stopping)
+        with open_video(path, self._settings.limits, self._settings.colours, check=check) as video:
             done.facts = video.facts
             if leader is not None:
                 leader.check_size((video.facts.width, video.facts.height))

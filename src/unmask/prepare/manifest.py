@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from unmask.errors import InputError, UnmaskError
-from unmask.media.regular import open_regular, sha256_of
+from unmask.media.regular import hashed, open_regular
 from unmask.storage.rowlog import Row
 
 log = logging.getLogger(__name__)
@@ -153,13 +153,26 @@ def with_failure(record: ClipRecord, path: str, error: Exception) -> ClipRecord:
     return replace(record, status="internal_error", notes={"video": text})
 
 
-def hash_clip(path: Path, stamp: FileStamp, old: ClipRecord | None) -> str:
-    """Return the sha256 of a clip, empty when it cannot be read; one whose stamp has not changed is not read again."""
+def hash_clip(
+    path: Path, stamp: FileStamp, old: ClipRecord | None, max_bytes: int, check: Callable[[], None] = lambda: None
+) -> str:
+    """Return the sha256 of a clip; one whose stamp has not changed is not read again.
+
+    Args:
+        path: The clip.
+        stamp: What tells that it has changed.
+        old: What is known of it.
+        max_bytes: Longest clip that is read.
+        check: Called again and again while it is read; what it raises ends that.
+
+    Returns:
+        64 hex digits, or nothing when it is longer, or cannot be read.
+    """
     if old is not None and stamp.size_bytes is not None and stamp == old.stamp:
         return old.sha256
     try:
-        with open_regular(path) as file:
-            return sha256_of(file)
+        with open_regular(path) as file, hashed(file, max_bytes, check) as sha256:
+            return sha256
     except (InputError, OSError):
         return ""
 

@@ -25,7 +25,7 @@ from typing import Any, Self
 from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
-from unmask.errors import DISK_FAULTS, InputError, UsageError
+from unmask.errors import DISK_FAULTS, ChangedError, InputError, UsageError
 from unmask.media import open_video
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
@@ -41,7 +41,7 @@ from unmask.prepare.manifest import (
     with_failure,
 )
 from unmask.runtime.opencv import one_thread
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.storage.atomic import atomic_file, scratch_folder, sweep
 from unmask.storage.rowlog import RowLog
 
@@ -185,7 +185,8 @@ class Preparation:
                 yield from outcome
 
     def _family(self, family: Family) -> list[ClipRecord]:
-        first = self._clip(family.leader, None)
+        lost = "its original is not in the dataset: it has its own boxes and no difference masks"
+        first = self._clip(family.leader, None, lost if family.leader.original else None)
         if not first.is_prepared:
             orphaned = "its original cannot be used: it has its own boxes and no difference masks"
             return [first, *(self._clip(clip, None, orphaned) for clip in family.followers)]
@@ -219,7 +220,7 @@ class Preparation:
         if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
             return record.width, record.height
         try:
-            with open_video(path, self._settings.limits) as video:
+            with open_video(path, self._settings.limits, check=stop_check(self._stopping)) as video:
                 return video.facts.width, video.facts.height
         except InputError:
             return None, None
@@ -228,7 +229,7 @@ class Preparation:
         """Do the steps of one clip that are missing; return its record."""
         path, old = self._index.path_of(clip), self._record(clip.id)
         stamp = FileStamp.of(path)
-        sha256 = hash_clip(path, stamp, old)
+        sha256 = hash_clip(path, stamp, old, self._settings.limits.file_bytes, stop_check(self._stopping))
         known = old if old is not None and old.sha256 == sha256 else None
         if known is not None and known.status in _FILE_FAULTS:
             return known
@@ -241,6 +242,8 @@ class Preparation:
             if missing:
                 saved = self._has_saved_crops(clip.id, known, keys["crops"])
                 done = self._clip_steps.run(clip.id, path, leader, missing, saved)
+                if done.facts is not None and done.facts.sha256 != sha256:
+                    raise ChangedError("the file was changed before it was prepared; run it again")
                 record = _with_results(record, done, keys, sources)
         except UnlikeLeaderError as error:
             return self._clip(clip, None, str(error))
@@ -261,6 +264,7 @@ class Preparation:
 
     def _sources(self, name: str, sha256: str, known: ClipRecord | None, leader: Leader | None) -> dict[str, str]:
         """Return for each step that a clip can have a hash of what its files are made from, settings aside."""
+        sha256 = sha256 if self._settings.colours == _USUAL.colours else _hash(sha256, self._settings.colours)
         texts = self._clip_steps.texts_key(name) if leader is None else None
         if leader is not None:
             pair = _hash(leader.boxes_key, leader.sha256, sha256, self._settings.every)

@@ -11,6 +11,7 @@ import sys
 from os import PathLike, fspath
 
 from unmask.errors import ModelError
+from unmask.runtime.onnx import check_onnx
 
 if "openvino" not in sys.modules:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: any import of it fails
@@ -30,8 +31,13 @@ def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b""
         weights: Weights of OpenVINO's own format; an ONNX file holds its weights itself.
 
     Raises:
-        ModelError: OpenVINO cannot read it.
+        ModelError: OpenVINO cannot read it, or it would read other files.
     """
+    if not weights:
+        try:
+            check_onnx(content)
+        except ModelError as error:
+            raise ModelError(f"{fspath(path)} is no network that OpenVINO reads by itself: {error}") from error
     try:
         return ov.Core().read_model(content, weights)
     except RuntimeError as error:

@@ -25,6 +25,16 @@ class Stopped(Exception):  # noqa: N818 - nothing failed
     """Ends the work on an item whose result is no longer wanted; raised by a function that watches ``stopping``."""
 
 
+def stop_check(stopping: threading.Event) -> Callable[[], None]:
+    """Return a function that raises `Stopped` once the event is set."""
+
+    def check() -> None:
+        if stopping.is_set():
+            raise Stopped
+
+    return check
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Stands in for the result of an item whose function raised."""

@@ -11,17 +11,19 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import BufferedReader
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask._version import __version__
-from unmask.errors import DownloadError, InputError, UsageError
-from unmask.media import Limits, SignatureLog, Video, open_video_file, sha256_of
-from unmask.runtime.parallel import Failure, Stopped, cores, map_items
+from unmask.errors import ChangedError, DownloadError, InputError, UsageError
+from unmask.media import Limits, SignatureLog, Video, hashed, open_video_file
+from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
+from unmask.scan.films import judge_films
 from unmask.scan.inputs import list_inputs, open_input
-from unmask.types import SCHEMA_VERSION, Frame, Verdict
+from unmask.types import SCHEMA_VERSION, Colours, Frame, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class BaseScanner(ABC):
         *,
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        colours: Colours = "tagged",
     ) -> None:
         """Remember what every verdict says of its scan.
 
@@ -50,6 +53,7 @@ class BaseScanner(ABC):
             settings: All else that is needed to repeat a scan, as JSON-ready values.
             workers: Videos that `scan_many` has under way at a time, at least 1; None for one per core.
             limits: What one file may cost.
+            colours: How frames are decoded, see `unmask.types.Colours`.
 
         Raises:
             UsageError: There is less than one worker.
@@ -57,7 +61,7 @@ class BaseScanner(ABC):
         if workers is not None and workers < 1:
             raise UsageError(f"a scan cannot have {workers} workers; it needs at least one")
         self.models, self.settings = tuple(models), dict(settings)
-        self.workers, self.limits = workers or cores(), limits
+        self.workers, self.limits, self.colours = workers or cores(), limits, colours
 
     @abstractmethod
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
@@ -115,7 +119,8 @@ class BaseScanner(ABC):
                 raise
             except Exception as error:
                 log.exception("scanning %r failed", os.fspath(path))
-                reason = f"unmask failed, not the file: {type(error).__name__}: {error}"
+                what = (str(error).splitlines() or [""])[0][:300]  # all of it is in the log
+                reason = f"unmask failed, not the file: {type(error).__name__}: {what}"
                 verdict = replace(self._draft(path), reasons=(reason,))
             if on_verdict is not None:
                 on_verdict(verdict)
@@ -129,15 +134,24 @@ class BaseScanner(ABC):
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, draft = time.perf_counter(), self._draft(path)
         try:
-            with open_input(path, self.limits.download_bytes, stopping.is_set) as file:
-                draft = replace(draft, sha256=(sha256 := sha256_of(file)))
-                with open_video_file(file, sha256, self.limits) as video:
-                    verdict = self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
+            with (
+                open_input(path, self.limits.download_bytes, stopping.is_set) as file,
+                hashed(file, self.limits.file_bytes, stop_check(stopping)) as sha256,
+            ):
+                known = draft = replace(draft, sha256=sha256)
+                verdict = judge_films(lambda film: self._scan_film(file, film, known, stopping))
         except (InputError, DownloadError) as error:
             if stopping.is_set():  # what went wrong may be that nobody waits any more
                 raise Stopped from None
             verdict = replace(draft, status=error.status, reasons=(str(error),))
+            if isinstance(error, ChangedError):
+                verdict = replace(verdict, sha256=None)
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
+    def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
+        """Judge one of the films of a file."""
+        with open_video_file(file, draft.sha256 or "", self.limits, self.colours, film) as video:
+            return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
 
     def _draft(self, path: PathLike) -> Verdict:
         """Return a verdict without an answer, as it stands should the scan fail."""

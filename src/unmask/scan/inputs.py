@@ -130,9 +130,14 @@ def hash_input(
     path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
 ) -> str | None:
     """Return the sha256 of what lies at a path or an address now, None when it cannot be read; see `open_input`."""
+
+    def check() -> None:
+        if is_given_up():
+            raise UnreadableError("nobody waits for its hash any more")
+
     try:
         with open_input(path, max_bytes, is_given_up) as file:
-            return sha256_of(file)
+            return sha256_of(file, check)
     except (InputError, DownloadError, OSError):
         return None
 

@@ -91,7 +91,13 @@ class Scanner(BaseScanner):
             {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
             for card, network in zip(self.cards, self.networks, strict=True)
         ]
-        super().__init__(models_used, self._settings(), workers=self.options.workers, limits=self.options.limits)
+        super().__init__(
+            models_used,
+            self._settings(),
+            workers=self.options.workers,
+            limits=self.options.limits,
+            colours=self.cards[0].crop.colours,
+        )
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video: the flow, from its frames to its verdict."""
@@ -254,6 +260,8 @@ def _check_cards(cards: Sequence[Card]) -> None:
             raise UsageError(f"{card.name} is a {card.kind} and scores no faces; unmask models list tells the judges")
     if any(card.crop.detection != cards[0].crop.detection for card in cards):
         raise UsageError("these models search faces with different settings and cannot share one scan")
+    if len(colours := {card.crop.colours for card in cards}) > 1:
+        raise UsageError(f"these models see different colours, {' and '.join(sorted(colours))}; scan with one kind")
 
 
 def _image_warnings(video: Video, progress: Progress) -> list[str]:
@@ -263,6 +271,13 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
         found.append(f"{progress.small_faces} faces were too small to judge.")
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
+    if video.facts.high_range:
+        found.append(
+            f"The footage is of high dynamic range ({video.facts.high_range}): the model saw it brought to ordinary "
+            "brightness, as no footage it was trained with."
+        )
+    if video.facts.interlaced:
+        found.append("The footage is interlaced: where rows show two moments, the model saw one, at half the detail.")
     return found
 
 

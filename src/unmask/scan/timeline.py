@@ -64,12 +64,10 @@ class Timeline:
 def timeline_of(video: Video) -> Timeline:
     """Return the timeline of a video that was not looked at yet: all of it counts as one shot."""
     index = video.index
-    keys = np.searchsorted(index.pts, np.sort(index.key_pts))
-    key_indices = np.unique(keys[keys < len(index)]).astype(np.int64)
     return Timeline(
         times_seconds=index.times_seconds,
         end_seconds=index.end_seconds,
-        key_indices=key_indices,
+        key_indices=index.key_frames,
         shots=Shots(np.zeros(1, np.int64)),
     )
 

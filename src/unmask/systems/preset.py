@@ -85,7 +85,7 @@ class ScannerPreset:
         if other:
             raise UsageError(
                 f"model {os.fspath(name)!r} sees other crops than this preset makes: {'; '.join(other)}. "
-                "Use it without the preset"
+                "Use it without the preset, or import its checkpoint again if an earlier version wrote its card"
             )
 
 

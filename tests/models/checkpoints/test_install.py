@@ -116,7 +116,7 @@ def test_the_winners_kinds_and_release():
     assert list(kinds) == ["winner-b7", "winner-b6", "winner-b5", "winner-b4", "winner-b3"]
     for name, kind in kinds.items():
         detection = DetectorSpec("mtcnn", 0.5, (0.7, 0.8, 0.8), 20, "bicubic")
-        assert kind.card.crop == CropSpec(380, 1 / 3, "box", "cubic", 0, detection)
+        assert kind.card.crop == CropSpec(380, 1 / 3, "box", "cubic", 0, detection, "bt601")
         assert (kind.card.fusion.frames, kind.card.fusion.people) == ("confident", "pool")
         assert (kind.prefix, kind.mean, kind.std) == ("module.", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         assert kind.parameters == {"encoder": f"tf_efficientnet_{name[-2:]}_ns"}

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from tests.media_factory import write_video
 from tests.systems.winner.scenes import RECORDED, SCENES, scene
 from unmask.cli import app
+from unmask.media import open_video, read_frames
+from unmask.prepare.clip_steps import cut_boxes
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.systems.winner.facts import CROP
 from unmask.systems.winner.preparation import WINNER_PREPARATION
@@ -53,6 +55,23 @@ def test_boxes_crops_and_landmarks_are_his(winner_form, name):
         assert (*crop_HW3.shape[:2], int(crop_HW3.sum())) == (height, width, total)
     found = sorted((winner_form / "landmarks" / name).iterdir())
     assert [np.load(path).tolist() for path in found] == expected["landmarks"]
+
+
+def test_crops_have_the_colours_that_his_opencv_decoded(tmp_path):
+    clip, data = write_video(tmp_path / "clip.mp4", [scene("aaaaaaaaaa")], matrix=1), tmp_path / "data.csv"
+    data.write_text(f"path,label\n{clip},real\n")
+    for out, options in ((tmp_path / "his", ["--as", "winner"]), (tmp_path / "ours", ["--detector-scale", "0.5"])):
+        steps = ["--steps", "boxes,crops", "-q"]
+        done = CliRunner().invoke(app, ["prepare", str(data), "--out", str(out), *options, *steps])
+        assert done.exit_code == 0, done.output
+    for out, colours in (("his", "bt601"), ("ours", "tagged")):
+        with open_video(clip, colours=colours) as video:
+            (frame,) = read_frames(video, np.array([0]))
+        boxes, crop = (
+            next((tmp_path / out / step).rglob(name)) for step, name in (("boxes", "*.json"), ("crops", "0_0.png"))
+        )
+        _, _, expected_HW3 = next(cut_boxes(frame, read_boxes(boxes)[0]))
+        assert (cv2.imread(str(crop))[:, :, ::-1] == expected_HW3).all()
 
 
 def test_folds_are_his(winner_form):

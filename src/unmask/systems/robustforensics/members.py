@@ -10,18 +10,21 @@ from typing import Any, Literal
 
 from unmask.faces.retinaface import MODEL
 from unmask.models.card import Card
-from unmask.types import CropSpec, DetectorSpec
+from unmask.types import Colours, CropSpec, DetectorSpec
 
 HOME = "https://github.com/Siyu-C/RobustForensics"
 DETECTION = DetectorSpec(detector="retinaface")
 """How faces are looked for: RetinaFace, faces from a confidence of 0.8."""
 
-_Colours = tuple[float, float, float]
-_HALF: _Colours = (0.5, 0.5, 0.5)
-_IMAGENET_MEAN: _Colours = (0.485, 0.456, 0.406)
-_IMAGENET_STD: _Colours = (0.229, 0.224, 0.225)
-_KINETICS_MEAN: _Colours = (110.63666788 / 255, 103.16065604 / 255, 96.29023126 / 255)
-_KINETICS_STD: _Colours = (38.7568578 / 255, 37.88248729 / 255, 40.02898126 / 255)
+COLOURS: Colours = "bt601"
+"""How frames are decoded: as the authors' OpenCV 3.4.2 did. The ffmpeg that wrote their training frames heeded tags."""
+
+_Values = tuple[float, float, float]
+_HALF: _Values = (0.5, 0.5, 0.5)
+_IMAGENET_MEAN: _Values = (0.485, 0.456, 0.406)
+_IMAGENET_STD: _Values = (0.229, 0.224, 0.225)
+_KINETICS_MEAN: _Values = (110.63666788 / 255, 103.16065604 / 255, 96.29023126 / 255)
+_KINETICS_STD: _Values = (38.7568578 / 255, 37.88248729 / 255, 40.02898126 / 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ class Member:
     """Whether it was trained on blue, green, red."""
     shrunk: bool = False
     """Whether its sure scores are drawn towards 0.5."""
-    mean: _Colours = _IMAGENET_MEAN
+    mean: _Values = _IMAGENET_MEAN
     """Subtracted from colours in 0..1."""
-    std: _Colours = _IMAGENET_STD
+    std: _Values = _IMAGENET_STD
     """Then divided by."""
 
     @property
@@ -97,15 +100,17 @@ def member_card(member: Member) -> Card:
         version=member.checkpoint,
         purpose="One of the eleven models of RobustForensics, fourth place of the Deepfake Detection Challenge.",
         architecture="SlowFast-50" if member.group == "video" else member.encoder,
-        licence=f"not stated by its authors: {HOME}",
+        licence=f"MIT (Siyu Chen, {HOME}); trained on the DFDC data, which has terms of its own",
         crop=CropSpec(
             member.side_px,
             margin=0.15,
             outline="square",
             enlarge="linear",
             detection=DETECTION,
+            colours=COLOURS,
         ),
         files={},
+        precision="fp32",
         training={"data": "Deepfake Detection Challenge, training set", "source": HOME},
         limitations=(
             "Made for faces of constant size cut along tubes, and for the authors' rules of fusion; not calibrated.",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from unmask.prepare.clip_steps import Settings
 from unmask.systems.preparation import PublishedPreparation
-from unmask.systems.robustforensics.members import DETECTION
+from unmask.systems.robustforensics.members import COLOURS, DETECTION
 
 ROBUSTFORENSICS_PREPARATION = PublishedPreparation(
     steps=("boxes", "crops", "tubes", "folds"),
-    settings=Settings(every=1, image_format="png", detection=DETECTION),
+    settings=Settings(every=1, image_format="png", colours=COLOURS, detection=DETECTION),
     folds=5,
     fold_rule="dfdc",
 )

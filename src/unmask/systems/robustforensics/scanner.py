@@ -30,7 +30,7 @@ from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings
 from unmask.scan.decide import thumbnail_jpeg
-from unmask.systems.robustforensics.members import DETECTION, MEMBERS, Member
+from unmask.systems.robustforensics.members import COLOURS, DETECTION, MEMBERS, Member
 from unmask.systems.robustforensics.rules import (
     MAX_FACES,
     MAX_FRAMES,
@@ -104,6 +104,7 @@ class RobustScanner(BaseScanner):
             "limits": asdict(limits),
             "frames": MAX_FRAMES,
             "faces": MAX_FACES,
+            "colours": COLOURS,
             "detection": asdict(detection),
             "precision": {name: network.precision for name, network in self._networks.items()},
             "members": [asdict(member) for member in members if member.name in self._networks],
@@ -113,7 +114,7 @@ class RobustScanner(BaseScanner):
             {"name": card.name, "version": card.version, "sha256": card.files["model.onnx"].sha256}
             for card in self.cards
         ]
-        super().__init__(models_used, settings, workers=workers, limits=limits)
+        super().__init__(models_used, settings, workers=workers, limits=limits, colours=COLOURS)
 
     def _load(self, member: Member, models: Mapping[str, PathLike] | None, precision: str) -> None:
         """Load a member, or remember why it cannot be."""

@@ -19,6 +19,7 @@ CROP = CropSpec(
     outline="box",
     enlarge="cubic",
     detection=DetectorSpec(detector="mtcnn", scale=0.5, thresholds=(0.7, 0.8, 0.8), shrink="bicubic"),
+    colours="bt601",
 )
 """How faces are found and cut. Source: predict_folder.py and predict_submission.sh, as all below."""
 FRAMES = 32

@@ -15,6 +15,7 @@ WINNER_PREPARATION = PublishedPreparation(
     settings=Settings(
         every=10,
         image_format="png",
+        colours=CROP.colours,
         detection=replace(CROP.detection, thresholds=(0.85, 0.95, 0.95)),
         box_pixels="scaled",
         landmark_detection=DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75)),
