@@ -73,7 +73,7 @@ class CloserLooks:
         if step is not None:
             return step
         room = self.max_frames - len(progress.looked)
-        if room <= 0 or progress.is_pooled:
+        if room <= 0 or progress.is_pooled or progress.crowd_warnings:  # of a crowd, no frame shows everybody
             return None
         looked = np.unique(progress.looked)
         frames = self._survey(progress.timeline, looked, room)

@@ -18,6 +18,7 @@ from unmask.scan.base import BaseScanner, PathLike
 from unmask.scan.closer import CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
+from unmask.scan.crowd import Crowd
 from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
@@ -102,6 +103,7 @@ class Scanner(BaseScanner):
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video: the flow, from its frames to its verdict."""
         card, scores, log = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces), SignatureLog()
+        crowd = Crowd(self.detector, self.limits.seconds)
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -116,8 +118,8 @@ class Scanner(BaseScanner):
         )
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
-            for frame in prefetch(read_frames(video, step.frames, log)):  # file -> frames
-                faces = self.detector.detect(frame.image_HW3)  # frames -> faces
+            for number, frame in enumerate(prefetch(read_frames(video, step.frames, log))):  # file -> frames
+                faces = crowd.look(frame.image_HW3, len(step.frames) - number)  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log)
@@ -128,13 +130,14 @@ class Scanner(BaseScanner):
                 progress,
                 looked=looked,
                 members=scores.members,
-                judgement=self._judgement(scores, people, scored),  # scores -> verdict
+                judgement=crowd.limit(self._judgement(scores, people, scored)),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
                 timeline=timeline,
                 decoded=scores.decoded,
                 decoded_indices=np.array([frame.index for frame in scores.frames()], np.int64),
                 small_faces=scores.small_faces,
                 dropped_faces=scores.dropped_faces,
+                crowd_warnings=crowd.warnings(),
             )
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
@@ -269,6 +272,7 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
     found, ratio = [], video.facts.sample_aspect_ratio
     if progress.small_faces:
         found.append(f"{progress.small_faces} faces were too small to judge.")
+    found += progress.crowd_warnings
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
     if video.facts.high_range:
