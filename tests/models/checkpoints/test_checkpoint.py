@@ -359,9 +359,6 @@ def test_other_files_are_refused(tmp_path):
     with tarfile.open(fileobj=tar, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("pickle"))
     for content, message in [
-        (b"", "no file of torch.save"),
-        (b"<html>not found</html>", "no file of torch.save"),
-        (pickle.dumps({"a": 1}), "no file of torch.save"),
         (tar.getvalue(), "torch's format of 2016"),
         (b"PK\x03\x04" + bytes(100), "damaged or cut short"),
     ]:

@@ -262,7 +262,7 @@ def test_one_refused_file_does_not_stop_the_others(home, checkpoint, instantly, 
     def refuse_second(job, *rest):
         if job.name == "tiny-1-7":
             raise ModelError("it is damaged")
-        convert(job, *rest)
+        return convert(job, *rest)
 
     monkeypatch.setattr(install, "run_converter", refuse_second)
     with serve({"final_1_tiny_0_7": b"1", "final_2_tiny_0_8": b"2"}) as server:
