@@ -1,6 +1,7 @@
 """``unmask explore`` and ``unmask prepare``."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,43 @@ def test_explore(sample, tmp_path):
     assert done.stdout == f"{tmp_path / 'eda' / 'index.html'}: 10 of 11 clips of dfdc can be read\n"
     names = sorted(path.name for path in (tmp_path / "eda").iterdir())
     assert names == ["explore.jsonl", "faces.parquet", "index.html", "index.parquet", "videos.parquet"]
+
+
+def test_one_clip_is_described_as_ffprobe_does(sample, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"nothing")
+    clip = next((sample / "dfdc_train_part_1").glob("*.mp4"))
+    done = unmask("explore", clip)
+    facts = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert facts["format"]["filename"] == str(clip)
+    assert (facts["streams"][0]["codec_name"], facts["streams"][0]["avg_frame_rate"]) == ("h264", "25/1")
+    done = unmask("explore", broken)
+    assert done.exit_code == 4
+    assert json.loads(done.stdout)["error"]["status"] == "unreadable"
+    for data in (sample, tmp_path / "missing.mp4"):
+        done = unmask("explore", data)
+        assert done.exit_code == 2
+        assert "name a folder with --out" in done.stderr
+
+
+def test_clips_without_labels_are_explored(sample, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    clips = sorted((sample / "dfdc_train_part_1").glob("*.mp4"))[:2]
+    for clip in clips:
+        shutil.copy(clip, folder)
+    options = ["--frames-per-second", 1, "--detectors", "haar"]
+    done = unmask("explore", folder, "--out", tmp_path / "all", *options)
+    assert done.stdout == f"{tmp_path / 'all' / 'index.html'}: 2 of 2 clips of plain can be read\n"
+    done = unmask("explore", folder / clips[0].name, "--out", tmp_path / "one", *options)
+    assert done.stdout == f"{tmp_path / 'one' / 'index.html'}: 1 of 1 clips of plain can be read\n"
+    page = (tmp_path / "all" / "index.html").read_text()
+    assert "Faces in a video" in page
+    assert "Frames without" in page
+    done = unmask("prepare", folder, "--out", tmp_path / "prepared")
+    assert done.exit_code == 2
+    assert "nothing that says which are real" in done.stderr
 
 
 def test_prepare_reads_what_explore_wrote(sample, tmp_path):

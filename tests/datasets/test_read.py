@@ -151,3 +151,23 @@ def test_the_written_index_can_be_read_back(sample, tmp_path):
     index.write(tmp_path / "index.parquet")
     again = read_index(tmp_path / "index.parquet")
     assert (again.clips, again.root, again.dataset) == (index.clips, index.root, "dfdc")
+
+
+def test_videos_without_labels_are_read_when_asked_for(tmp_path):
+    for name in ("b.mp4", "a.mkv", "sub/c.mov", "notes.txt", "strange"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "strange").write_bytes(b"DKIF")
+    with pytest.raises(UsageError, match="nothing that says which are real"):
+        read_index(tmp_path)
+    index = read_index(tmp_path, unlabelled=True)
+    assert (index.dataset, index.root) == ("plain", tmp_path)
+    assert [(clip.id, clip.label) for clip in index.clips] == [("a", None), ("b", None), ("sub__c", None)]
+    for name, ids in (("b.mp4", ["b"]), ("strange", ["strange"])):
+        one = read_index(tmp_path / name, unlabelled=True)
+        assert [clip.id for clip in one.clips] == ids
+        assert one.path_of(one.clips[0]) == tmp_path / name
+    with pytest.raises(UsageError):
+        read_index(tmp_path / "notes.txt", unlabelled=True)
+    with pytest.raises(UsageError, match=r"b\.mp4"):
+        read_index(tmp_path / "b.mp4")

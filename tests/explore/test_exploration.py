@@ -10,12 +10,20 @@ import cv2
 import pytest
 
 from tests.explore.conftest import SETTINGS, dataset
-from tests.media_factory import pattern, write_video
+from tests.media_factory import on_canvas, pattern, write_video
 from tests.prepared import tree
 from unmask.datasets import Clip, read_index
 from unmask.errors import UsageError
-from unmask.explore.exploration import Exploration, ExploreSettings, draw_sample, frames_at_rate, installed_detectors
+from unmask.explore.exploration import (
+    Exploration,
+    ExploreSettings,
+    detector_spec,
+    draw_sample,
+    frames_at_rate,
+    installed_detectors,
+)
 from unmask.explore.summary import find_suspicions
+from unmask.faces import load_detector
 from unmask.media import open_video
 
 
@@ -164,3 +172,17 @@ class TestOddVideos:
             list(exploration.run())
             exploration.finish()
         assert tree(out) == tree(explored[0])
+
+
+def test_haar_searches_the_whole_frame_as_the_notebook_did(portrait):
+    """Its settings: scaleFactor 1.3, minNeighbors 5, nothing else. Our own scale for so large a frame is a third."""
+    image_HW3 = on_canvas(portrait, (2000, 1200), (300, 100), 700)
+    small = on_canvas(portrait, (2000, 1200), (1500, 800), 90)
+    image_HW3[800:890, 1500:1590] = small[800:890, 1500:1590]
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    grey = cv2.cvtColor(image_HW3[:, :, ::-1].copy(), cv2.COLOR_BGR2GRAY)
+    expected = {(x, y, x + w, y + h) for x, y, w, h in cascade.detectMultiScale(grey, 1.3, 5).tolist()}
+    found = load_detector(detector_spec("haar")).detect(image_HW3)
+    assert expected
+    assert {face.xyxy_px for face in found} == expected
+    assert detector_spec("mtcnn").scale == "adaptive"

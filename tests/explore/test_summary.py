@@ -22,7 +22,13 @@ def test_counts(index, explored):
     (entropy,) = [value for name, value in summary.constants.items() if name != "0.5 always"]
     assert entropy == pytest.approx(-share * np.log(share) - (1 - share) * np.log(1 - share))
     mtcnn, haar = summary.detectors
-    assert mtcnn.frames_with_faces == pytest.approx(27 / 30)
+    assert (mtcnn.frames_with_faces, mtcnn.frames_without_face) == (pytest.approx(27 / 30), 3)
+    boxes = np.array([vote.faces["mtcnn"].xyxy_px for found in clips for vote in found.faces if "mtcnn" in vote.faces])
+    assert mtcnn.mean_width_px == pytest.approx((boxes[:, 2] - boxes[:, 0]).mean())
+    assert mtcnn.mean_height_px == pytest.approx((boxes[:, 3] - boxes[:, 1]).mean())
+    titles = [chart.title for chart in summary.face_charts]
+    assert titles == ["Faces in a video", "Faces in a frame", "Width of a face", "Height of a face", "Confidence"]
+    assert sum(sum(bar.counts) for bar in summary.face_charts[0].bars) == summary.looked
     assert 0 < haar.confirmed <= 1
     assert len(summary.broken) == 1
 

@@ -1,12 +1,15 @@
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from tests.explore.conftest import SETTINGS, dataset
 from unmask.datasets import Clip
 from unmask.explore.page import write_explore_page
-from unmask.explore.summary import find_suspicions
+from unmask.explore.records import ExploredClip
+from unmask.explore.summary import find_suspicions, summarise
 from unmask.explore.tables import NOTEBOOK_COLUMNS, write_faces, write_videos
 
 
@@ -29,6 +32,31 @@ def test_videos(index, explored, tmp_path):
             assert row["video_width"] is None
     assert sorted(row["fakes"] for row in by_id.values() if row["label"] == "real") == [0, 1, 1, 2, 2]
     assert {row["fakes"] for row in by_id.values() if row["label"] == "fake"} == {None}
+    siblings = Counter(clip.original for clip in index.clips)
+    assert [row["count"] for row in by_id.values()] == [
+        siblings[row["original"]] if row["original"] else None for row in by_id.values()
+    ]
+    for found in clips:
+        row = by_id[found.id]
+        assert (row["frames_without_face"] is None) == (not found.frames)
+        if found.faces:
+            boxes = np.array([vote.face.xyxy_px for vote in found.faces])
+            assert row["face_width_px"] == pytest.approx((boxes[:, 2] - boxes[:, 0]).mean(), abs=0.01)
+            assert row["face_height_px"] == pytest.approx((boxes[:, 3] - boxes[:, 1]).mean(), abs=0.01)
+            assert row["frames_without_face"] == len(set(found.frames) - {vote.frame_index for vote in found.faces})
+
+
+def test_fakes_are_counted_where_their_originals_are_not_there(tmp_path):
+    """As in the notebook's own data: 400 clips, most of whose originals were not handed out with them."""
+    clips = [Clip("a", "a.mp4", "fake", "gone"), Clip("b", "b.mp4", "fake", "gone"), Clip("c", "c.mp4", "fake", "lost")]
+    clips.append(Clip("d", "d.mp4", "real"))
+    index = dataset(tmp_path, clips)
+    explored = [ExploredClip("", clip.id, "unreadable") for clip in clips]
+    write_videos(index, explored, {}, tmp_path / "v.parquet")
+    assert pq.read_table(tmp_path / "v.parquet")["count"].to_pylist() == [2, 2, 1, None]
+    summary = summarise(index, explored, ("mtcnn",))
+    assert [(bar.name, bar.counts[0]) for bar in summary.family_chart.bars] == [("0", 1), ("1", 1), ("2", 1)]
+    assert (summary.without_original, summary.faults) == (3, [])
 
 
 def test_faces(index, explored, tmp_path):

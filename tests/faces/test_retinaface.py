@@ -4,9 +4,11 @@ import json
 import numpy as np
 import pytest
 
+from tests.faces.record_retinaface import FRAMES, RECORDED
+from tests.systems.winner.scenes import scene
 from unmask.errors import ModelError
 from unmask.faces import load_detector
-from unmask.faces.retinaface import MODEL, decode, priors, searched_size
+from unmask.faces.retinaface import MODEL, RetinaFace, decode, priors, search_factor
 from unmask.faces.tubes import boxes_of_faces
 from unmask.prepare.aligned import TextBoxes, write_text_boxes
 from unmask.types import DetectorSpec
@@ -15,10 +17,39 @@ from unmask.types import DetectorSpec
 @pytest.mark.parametrize(
     ("height", "width", "searched"),
     [(1080, 1920, (400, 711)), (1920, 1080, (711, 400)), (200, 300, (400, 600)), (400, 400, (400, 400)),
-     (100, 1000, (215, 2150))],
+     (100, 1000, (215, 2150)), (1, 5000, (1, 5000))],
 )  # fmt: skip
 def test_the_size_at_which_is_searched(height, width, searched):
-    assert searched_size(height, width) == searched
+    factor = search_factor(height, width)
+    assert (round(height * factor), round(width * factor)) == searched
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_boxes_are_those_of_robustforensics_code(monkeypatch, name):
+    """Its resized frame goes into the network; of the network's recorded answer come its boxes, to the whole pixel."""
+    with np.load(RECORDED) as file:
+        recorded = {key.removeprefix(f"{name}_"): file[key] for key in file.files if key.startswith(name)}
+
+    class Answers:
+        def __init__(self, _):
+            pass
+
+        def run(self, small_HW3):
+            assert small_HW3.shape[:2] == tuple(recorded["shape"])
+            colours = small_HW3.reshape(-1, 3).sum(0, dtype=np.int64) - small_HW3[..., 0].size * np.array(
+                [123, 117, 104]
+            )
+            assert colours.sum() == recorded["total"]
+            answer = [np.zeros((recorded["count"], width), np.float32) for width in (4, 1, 10)]
+            for values, key in zip(answer, ("shift", "scores", "points"), strict=True):
+                values[recorded["seen"]] = recorded[key].reshape(len(recorded["seen"]), -1)
+            return answer[0], answer[1][:, 0], answer[2]
+
+    monkeypatch.setattr("unmask.faces.retinaface._Own", Answers)
+    faces = RetinaFace(DetectorSpec(detector="retinaface")).detect(scene(name))
+    found = sorted(faces, key=lambda face: -face.confidence)
+    np.testing.assert_allclose([face.xyxy_px for face in found], recorded["edges"], rtol=1e-5)
+    assert np.array([face.xyxy_px for face in found]).astype(np.int64).tolist() == recorded["boxes"].tolist()
 
 
 def test_priors():

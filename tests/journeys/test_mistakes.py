@@ -42,8 +42,14 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("data", MISTAKES)
-@pytest.mark.parametrize("command", ["explore", "prepare"])
+EXPLORED = ("clip.mp4", "unlabelled")
+"""What ``unmask explore`` takes all the same: clips without labels."""
+
+
+@pytest.mark.parametrize(
+    ("command", "data"),
+    [("prepare", data) for data in MISTAKES] + [("explore", data) for data in MISTAKES if data not in EXPLORED],
+)
 def test_each_mistake_has_its_sentence(folder, command, data):
     done = CliRunner().invoke(app, [command, data, "--out", "out"])
     assert done.exit_code == 2, done.output
@@ -53,6 +59,6 @@ def test_each_mistake_has_its_sentence(folder, command, data):
 
 
 def test_the_sentences_differ(folder):
-    told = {data: CliRunner().invoke(app, ["explore", data, "--out", "out"]).stderr for data in MISTAKES}
+    told = {data: CliRunner().invoke(app, ["prepare", data, "--out", "out"]).stderr for data in MISTAKES}
     plain = {text.replace(data, "") for data, text in told.items()}
     assert len(plain) == len(MISTAKES)

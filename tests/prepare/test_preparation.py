@@ -119,14 +119,15 @@ class TestFormats:
 
 
 class TestResume:
-    def test_a_second_run_decodes_nothing(self, index, prepared, monkeypatch):
-        before = tree(prepared)
+    def test_a_second_run_decodes_nothing(self, index, prepared, tmp_path, monkeypatch):
+        out = copy_of(prepared, tmp_path / "out")
+        before = tree(out)
         monkeypatch.setattr(clip_steps, "open_video", None)
         monkeypatch.setattr(clip_steps, "load_detector", None)
-        records, outcome = prepare(index, prepared, resume=True)
+        records, outcome = prepare(index, out, resume=True)
         assert Counter(record.status for record in records.values()) == {"ok": 9, "no_face": 1, "unreadable": 1}
         assert outcome.crops == 27
-        assert tree(prepared) == before
+        assert tree(out) == before
 
     def test_without_resume_an_earlier_run_is_safe(self, index, prepared):
         with pytest.raises(UsageError, match="--resume"):
@@ -250,8 +251,10 @@ class TestOddFamilies:
     def test_a_fake_without_its_original_has_its_own_boxes(self, index, tmp_path):
         fake = next(clip for clip in clips_of(index, "fake") if clip.id != broken(index))
         alone = replace(index, clips=(fake,))
-        records, _ = prepare(alone, tmp_path / "out")
+        records, outcome = prepare(alone, tmp_path / "out")
         assert records[fake.id].status == "ok"
+        lost = "its original is not in the dataset: it has its own boxes and no difference masks"
+        assert (fake.id, lost) in outcome.skipped
         assert (tmp_path / "out" / "boxes" / f"{fake.id}.json").exists()
         assert len(list((tmp_path / "out" / "landmarks" / fake.id).iterdir())) == 3
         assert {row.original for row in read_folds(tmp_path / "out" / "folds.csv")} == {fake.id}

@@ -19,6 +19,7 @@ from typing import Literal
 from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
 from unmask.storage.content import VIDEO_SUFFIXES
+from unmask.storage.walk import is_file, is_link, walk
 
 ClipLabel = Literal["real", "fake"]
 
@@ -179,14 +180,14 @@ def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
     Hidden files and folders are skipped; folders that are links are not followed, and are reported.
     """
     found, faults = [], []
-    for parent, folders, files in os.walk(root / folder):
+    for parent, folders, files in walk(os.fspath(root / folder)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(parent).relative_to(root)
-        linked = [here / name for name in folders if (Path(parent) / name).is_symlink()]
+        linked = [here / name for name in folders if is_link(Path(parent) / name)]
         faults += [Fault(printable(path.as_posix()), None, "a linked folder; not followed") for path in linked]
         for name in files:
             path = (here / name).as_posix()
-            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not (root / path).is_file():
+            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not is_file(root / path):
                 continue
             if problem := name_problem(path):
                 faults.append(Fault(printable(path), None, problem))
@@ -213,7 +214,7 @@ def name_problem(name: str) -> str | None:
 def check_originals(
     clips: Iterable[Clip], file_of: Callable[[Clip], tuple[str, str | None]]
 ) -> tuple[list[Clip], list[Fault]]:
-    """Set aside the fakes whose original cannot be one; report those whose original is missing.
+    """Set aside the fakes whose original cannot be one, with a fault each; an original may well be missing.
 
     Args:
         clips: All clips; ``original`` holds ids.
@@ -228,35 +229,35 @@ def check_originals(
     everything = list(clips)
     by_id = {clip.id: clip for clip in everything if clip.label != "real" or clip.original is None}
     for clip in everything:
-        problem, usable = _original_problem(clip, by_id)
-        if problem:
-            faults.append(Fault(*file_of(clip), problem))
-        if usable:
+        problem = _original_problem(clip, by_id)
+        if problem is None:
             kept.append(clip)
+        else:
+            faults.append(Fault(*file_of(clip), problem))
     return kept, faults
 
 
-def _original_problem(clip: Clip, by_id: dict[str, Clip]) -> tuple[str | None, bool]:
-    """Return what is wrong with a clip's original, and whether the clip can be used all the same."""
+def _original_problem(clip: Clip, by_id: dict[str, Clip]) -> str | None:
+    """Return what is wrong with a clip's original, None where nothing is."""
     if clip.original is None:
-        return None, True
+        return None
     if clip.label == "real":
-        return f"a real clip names an original, {clip.original!r}; set aside; drop one of the two", False
+        return f"a real clip names an original, {clip.original!r}; set aside; drop one of the two"
     if clip.original == clip.id:
-        return "names itself as its original; set aside; name the authentic clip", False
+        return "names itself as its original; set aside; name the authentic clip"
     original = by_id.get(clip.original)
     if original is None:
-        return f"its original {clip.original!r} is not in the dataset; kept without a pair", True
+        return None  # as in the challenge's sample for the exploration: the fake has no pair there
     if original.label != "real":
         seen, following = {clip.id}, original
         while following.original in by_id and following.id not in seen:
             seen.add(following.id)
             following = by_id[following.original]
         how = "in a cycle" if following.id in seen else f"labelled {original.label or 'nothing'}, not real"
-        return f"its original {clip.original!r} is {how}; set aside; name the authentic clip", False
+        return f"its original {clip.original!r} is {how}; set aside; name the authentic clip"
     if original.part != clip.part:
         return (
             f"its original {clip.original!r} lies in part {original.part}, itself in part {clip.part}; set aside, "
             "since folds go by part; move it"
-        ), False
-    return None, True
+        )
+    return None

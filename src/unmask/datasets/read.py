@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,19 +20,32 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 import unmask.datasets.readers  # noqa: F401 - fills READERS
-from unmask.datasets.index import COLUMNS, READERS, Clip, Fault, Index, check_originals, list_videos, name_problem
+from unmask.datasets.index import (
+    COLUMNS,
+    READERS,
+    Clip,
+    Fault,
+    Index,
+    check_originals,
+    clip_id,
+    list_videos,
+    name_problem,
+)
 from unmask.datasets.parquet import read_parquet
 from unmask.datasets.readers.listed import tables_of
 from unmask.datasets.readers.listing import list_clips
 from unmask.datasets.readers.tree import label_of_folder
 from unmask.errors import UsageError
+from unmask.storage.content import HEAD_BYTES, content_of, content_of_name
 
+PLAIN = "plain"
+"""What `Index.dataset` says of videos without labels."""
 _TABLE = "write a CSV with the columns path,label (and original, method, person, part, split where known)"
 _MAX_HINTS = 3
 _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
-def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False) -> Index:
+def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False, unlabelled: bool = False) -> Index:
     """Read a dataset: a folder in one of the known layouts, a CSV, or an index written as Parquet.
 
     Args:
@@ -39,6 +53,7 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False)
         dataset: Name in `READERS`; ``auto`` takes the first reader that knows the layout.
         follow_links: Also take clips of a folder that are links, or lie in linked folders. What a CSV or an index
             names is taken as it is.
+        unlabelled: Also take a folder of videos that no reader knows, or one video, as clips without labels.
 
     Raises:
         UsageError: The folder or file does not exist, or no reader knows its layout.
@@ -49,13 +64,36 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False)
         raise UsageError(f"{data} does not exist; name a dataset's folder, a CSV, or an index.parquet")
     if data.suffix == ".parquet":
         return _read_parquet(data)
+    if unlabelled and dataset == "auto" and is_video(data):
+        return _unlabelled(data.parent, [data.name], [])
     for reader in READERS.values() if dataset == "auto" else [READERS[dataset]]:
         index = reader(data)
         if index is not None:
             return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
+    if unlabelled and dataset == "auto" and data.is_dir():
+        videos, faults = list_videos(data)
+        if videos:
+            index = _unlabelled(data, videos, faults)
+            return _without_clashes(index if follow_links else _without_links(index))
     if dataset not in ("auto", "csv"):
         raise UsageError(f"{data} is not laid out as {dataset}; leave --dataset out, or {_TABLE}")
     raise UsageError(_unknown_layout(data))
+
+
+def is_video(path: Path) -> bool:
+    """Tell whether a path is a file whose name or content is that of a video."""
+    if not path.is_file():
+        return False
+    if content_of_name(path) == "video":
+        return True
+    with path.open("rb") as file:
+        return content_of(file.read(HEAD_BYTES)) == "video"
+
+
+def _unlabelled(root: Path, videos: Sequence[str], faults: Sequence[Fault]) -> Index:
+    """Return the index of videos of which nothing but their paths is known."""
+    clips = [Clip(clip_id(path), path, None) for path in videos]
+    return Index(root, PLAIN, tuple(clips), tuple(faults))
 
 
 def _unknown_layout(data: Path) -> str:
@@ -149,9 +187,7 @@ def _read_parquet(path: Path) -> Index:
             clips.append(clip)
     index = _without_clashes(Index(Path(facts["root"]), facts["dataset"], tuple(clips), tuple(faults)))
     usable, wrong = check_originals(index.clips, lambda clip: (path.name, clip.id))
-    there = {clip.id for clip in usable}  # missing originals of these were reported when the table was written
-    new = [fault for fault in wrong if fault.key not in there]
-    return replace(index, clips=tuple(usable), faults=(*index.faults, *new))
+    return replace(index, clips=tuple(usable), faults=(*index.faults, *wrong))
 
 
 def _texts(clip: Clip) -> tuple[object, ...]:

@@ -126,7 +126,7 @@ class Exploration:
 
     @cached_property
     def _detectors(self) -> dict[str, Detector]:
-        return {name: load_detector(DetectorSpec(detector=name)) for name in self.settings.detectors}
+        return {name: load_detector(detector_spec(name)) for name in self.settings.detectors}
 
     def run(self) -> Iterator[ExploredClip]:
         """Explore all clips and yield what was found out about each."""
@@ -236,6 +236,11 @@ class Exploration:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._log.close()
+
+
+def detector_spec(name: str) -> DetectorSpec:
+    """Return how a detector searches: Haar the whole frame, as the notebook did, all others at their usual scale."""
+    return DetectorSpec(detector=name, scale=1.0 if name == "haar" else "adaptive")
 
 
 def draw_sample(clips: Sequence[Clip], count: int, seed: int) -> frozenset[str]:

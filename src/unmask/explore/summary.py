@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unmask.datasets.index import Clip, Index
 from unmask.explore.agreement import DOUBTS, Vote
 from unmask.explore.records import ExploredClip
+from unmask.explore.tables import mean_size_px
 from unmask.metrics import log_loss
 from unmask.types import MediaFacts
 
@@ -58,6 +59,12 @@ class DetectorSummary:
     """Number of faces that it found."""
     frames_with_faces: float
     """Share of the frames in which it found a face, 0 to 1."""
+    frames_without_face: int
+    """Number of frames in which it found none."""
+    mean_width_px: float | None
+    """Mean width of its boxes in pixels; None when it found nothing."""
+    mean_height_px: float | None
+    """Mean height of its boxes in pixels; None when it found nothing."""
     median_side_px: float | None
     """Median of the longer sides of its boxes in pixels; None when it found nothing."""
     confirmed: float | None
@@ -88,6 +95,8 @@ class Summary:
     """Clips by method, compression, split and part, where the dataset has them."""
     family_chart: Chart
     """Fakes made from an original."""
+    without_original: int
+    """Number of fakes whose original is not in the dataset."""
     faults: list[str]
     """What is wrong with the dataset's description."""
     broken: list[ExploredClip]
@@ -173,6 +182,7 @@ def summarise(index: Index, explored: Sequence[ExploredClip], detectors: Sequenc
         constants=constant_scores(index.clips),
         groups=_groups(index.clips),
         family_chart=_family_chart(index.clips),
+        without_original=sum(bool(clip.original) and clip.original not in label_of for clip in index.clips),
         faults=[str(fault) for fault in index.faults],
         broken=[found for found in explored if found.status != "ok"],
         suspicions=find_suspicions(index, explored),
@@ -286,9 +296,10 @@ def _groups(clips: Sequence[Clip]) -> dict[str, list[Bar]]:
 
 
 def _family_chart(clips: Sequence[Clip]) -> Chart:
+    """Count the fakes of each original, whether that is in the dataset or not."""
     fakes = Counter(clip.original for clip in clips if clip.original)
-    counts = ((fakes[clip.id], "real") for clip in clips if clip.label == "real")
-    return distribution("Fakes made from an original", "fakes", counts)
+    originals = {clip.id for clip in clips if clip.label == "real"} | fakes.keys()
+    return distribution("Fakes made from an original", "fakes", ((fakes[name], "real") for name in originals))
 
 
 _Labelled = Sequence[tuple[MediaFacts, str | None]]
@@ -347,16 +358,21 @@ def _audio_kilobits(media: MediaFacts) -> float | None:
 
 
 def _face_charts(searched: Sequence[ExploredClip], label_of: Mapping[str, str | None]) -> list[Chart]:
-    per_frame, sides, confidences = [], [], []
+    per_video, per_frame, widths, heights, confidences = [], [], [], [], []
     for found in searched:
         label = label_of[found.id]
         counts = Counter(vote.frame_index for vote in found.faces)
+        per_video.append((max(counts.values(), default=0), label))
         per_frame += [(counts[frame], label) for frame in found.frames]
-        sides += [(round(vote.face.side_px), label) for vote in found.faces]
+        sizes = [mean_size_px([vote.face]) for vote in found.faces]
+        widths += [(round(width), label) for width, _ in sizes]
+        heights += [(round(height), label) for _, height in sizes]
         confidences += [(vote.face.confidence, label) for vote in found.faces]
     return [
+        distribution("Faces in a video", "most in one frame", per_video),
         distribution("Faces in a frame", "faces", per_frame),
-        distribution("Longer side of a face", "pixels", sides),
+        distribution("Width of a face", "pixels", widths),
+        distribution("Height of a face", "pixels", heights),
         distribution("Confidence", "of the first detector that found it", confidences),
     ]
 
@@ -365,10 +381,14 @@ def _summarise_detector(name: str, searched: Sequence[ExploredClip]) -> Detector
     frames = sum(len(found.frames) for found in searched)
     own: list[tuple[str, Vote]] = [(found.id, vote) for found in searched for vote in found.faces if name in vote.faces]
     seen = len({(i, vote.frame_index) for i, vote in own})
+    width, height = mean_size_px([vote.faces[name] for _, vote in own]) if own else (None, None)
     return DetectorSummary(
         name=name,
         faces=len(own),
         frames_with_faces=seen / frames if frames else 0.0,
+        frames_without_face=frames - seen,
+        mean_width_px=width,
+        mean_height_px=height,
         median_side_px=float(np.median([vote.faces[name].side_px for _, vote in own])) if own else None,
         confirmed=sum(vote.votes > 1 for _, vote in own) / len(own) if own else None,
         doubtful=sum(bool(vote.doubts) for _, vote in own) / len(own) if own else None,

@@ -13,7 +13,7 @@ from unmask.datasets.index import Clip, Index
 from unmask.datasets.parquet import write_parquet
 from unmask.explore.agreement import Vote
 from unmask.explore.records import ExploredClip
-from unmask.types import MediaFacts
+from unmask.types import Face, MediaFacts
 
 NOTEBOOK_COLUMNS = {
     "filename": "string", "format": "string", "video_codec_name": "string", "video_height": "float32",
@@ -26,14 +26,17 @@ NOTEBOOK_COLUMNS = {
 
 VIDEO_COLUMNS = NOTEBOOK_COLUMNS | {
     "id": "string", "path": "string", "label": "string", "original": "string", "method": "string",
-    "compression": "string", "people": "list<string>", "part": "int32", "split": "string", "fakes": "int32",
+    "compression": "string", "people": "list<string>", "part": "int32", "split": "string", "count": "int32",
+    "fakes": "int32",
     "status": "string", "reason": "string", "sha256": "string", "size_bytes": "int64", "pixel_format": "string",
     "frames_claimed": "int64", "cut_short": "bool", "rotation_degrees": "int32", "encoder": "string",
-    "frames_looked_at": "int32", "faces_most": "int32", "face_side_px": "float32", "confidence": "float32",
-    "suspicions": "list<string>",
+    "frames_looked_at": "int32", "frames_without_face": "int32", "faces_most": "int32", "face_width_px": "float32",
+    "face_height_px": "float32", "face_side_px": "float32", "confidence": "float32", "suspicions": "list<string>",
 }  # fmt: skip
-"""Columns of the notebook, then ours. ``fakes`` counts those made from an original; ``faces_most`` is the max number of
-faces in a frame."""
+"""Columns of the notebook, then ours. ``count`` is the notebook's: of a fake, the number of fakes made from its
+original, whether that is there or not; ``fakes`` counts those made from an original. ``faces_most`` is the max number
+of faces in a frame; ``face_width_px`` and ``face_height_px`` are means over the faces, ``face_side_px`` and
+``confidence`` medians."""
 
 
 def write_videos(index: Index, explored: Sequence[ExploredClip], suspicions: dict[str, list[str]], path: Path) -> None:
@@ -44,7 +47,8 @@ def write_videos(index: Index, explored: Sequence[ExploredClip], suspicions: dic
     """
     fakes = Counter(clip.original for clip in index.clips if clip.original)
     table = (
-        _video_row(clip, found, fakes[clip.id] if clip.label == "real" else None, suspicions.get(clip.id, []))
+        _video_row(clip, found, suspicions.get(clip.id, []))
+        | {"fakes": fakes[clip.id] if clip.label == "real" else None, "count": fakes.get(clip.original or "")}
         for clip, found in zip(index.clips, explored, strict=True)
     )
     write_parquet(table, path, VIDEO_COLUMNS, {"dataset": index.dataset, "root": str(index.root.resolve())})
@@ -69,18 +73,26 @@ def write_faces(index: Index, explored: Sequence[ExploredClip], detectors: Seque
     write_parquet(table, path, columns)
 
 
-def _video_row(clip: Clip, explored: ExploredClip, fakes: int | None, suspicions: list[str]) -> dict[str, Any]:
-    row: dict[str, Any] = {"filename": Path(clip.path).name, "people": list(clip.people), "fakes": fakes}
+def _video_row(clip: Clip, explored: ExploredClip, suspicions: list[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {"filename": Path(clip.path).name, "people": list(clip.people)}
     for name in ("id", "path", "label", "original", "method", "compression", "part", "split"):
         row[name] = getattr(clip, name)
     row |= {"status": explored.status, "reason": explored.reason, "suspicions": suspicions}
     if explored.frames:
         per_frame = Counter(vote.frame_index for vote in explored.faces)
         row |= {"frames_looked_at": len(explored.frames), "faces_most": max(per_frame.values(), default=0)}
+        row["frames_without_face"] = len(explored.frames) - len(per_frame)
         if explored.faces:
+            row["face_width_px"], row["face_height_px"] = mean_size_px([vote.face for vote in explored.faces])
             row["face_side_px"] = float(np.median([vote.face.side_px for vote in explored.faces]))
             row["confidence"] = float(np.median([vote.face.confidence for vote in explored.faces]))
     return row | _media_row(explored.media) if explored.media else row
+
+
+def mean_size_px(faces: Sequence[Face]) -> tuple[float, float]:
+    """Return mean width and height of the boxes of some faces, at least one, in pixels."""
+    x1, y1, x2, y2 = np.array([face.xyxy_px for face in faces]).mean(0).tolist()
+    return x2 - x1, y2 - y1
 
 
 def _media_row(media: MediaFacts) -> dict[str, Any]:

@@ -59,23 +59,26 @@ class RetinaFace:
 
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
-        small_HW3 = _resized(image_HW3)
+        height, width = image_HW3.shape[:2]
+        factor = search_factor(height, width)
+        small_HW3 = _resized(image_HW3, factor)
         shift_P4, score_P, points_P10 = self._own.run(small_HW3)
         boxes_N4, scores_N, landmarks_N52 = decode(shift_P4, score_P, points_P10, small_HW3.shape[:2])
-        factor = np.array(image_HW3.shape[1::-1], np.float32) / np.array(small_HW3.shape[1::-1], np.float32)
+        # RobustForensics lays its priors over the size rounded down, and stretches them to the size that is searched.
+        stretch = [small_HW3.shape[1] / max(1, int(width * factor)), small_HW3.shape[0] / max(1, int(height * factor))]
+        to_frame = (np.array(stretch) / factor).astype(np.float32)
         kept = np.flatnonzero(scores_N >= self.settings.thresholds[-1])
         return largest_first(
-            Face((x1, y1, x2, y2), min(1.0, float(scores_N[i])), landmarks_N52[i] * factor)
-            for i, (x1, y1, x2, y2) in zip(kept, (boxes_N4[kept] * np.tile(factor, 2)).tolist(), strict=True)
+            Face((x1, y1, x2, y2), min(1.0, float(scores_N[i])), landmarks_N52[i] * to_frame)
+            for i, (x1, y1, x2, y2) in zip(kept, (boxes_N4[kept] * np.tile(to_frame, 2)).tolist(), strict=True)
         )
 
 
-def searched_size(height: int, width: int) -> tuple[int, int]:
-    """Return height and width at which a frame is searched: shorter side 400 pixels, longer side at most 2150."""
-    scale = _SHORT_PX / min(height, width)
-    if round(scale * max(height, width)) > _LONG_PX:
-        scale = _LONG_PX / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
+def search_factor(height: int, width: int) -> float:
+    """Return by what a frame is resized before the search: shorter side 400 pixels, longer side at most 2150."""
+    short, long = sorted((height, width))
+    factor = _SHORT_PX / short
+    return factor if round(factor * long) <= _LONG_PX else max(_LONG_PX / long, 1 / short)
 
 
 @lru_cache(8)
@@ -149,11 +152,10 @@ class _Own(threading.local):
         return shift, score, points
 
 
-def _resized(image_HW3: ImageHW3) -> ImageHW3:
-    height, width = searched_size(*image_HW3.shape[:2])
-    if (height, width) == image_HW3.shape[:2]:
+def _resized(image_HW3: ImageHW3, factor: float) -> ImageHW3:
+    if factor == 1:
         return np.ascontiguousarray(image_HW3)
-    return cv2.resize(image_HW3, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(image_HW3, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
 
 
 _MAX_NETWORK_BYTES, _MAX_CARD_BYTES = 1 << 30, 1 << 20

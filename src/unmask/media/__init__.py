@@ -5,9 +5,9 @@
         for frame in read_frames(video, pick_frames(video, 32)):
             frame.image_HW3, frame.time_seconds
 
-`open_video` and `read_sound` are the only ways by which the bytes of a file reach FFmpeg: a regular file, opened once,
-handed over as a descriptor, never as a name or an address, to a process that can do nothing but decode it. See
-`unmask.media.decoder`.
+`open_video`, `read_sound` and `read_description` are the only ways by which the bytes of a file reach FFmpeg: a
+regular file, opened once, handed over as a descriptor, never as a name or an address, to a process that can do nothing
+but decode it. See `unmask.media.decoder`.
 """
 
 from unmask.media.decoder import guards_in_force
@@ -23,6 +23,7 @@ from unmask.media.video import (
     open_video_file,
     pick_frames,
     probe,
+    read_description,
     read_frames,
     read_sound,
     sample_frames,
@@ -42,6 +43,7 @@ __all__ = [
     "open_video_file",
     "pick_frames",
     "probe",
+    "read_description",
     "read_frames",
     "read_sound",
     "sample_frames",

@@ -96,6 +96,10 @@ class Decoder:
         """Let the process copy the sound; None when there is none."""
         return self._twice(self._copy_sound)
 
+    def read_description(self) -> dict[str, Any]:
+        """Let the process describe the file, see `unmask.media.description.describe`."""
+        return self._twice(self._describe)
+
     def read_guards(self) -> tuple[str, ...]:
         """Return what confines the process, out of `unmask.isolation.confine.GUARDS`."""
         return self._twice(self._ask_for_guards)
@@ -127,6 +131,14 @@ class Decoder:
         suffix = self._receive_values().get("suffix")
         with _nonsense_is_a_crash():
             return None if suffix is None else Sound(suffix, self._receive())
+
+    def _describe(self) -> dict[str, Any]:
+        self._allow_reading()
+        self._fork("describe")
+        description = self._receive_values().get("description")
+        if not isinstance(description, dict):
+            raise CrashedError("the decoder gave an answer that makes no sense")
+        return description
 
     def _ask_for_guards(self) -> tuple[str, ...]:
         self._allotment = Allotment(_BASE_SECONDS)

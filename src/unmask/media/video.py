@@ -15,12 +15,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.media.decoder import Decoder
+from unmask.media.description import describe
 from unmask.media.frames import open_in_process
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
@@ -186,3 +187,18 @@ def read_sound(path: str | os.PathLike[str], limits: Limits = Limits()) -> Sound
             return copy_sound(file, limits)
         with contextlib.closing(Decoder(file, "", limits)) as decoder:
             return decoder.read_sound()
+
+
+def read_description(path: str | os.PathLike[str], limits: Limits = Limits()) -> dict[str, Any]:  # noqa: B008 - frozen
+    """Return what a file says of itself as ffprobe prints it, JSON-ready: programs, streams, chapters, format.
+
+    Raises:
+        InputError: As `open_video`.
+    """
+    with open_regular(path) as file:
+        if not (limits.isolate and CAN_ISOLATE):
+            description = describe(file, limits)
+        else:
+            with contextlib.closing(Decoder(file, "", limits)) as decoder:
+                description = decoder.read_description()
+    return description | {"format": {"filename": os.fspath(path)} | description.get("format", {})}

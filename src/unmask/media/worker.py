@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from unmask.errors import READ_FAULTS, InputError, LimitError, UnreadableError
 from unmask.isolation.confine import confine
+from unmask.media.description import describe
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
 from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, Request, index_arrays, index_scalars, send
@@ -68,6 +69,8 @@ def answer(answers: Connection, files: Sequence[int], order: Order, guards: list
             send(answers, guards=guards)
         elif order.task == "sound":
             _send_sound(answers, files, order.limits)
+        elif order.task == "describe":
+            _send_description(answers, files, order.limits)
         else:
             _send_frames(answers, files, order)
     except InputError as error:
@@ -90,6 +93,12 @@ def _send_sound(answers: Connection, files: Sequence[int], limits: Limits) -> No
     send(answers, suffix=sound.suffix if sound else None)
     if sound is not None:
         answers.send_bytes(sound.content)
+
+
+def _send_description(answers: Connection, files: Sequence[int], limits: Limits) -> None:
+    with os.fdopen(files[1], "rb") as video:
+        description = describe(video, limits)
+    send(answers, description=description)
 
 
 def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> None:

@@ -185,7 +185,8 @@ class Preparation:
                 yield from outcome
 
     def _family(self, family: Family) -> list[ClipRecord]:
-        first = self._clip(family.leader, None)
+        lost = "its original is not in the dataset: it has its own boxes and no difference masks"
+        first = self._clip(family.leader, None, lost if family.leader.original else None)
         if not first.is_prepared:
             orphaned = "its original cannot be used: it has its own boxes and no difference masks"
             return [first, *(self._clip(clip, None, orphaned) for clip in family.followers)]

@@ -115,5 +115,9 @@ class TestEnsemble:
         for member in MEMBERS:
             card = member_card(member)
             assert (card.name, card.crop.size_px) == (f"robustforensics-{member.name}", member.side_px)
-            assert (card.crop.detection.detector, card.crop.colours) == ("retinaface", "bt601")
+            assert (card.crop.detection.detector, card.crop.colours, card.precision) == (
+                "retinaface",
+                "bt601",
+                "fp32",
+            )
             assert member_network(member)[0] == ("slowfast" if member.group == "video" else "two_class")

@@ -31,6 +31,8 @@ FOLDER = "model"
 
 _WIDENED = ("float32", "float16", "bfloat16")
 _READING_BYTES = 1 << 30
+_MAX_MESSAGE = 2000
+"""Letters of an error: names and shapes in it are the file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def main(job: bytes) -> bytes:
         answer = Answer(weights=checkpoint.weights, other_weights=checkpoint.other_weights)
     except (UnmaskError, MemoryError) as error:
         kind: Literal["ModelError", "UsageError"] = "UsageError" if isinstance(error, UsageError) else "ModelError"
-        answer = Answer(kind, str(error) or "it asks for more memory than is allowed")
+        answer = Answer(kind, str(error)[:_MAX_MESSAGE] or "it asks for more memory than is allowed")
     return ANSWER.dump_json(answer)
 
 

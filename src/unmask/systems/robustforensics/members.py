@@ -100,7 +100,7 @@ def member_card(member: Member) -> Card:
         version=member.checkpoint,
         purpose="One of the eleven models of RobustForensics, fourth place of the Deepfake Detection Challenge.",
         architecture="SlowFast-50" if member.group == "video" else member.encoder,
-        licence=f"not stated by its authors: {HOME}",
+        licence=f"MIT (Siyu Chen, {HOME}); trained on the DFDC data, which has terms of its own",
         crop=CropSpec(
             member.side_px,
             margin=0.15,
@@ -110,6 +110,7 @@ def member_card(member: Member) -> Card:
             colours=COLOURS,
         ),
         files={},
+        precision="fp32",
         training={"data": "Deepfake Detection Challenge, training set", "source": HOME},
         limitations=(
             "Made for faces of constant size cut along tubes, and for the authors' rules of fusion; not calibrated.",
