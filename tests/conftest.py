@@ -1,10 +1,17 @@
-"""Clips that many tests share, made once a run."""
+"""Clips that many tests share, made once a run, and the order of the tests."""
 
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for numpy and torch: threads on a busy core cost more than they give
 
 import numpy as np
 import pytest
 from examples.make_clips import PORTRAIT, blend_portrait
+from filelock import FileLock
 
 from tests.media_factory import write_film
 from tests.prepared import prepare
@@ -14,6 +21,28 @@ from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import read_portrait, write_sample
 from unmask.faces import load_detector
 from unmask.types import DetectorSpec, Face
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that gives a folder by its name, filled by one of the processes of this run for all of them.
+
+    What is in it must not be changed.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def once(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, filled = root / name, root / f"{name}.filled"
+        with FileLock(root / f"{name}.lock"):
+            if not filled.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # another process failed at it
+                folder.mkdir()
+                fill(folder)
+                filled.touch()
+        return folder
+
+    return once
 
 
 @pytest.fixture(scope="session")
@@ -32,11 +61,24 @@ def blended(portrait) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory, portrait, blended) -> dict[str, Path]:
-    """Short clips by name: ``authentic`` and ``blended``."""
-    folder = tmp_path_factory.mktemp("clips")
-    pictures = {"authentic": portrait, "blended": blended}
-    return {name: write_film(picture, folder / f"{name}.mp4", frames=40) for name, picture in pictures.items()}
+def clips(made_once, portrait, blended) -> dict[str, Path]:
+    """Clips of 40 frames by name: ``authentic`` and ``blended``."""
+    return films(made_once, {"authentic": portrait, "blended": blended}, frames=40)
+
+
+@pytest.fixture(scope="session")
+def short_clips(made_once, portrait, blended) -> dict[str, Path]:
+    """As `clips`, of 10 frames: for tests of what is done with many clips, or with all frames of one."""
+    return films(made_once, {"authentic": portrait, "blended": blended}, frames=10)
+
+
+def films(made_once, pictures: dict[str, np.ndarray], frames: int) -> dict[str, Path]:
+    def fill(folder: Path) -> None:
+        for name, picture in pictures.items():
+            write_film(picture, folder / f"{name}.mp4", frames)
+
+    folder = made_once(f"clips_{frames}", fill)
+    return {name: folder / f"{name}.mp4" for name in pictures}
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +88,10 @@ def scanner() -> Scanner:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> Path:
+def sample(made_once) -> Path:
     """Two parts: four originals, six fakes of which one is broken, and a clip without faces."""
-    folder = tmp_path_factory.mktemp("sample") / "dfdc"
-    write_sample(folder, [PORTRAIT], self_blend, parts=2, seconds=1.0)
-    return folder
+    fill = partial(write_sample, sources=[PORTRAIT], blend=self_blend, parts=2, seconds=1.0)
+    return made_once("sample", lambda folder: fill(folder / "dfdc")) / "dfdc"
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +100,25 @@ def index(sample) -> Index:
 
 
 @pytest.fixture(scope="session")
-def prepared(index, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("prepared") / "out"
-    prepare(index, out)
-    return out
+def prepared(index, made_once) -> Path:
+    return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
 
 
+CLIPS = {"clips", "short_clips", "sample", "scanner"}
+"""Fixtures that take seconds; `scripts/test fast` leaves out the tests that use one ..."""
+WHOLE = {"journeys", "faults", "hostile"}
+"""... and the folders of tests of whole commands."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items) -> None:
-    """Tests that train come last, so that those of the base install run before torch has started its threads."""
-    items.sort(key=lambda item: bool({"training", "networks", "checkpoints"} & set(item.path.parts)))
+    """Mark the tests that scan; put files with slow tests first, and those that train last.
+
+    So no worker is left alone with a long file, and those of the base install run before torch has started its threads.
+    """
+    for item in items:
+        if CLIPS & set(item.fixturenames) or WHOLE & set(item.path.parts):
+            item.add_marker("scans")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    trains = {"training", "networks", "checkpoints"}
+    items.sort(key=lambda item: (not trains.isdisjoint(item.path.parts), item.path not in slow))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from unmask.datasets.synthetic import film, write_clip
+from unmask.runtime.scheduling import kept_scheduling
 
 SIZE = (160, 96)
 
@@ -61,7 +62,7 @@ def write_video(
     """
     images = list(images)
     height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as container:
+    with kept_scheduling(), av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
@@ -114,6 +115,23 @@ def cut_without_reencoding(source: Path, target: Path, start_seconds: float) -> 
                 continue
             packet.pts, packet.dts, packet.stream = packet.pts - start, packet.dts - start, out
             copy.mux(packet)
+    return target
+
+
+def join_clips(sources: Iterable[Path], target: Path) -> Path:
+    """Copy the packets of clips that were encoded alike, one after the other, as one long clip."""
+    sources, offset = list(sources), 0
+    with av.open(str(sources[0])) as first, av.open(str(target), "w") as copy:
+        out = copy.add_stream_from_template(first.streams.video[0])
+        for source in sources:
+            with av.open(str(source)) as clip:
+                track = clip.streams.video[0]
+                for packet in clip.demux(track):
+                    if packet.dts is None:
+                        continue
+                    packet.pts, packet.dts, packet.stream = packet.pts + offset, packet.dts + offset, out
+                    copy.mux(packet)
+                offset += track.duration
     return target
 
 

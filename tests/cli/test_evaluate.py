@@ -85,13 +85,13 @@ def test_wrong_use_is_code_2_and_a_sentence(tables, args, words):
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory, clips):
+def dataset(tmp_path_factory, short_clips):
     """Two copies of an authentic clip and of a fake one, and a broken clip."""
     folder = tmp_path_factory.mktemp("dataset")
     for label, name in (("real", "authentic"), ("fake", "blended")):
         (folder / label).mkdir()
         for copy in (1, 2):
-            shutil.copy(clips[name], folder / label / f"{name}{copy}.mp4")
+            shutil.copy(short_clips[name], folder / label / f"{name}{copy}.mp4")
     (folder / "real" / "broken.mp4").write_bytes(b"no media file")
     return folder
 

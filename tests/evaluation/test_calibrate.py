@@ -39,7 +39,7 @@ def evenly_scored(count=40):
 
 
 def test_temperature_and_offset_are_found():
-    fit = fit_calibration(sure_model(1500), CARD)
+    fit = fit_calibration(sure_model(700), CARD)
     assert fit.calibration.temperature == pytest.approx(3, rel=0.1)
     assert fit.calibration.offset == pytest.approx(1, abs=0.3)
     assert fit.after.calibration_error < fit.before.calibration_error / 2
@@ -47,9 +47,9 @@ def test_temperature_and_offset_are_found():
 
 
 def test_the_fit_depends_on_the_seed_alone():
-    labelled = sure_model(200)
-    assert fit_calibration(labelled, CARD, seed=1) == fit_calibration(labelled, CARD, seed=1)
-    assert fit_calibration(labelled, CARD, seed=1) != fit_calibration(labelled, CARD, seed=2)
+    labelled = sure_model(40)
+    fits = [fit_calibration(labelled, CARD, seed=seed) for seed in (1, 1, 2)]
+    assert fits[0] == fits[1] != fits[2]
 
 
 def test_each_class_needs_two_sources():
@@ -59,7 +59,7 @@ def test_each_class_needs_two_sources():
 
 
 def test_sources_weigh_the_same_however_many_clips_they_have():
-    labelled = sure_model(60)
+    labelled = sure_model(30)
     many = [replace(labelled[0].prediction, name=f"copy {i}") for i in range(30)]
     copies = [LabelledPrediction(prediction, labelled[0].truth) for prediction in many]
     lone = [pair for pair in labelled if pair.truth.source != labelled[0].truth.source or pair is labelled[0]]
@@ -120,8 +120,9 @@ def test_a_clip_too_short_to_be_called_fake_is_no_false_alarm():
 
 
 def test_a_fit_that_does_not_help_keeps_the_cards_calibration():
-    card = replace(CARD, calibration=fit_calibration(sure_model(400), CARD).calibration)
-    fit = fit_calibration(sure_model(400), card)
+    labelled = sure_model(100)
+    card = replace(CARD, calibration=fit_calibration(labelled, CARD).calibration)
+    fit = fit_calibration(labelled, card)
     assert not fit.helps
     assert fit.calibration == card.calibration
     assert fit.thresholds != card.thresholds
@@ -156,7 +157,7 @@ def test_a_share_out_of_range_is_refused():
 def test_the_card_keeps_everything_else(tmp_path):
     (tmp_path / CARD_FILE).write_text((bundled_folder() / CARD_FILE).read_text())
     before = load_card(tmp_path)
-    fit = fit_calibration(sure_model(100), CARD)
+    fit = fit_calibration(sure_model(40), CARD)
     write_calibration(fit, tmp_path, "made up")
     card = load_card(tmp_path)
     assert (card.calibration, card.thresholds) == (fit.calibration, fit.thresholds)
@@ -171,4 +172,4 @@ def test_the_card_keeps_everything_else(tmp_path):
 
 def test_a_folder_without_a_card_is_refused(tmp_path):
     with pytest.raises(ModelError):
-        write_calibration(fit_calibration(sure_model(100), CARD), tmp_path, "")
+        write_calibration(fit_calibration(sure_model(20), CARD), tmp_path, "")

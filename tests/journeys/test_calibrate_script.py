@@ -14,11 +14,11 @@ from unmask.models.card import bundled_folder
 SCRIPT = Path(__file__).parents[2] / "scripts" / "calibrate.py"
 
 
-def test_a_model_is_calibrated_on_clips_and_degraded_copies(clips, tmp_path):
+def test_a_model_is_calibrated_on_clips_and_degraded_copies(short_clips, tmp_path):
     for label, name in (("real", "authentic"), ("fake", "blended")):
         (tmp_path / label).mkdir()
         for copy in (1, 2):
-            shutil.copy(clips[name], tmp_path / label / f"{name}{copy}.mp4")
+            shutil.copy(short_clips[name], tmp_path / label / f"{name}{copy}.mp4")
     model = tmp_path / "model"
     shutil.copytree(bundled_folder(), model)
     work = tmp_path / "work"
@@ -34,7 +34,7 @@ def test_a_model_is_calibrated_on_clips_and_degraded_copies(clips, tmp_path):
     assert card.evaluation["calibration"]["data"] == "made up"
     assert card.thresholds.fake_above == fit["thresholds"]["fake_above"]
     (copy, _) = sorted((work / "real" / "scale-0.5").iterdir())
-    with av.open(str(copy)) as small, av.open(str(clips["authentic"])) as original:
+    with av.open(str(copy)) as small, av.open(str(short_clips["authentic"])) as original:
         assert small.streams.video[0].width * 2 == original.streams.video[0].width
 
     scores = work / "scores.jsonl"

@@ -19,9 +19,15 @@ def test_all_are_run():
     assert sorted(path.stem for path in EXAMPLES.glob("[0-9]*.py")) == list(PRINTED)
 
 
+@pytest.fixture
+def given(clips, sample, tmp_path):
+    """What some examples are given; the others make it themselves."""
+    return {"01_scan": clips.values(), "03_explore": (sample, tmp_path / "eda")}
+
+
 @pytest.mark.parametrize("name", PRINTED)
-def test_example_runs(name, tmp_path):
-    command = [sys.executable, str(EXAMPLES / f"{name}.py")]
+def test_example_runs(name, given, tmp_path):
+    command = [sys.executable, EXAMPLES / f"{name}.py", *given.get(name, ())]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert PRINTED[name] in done.stdout

@@ -2,12 +2,11 @@
 
 import subprocess
 import sys
-from fractions import Fraction
 
 import av
 import pytest
 
-from tests.media_factory import on_canvas, write_film, write_video
+from tests.media_factory import join_clips, on_canvas, write_film, write_video
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,29 +40,8 @@ def short(tmp_path_factory, portrait):
     return write_film(portrait, tmp_path_factory.mktemp("memory") / "short.mp4", frames=75)
 
 
-def repeat(source, target, times):
-    """Copy the packets of a clip again and again, as one long clip."""
-    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
-        track = original.streams.video[0]
-        out = copy.add_stream_from_template(track)
-        packets = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in original.demux(track) if p.dts is not None]
-        length = int(Fraction(track.duration))
-        for turn in range(times):
-            for data, pts, dts, is_key in packets:
-                packet = av.Packet(data)
-                packet.pts, packet.dts, packet.stream, packet.time_base = (
-                    pts + turn * length,
-                    dts + turn * length,
-                    out,
-                    track.time_base,
-                )
-                packet.is_keyframe = is_key
-                copy.mux(packet)
-    return target
-
-
 def test_ten_minutes(short, tmp_path):
-    long = repeat(short, tmp_path / "long.mp4", 200)
+    long = join_clips([short] * 200, tmp_path / "long.mp4")
     with av.open(str(long)) as container:
         assert container.duration / 1e6 == pytest.approx(600, rel=0.02)
     assert peak_megabytes(short, long) < 150

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,11 @@ COMMANDS = [command.replace("\\|", "|") for command in re.findall(r"`((?:find .*
 
 
 @pytest.fixture
-def workplace(tmp_path, clips, sample, monkeypatch):
+def workplace(tmp_path, short_clips, sample, monkeypatch):
     (tmp_path / "sample").symlink_to(sample)
-    (tmp_path / "clip.mp4").write_bytes(clips["authentic"].read_bytes())
+    shutil.copy(short_clips["authentic"], tmp_path / "clip.mp4")
     (tmp_path / "videos").mkdir()
-    (tmp_path / "videos" / "blended.mp4").write_bytes(clips["blended"].read_bytes())
+    shutil.copy(short_clips["blended"], tmp_path / "videos" / "blended.mp4")
     for name in ("a", "b"):
         target = tmp_path / "path" / "to" / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ def test_the_server_comes_back(clips):
     guards_in_force()
     server = SERVER.pid
     kill_server()
-    time.sleep(0.2)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
     assert len(list(sample_frames(clips["blended"], 4))) == 4
     assert SERVER.pid != server
 

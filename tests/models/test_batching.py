@@ -1,5 +1,6 @@
 import gc
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
 
 
 def test_many_threads_share_a_network(network, crops):
+    crops = crops[:15]
     expected = [score.logit for score in network.score(crops)]
     results = {}
     threads = [
@@ -57,9 +59,9 @@ def test_dropping_a_network_ends_its_threads(crops):
     assert threading.active_count() > before
     del network
     gc.collect()
-    for thread in threading.enumerate():
-        if thread.name.startswith("unmask-network"):
-            thread.join(timeout=0.5)
+    until = time.monotonic() + 30
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
     assert threading.active_count() <= before
 
 
@@ -71,6 +73,6 @@ def test_too_few_scores_are_an_error(crops, monkeypatch):
 
 
 def test_the_backlog_stays_small(network, crops):
-    futures = network.submit(np.tile(crops, (8, 1, 1, 1)))
+    futures = network.submit(np.tile(crops, (3, 1, 1, 1)))
     assert network._pool._work_queue.qsize() <= network._streams
     assert all(future.result() is not None for future in futures)

@@ -1,5 +1,6 @@
 """A tiny network in int8: written, checked, refused, run."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -18,9 +19,14 @@ from unmask.models import Network, load_card, verify_folder
 from unmask.models.quantise import Check, compare, quantise_model
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("written") / "tiny", "classifier", gain=100)
+
+
 @pytest.fixture
-def folder(tmp_path):
-    return write_model(tmp_path / "tiny", "classifier", gain=100)
+def folder(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "tiny")
 
 
 @pytest.fixture(scope="module")

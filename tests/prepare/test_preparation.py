@@ -119,14 +119,15 @@ class TestFormats:
 
 
 class TestResume:
-    def test_a_second_run_decodes_nothing(self, index, prepared, monkeypatch):
-        before = tree(prepared)
+    def test_a_second_run_decodes_nothing(self, index, prepared, tmp_path, monkeypatch):
+        out = copy_of(prepared, tmp_path / "out")
+        before = tree(out)
         monkeypatch.setattr(clip_steps, "open_video", None)
         monkeypatch.setattr(clip_steps, "load_detector", None)
-        records, outcome = prepare(index, prepared, resume=True)
+        records, outcome = prepare(index, out, resume=True)
         assert Counter(record.status for record in records.values()) == {"ok": 9, "no_face": 1, "unreadable": 1}
         assert outcome.crops == 27
-        assert tree(prepared) == before
+        assert tree(out) == before
 
     def test_without_resume_an_earlier_run_is_safe(self, index, prepared):
         with pytest.raises(UsageError, match="--resume"):

@@ -1,12 +1,13 @@
 """Links, within named folders and named themselves."""
 
 import os
+import sys
 
 import pytest
 
 from unmask.errors import InputError, UnreadableError
 from unmask.media.regular import open_regular
-from unmask.scan.inputs import Input, hash_input, list_inputs, open_input
+from unmask.scan.inputs import Input, hash_input, list_inputs, open_input, read_names
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")
 
@@ -98,3 +99,64 @@ def test_an_input_stands_for_its_path_and_stays_as_it_is(folder):
     assert list_inputs(["https://host/a%20b.mp4?key=1", "https://host"]) == [
         Input("https://host/a%20b.mp4?key=1", "a%20b.mp4"), Input("https://host", "https://host"),
     ]  # fmt: skip
+
+
+NAMES = ["first clip.mp4", "zwei ü.mp4", "三.mov"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+        (b"", "utf-16-le"),
+    ],
+)
+def test_a_list_of_any_shell_is_read(mark, encoding, end):
+    data = mark + end.join([*NAMES, ""]).encode(encoding)
+    assert read_names(data) == NAMES
+
+
+def test_lists_of_other_forms_are_read():
+    assert read_names(b"a\0b c\0") == ["a", "b c"]
+    assert read_names(b'"C:/a b.mp4"\n\n"') == ["C:/a b.mp4", '"']
+    assert read_names(b"\xff.mp4\n") == ["\udcff.mp4"]
+    assert read_names(b"") == []
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "b/" * 3000 + "c.mp4", "d\0e", "", "f" * 5000, "\udcff" * 200])
+def test_no_name_ends_the_listing(tmp_path, name):
+    """It is an input like any other, and its row says that nothing lies there."""
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    items = list_inputs([name, tmp_path / "film.mp4", tmp_path])
+    assert [item.path for item in items] == [name, str(tmp_path / "film.mp4"), str(tmp_path / "film.mp4")]
+    with pytest.raises(UnreadableError), open_input(items[0], 100):
+        pass
+
+
+def test_a_shut_folder_is_a_row_and_not_the_end(tmp_path, monkeypatch):
+    """What lies in another user's folder of mode 0700 cannot even be asked about."""
+
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        (item,) = list_inputs([str(tmp_path / "shut" / "film.mp4")])
+    assert item.name == "film.mp4"
+
+
+def test_folders_in_folders_have_an_end(tmp_path):
+    levels = [tmp_path]
+    for _ in range(sys.getrecursionlimit() + 50):
+        levels.append(levels[-1] / "d")
+        levels[-1].mkdir()
+    (levels[-1] / "film.mp4").write_bytes(b"x")
+    (item,) = list_inputs([tmp_path], recursive=True)
+    assert item.path == str(levels[-1] / "film.mp4")
+    (levels[-1] / "film.mp4").unlink()
+    for level in reversed(levels[1:]):
+        level.rmdir()

@@ -1,25 +1,22 @@
 """A prepared dataset, and a recipe of the smallest network, for training that takes seconds."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from unmask.datasets import read_index
+from tests.prepared import prepare
 from unmask.prepare.clip_steps import Settings
-from unmask.prepare.preparation import Preparation
 from unmask.training.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny.toml"
 
 
 @pytest.fixture(scope="session")
-def prepared_often(sample, tmp_path_factory) -> Path:
+def prepared_often(index, made_once) -> Path:
     """Every fifth frame of the sample, folds by part."""
-    out = tmp_path_factory.mktemp("training") / "prepared"
-    with Preparation(read_index(sample), out, settings=Settings(every=5)) as preparation:
-        list(preparation.run())
-        preparation.finish()
-    return out
+    fill = partial(prepare, index, settings=Settings(every=5))
+    return made_once("prepared_often", lambda folder: fill(folder / "out")) / "out"
 
 
 SMALLEST = {

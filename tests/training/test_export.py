@@ -1,20 +1,25 @@
+import shutil
+
 import pytest
 from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from tests.training.conftest import SMALLEST, TINY
 from unmask import Scanner
 from unmask.cli import app
 from unmask.errors import ModelError
 from unmask.models import verify_folder
 from unmask.training.export import export_run
 from unmask.training.loop import Trainer
+from unmask.training.recipe import load_recipe
 
 
-@pytest.fixture
-def run(smallest, prepared_often, tmp_path):
-    list(Trainer(smallest, prepared_often, tmp_path / "run").run())
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(prepared_often, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "run"
+    list(Trainer(load_recipe(TINY, SMALLEST), prepared_often, out).run())
+    return out
 
 
 def test_a_trained_model_can_scan(run, clips, tmp_path):
@@ -30,6 +35,7 @@ def test_a_trained_model_can_scan(run, clips, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_refused(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "run")
     path = run / "last" / "average.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\1")
     with pytest.raises(ModelError, match="damaged"):

@@ -117,7 +117,8 @@ class TestRun:
 
     def test_self_blends_with_a_mask_head(self, prepared_often, tmp_path):
         changes = {"data.kind": "selfblend", "crop.size_px": 64, "data.size_px": 64, "epochs": 1, "batch_size": 4}
-        recipe = load_recipe(TINY, changes | {"batches_per_epoch": 2})
+        network = {"network.params": {"encoder": "test_efficientnet", "width": 8}}
+        recipe = load_recipe(TINY, changes | network | {"batches_per_epoch": 2})
         events = finish(recipe, prepared_often, tmp_path / "run")
         assert events[0]["mask_loss"] > 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.console import ExitCode, byte_progress, say, wrong_use
+from unmask.cli.console import ExitCode, byte_progress, printable, say, wrong_use
 from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def list_models() -> None:
         for name in model_names():
             folder = model_folder(name)
             card = load_card(folder)
-            print(f"{name}  ({card.kind}: {card.name} {card.version})")
-            print(f"    {card.purpose}")
-            print(f"    licence: {card.licence}")
-            print(f"    folder:  {folder}")
+            print(printable(f"{name}  ({card.kind}: {card.name} {card.version})"))
+            print(printable(f"    {card.purpose}"))
+            print(printable(f"    licence: {card.licence}"))
+            print(printable(f"    folder:  {folder}"))
 
 
 @app.command()
@@ -54,13 +54,18 @@ def import_(
     source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A released .pth file.", show_default=False)],
     kind: Annotated[str, typer.Option("--as", help="What it is, e.g. winner-b7.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Of the model. Default: its release's.", show_default=False)] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Which of several sets in the file, e.g. state_dict_ema.", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as on_progress:
         from unmask.models.checkpoints import import_checkpoint
 
-        _print_origin(import_checkpoint(source, kind, name=name, on_progress=on_progress, say=_say_unless(quiet)))
+        _print_origin(
+            import_checkpoint(source, kind, name=name, weights=weights, on_progress=on_progress, say=_say_unless(quiet))
+        )
 
 
 @app.command()
@@ -105,7 +110,7 @@ def _say_unless(quiet: bool) -> Callable[[str], None]:
 
 def _print_origin(card: Card) -> None:
     checkpoint = card.training["checkpoint"]
-    print(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}")
+    print(printable(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}"))
 
 
 @app.command()
@@ -153,5 +158,5 @@ def verify(
             say(f"unmask: {error}")
             failed += 1
         else:
-            print(f"{name}: {len(card.files)} file{'s' * (len(card.files) != 1)} as the card says")
+            print(printable(f"{name}: {len(card.files)} file{'s' * (len(card.files) != 1)} as the card says"))
     raise SystemExit(ExitCode.SOME_NOT_OK if failed else ExitCode.ALL_OK)

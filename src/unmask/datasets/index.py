@@ -19,6 +19,7 @@ from typing import Literal
 from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
 from unmask.storage.content import VIDEO_SUFFIXES
+from unmask.storage.walk import is_file, is_link, walk
 
 ClipLabel = Literal["real", "fake"]
 
@@ -29,6 +30,10 @@ _FAKE_WORDS = (
 )  # fmt: skip
 _LABELS: dict[str, ClipLabel] = {**dict.fromkeys(_REAL_WORDS, "real"), **dict.fromkeys(_FAKE_WORDS, "fake")}
 """What a table may say, in lower case, as one word, with or without s at its end. As in 0 and 1, true is fake."""
+_SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "eval": "test",
+}  # fmt: skip
 _WITHIN_WORDS = re.compile(r"(?<=[a-z])[-_ ](?=[a-z])")
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
@@ -164,20 +169,25 @@ def parse_label(value: object) -> ClipLabel | None:
     return _LABELS.get(word) or _LABELS.get(word.removesuffix("s"))
 
 
+def split_of_name(name: str) -> str | None:
+    """Return the split that a name of a file or folder means: train, val or test; None when it is none."""
+    return _SPLITS.get(name.strip().lower())
+
+
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
     """Return the videos below ``root / folder``, relative to ``root`` and sorted, and the faults of their names.
 
     Hidden files and folders are skipped; folders that are links are not followed, and are reported.
     """
     found, faults = [], []
-    for parent, folders, files in os.walk(root / folder):
+    for parent, folders, files in walk(os.fspath(root / folder)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(parent).relative_to(root)
-        linked = [here / name for name in folders if (Path(parent) / name).is_symlink()]
+        linked = [here / name for name in folders if is_link(Path(parent) / name)]
         faults += [Fault(printable(path.as_posix()), None, "a linked folder; not followed") for path in linked]
         for name in files:
             path = (here / name).as_posix()
-            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not (root / path).is_file():
+            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not is_file(root / path):
                 continue
             if problem := name_problem(path):
                 faults.append(Fault(printable(path), None, problem))

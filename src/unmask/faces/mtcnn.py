@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.faces.detect import register, scaled_frame
+from unmask.faces.box_rules import largest_regions, nms, nms_of_smaller, pixel_regions, regress, square
+from unmask.faces.detect import detector_scale, register, scaled_frame
 from unmask.runtime.openvino import compile_network, op, ov
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -35,6 +36,9 @@ _PYRAMID_FACTOR = 0.709
 _CELL_PX, _STRIDE_PX = 12, 2
 _COARSE_SLACK = 0.1
 """Cells of the dense pass within this distance below the threshold are computed again; bf16 errs by 0.06 at most."""
+_MAX_CELLS, _MAX_REFINED, _MAX_OUTPUT = 6000, 2048, 512
+"""Candidates of one level of the pyramid, and of the frame in the two further stages: the frame of a hundred faces has
+fewer. Of more, the best ones go on, and the largest ones to the last stage."""
 _BATCH = {"pnet": 64, "rnet": 16, "onet": 4}
 """Fixed batch of each network: a new shape would compile new kernels."""
 _SHA256 = {
@@ -87,6 +91,12 @@ class Mtcnn:
             for i in order
         ]
 
+    def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
+        """Return the faces from a side on, and some smaller ones; those of twice the side as `detect` finds them."""
+        factor = detector_scale(image_HW3.shape[1], image_HW3.shape[0], self.settings.scale)
+        least_px = max(self.settings.min_face_px, least_side_px * factor)
+        return Mtcnn(without_small_faces(self.settings, least_px)).detect(image_HW3)
+
     def detect_scaled(self, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
         """Run the three stages on an image as it is, without resizing it first.
 
@@ -109,27 +119,28 @@ class Mtcnn:
 
     def _cascade(self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks, note: Note) -> None:
         t_propose, t_refine, t_output = self.settings.thresholds
-        squares = _square(self._propose(sums_HW3, t_propose, networks, note))
+        squares = square(self._propose(sums_HW3, t_propose, networks, note))[:_MAX_REFINED]  # best first
 
-        regions, inside = _pixel_regions(squares, shape)
+        regions, inside = pixel_regions(squares, shape)
         probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
         note(Stage("R-Net candidates", boxes, scores))
-        kept = _nms(boxes, scores, 0.7)
-        boxes = _regress(boxes[kept], shift[kept], 1)
+        kept = nms(boxes, scores, 0.7)
+        boxes = regress(boxes[kept], shift[kept], 1)
         note(Stage("R-Net after NMS", boxes, scores[kept]))
-        squares = _square(boxes)
+        squares = square(boxes)
 
-        regions, inside = _pixel_regions(squares, shape)
+        regions, inside = pixel_regions(squares, shape)
+        regions, inside = largest_regions(regions, inside, _MAX_OUTPUT)
         probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
         sides = boxes[:, 2:] - boxes[:, :2] + 1
         landmarks = np.stack([points[:, :5], points[:, 5:]], 2) * sides[:, None] + boxes[:, None, :2] - 1
-        boxes = _regress(boxes, shift, 1)
+        boxes = regress(boxes, shift, 1)
         note(Stage("O-Net candidates", boxes, scores))
-        kept = _nms_of_smaller(boxes, scores, 0.7)
+        kept = nms_of_smaller(boxes, scores, 0.7)
         note(Stage("O-Net after NMS", boxes[kept], scores[kept], landmarks[kept]))
 
     def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks, note: Note) -> Floats:
@@ -144,7 +155,7 @@ class Mtcnn:
             (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
             scales.append(scale)
             levels.append(level_HW3)
-            cells.append(np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK))
+            cells.append(_best_cells(probability_1RC[0], threshold - _COARSE_SLACK))
         found, all_passed = [np.zeros((0, 9), np.float32)], [np.zeros((0, 5), np.float32)]
         exact = networks.exact_cells(levels, cells)
         for scale, cells_N2, result_N6 in zip(scales, cells, exact, strict=True):
@@ -153,13 +164,13 @@ class Mtcnn:
             scores, shift = result_N6[:, 1], result_N6[:, 2:]
             passed = np.flatnonzero(scores >= threshold)
             all_passed.append(np.hstack([boxes, scores[:, None]])[passed])
-            kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
+            kept = passed[nms(boxes[passed], scores[passed], 0.5)]
             found.append(np.hstack([boxes, scores[:, None], shift])[kept])
         proposed = np.concatenate(all_passed)
         note(Stage("P-Net candidates", proposed[:, :4], proposed[:, 4]))
         candidates = np.concatenate(found)
-        candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
-        boxes = _regress(candidates[:, :4], candidates[:, 5:], 0)
+        candidates = candidates[nms(candidates[:, :4], candidates[:, 4], 0.7)]
+        boxes = regress(candidates[:, :4], candidates[:, 5:], 0)
         note(Stage("P-Net after NMS", boxes, candidates[:, 4]))
         return boxes
 
@@ -277,62 +288,13 @@ def area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: in
     return total * (np.float32(1 / 128) / area.astype(np.float32)) - np.float32(127.5 / 128)
 
 
-def _square(boxes_N4: Floats) -> Floats:
-    """Widen boxes to squares around their centres."""
-    sides = boxes_N4[:, 2:] - boxes_N4[:, :2]
-    longest = sides.max(1, keepdims=True)
-    corner = boxes_N4[:, :2] + sides * 0.5 - longest * 0.5
-    return np.hstack([corner, corner + longest])
-
-
-def _regress(boxes_N4: Floats, shift_N4: Floats, extra_px: int) -> Floats:
-    """Move each edge by the network's answer, a share of the box side (plus ``extra_px``)."""
-    sides = boxes_N4[:, 2:] - boxes_N4[:, :2] + extra_px
-    return boxes_N4 + shift_N4 * np.tile(sides, 2)
-
-
-def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Truncate boxes to pixels inside the image: coordinates are one-based and inclusive in this network.
-
-    Returns:
-        (M, 4) zero-based regions with exclusive ends, and a mask (N,) of the boxes that have any pixel.
-    """
-    height, width = shape[:2]
-    whole = np.trunc(boxes_N4).astype(np.int64)
-    regions = np.stack(
-        [
-            np.maximum(whole[:, 0], 1) - 1,
-            np.maximum(whole[:, 1], 1) - 1,
-            np.minimum(whole[:, 2], width),
-            np.minimum(whole[:, 3], height),
-        ],
-        1,
-    )
-    inside = (regions[:, 2] > regions[:, 0]) & (regions[:, 3] > regions[:, 1])
-    return regions[inside], inside
-
-
-def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """Return the indices of boxes that survive non-maximum suppression by intersection over union, best first."""
-    if len(boxes_N4) == 0:
-        return np.zeros(0, np.int64)
-    xywh = np.hstack([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]]).astype(np.float64)
-    kept = cv2.dnn.NMSBoxes(xywh, scores_N, 0.0, threshold)  # type: ignore[arg-type]  # arrays will do
-    return np.asarray(kept, np.int64).reshape(-1)
-
-
-def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """Suppress boxes by the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
-    order, kept = np.argsort(scores_N, kind="stable")[::-1], []  # of equals, the last
-    area = (boxes_N4[:, 2] - boxes_N4[:, 0] + 1) * (boxes_N4[:, 3] - boxes_N4[:, 1] + 1)
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(best)
-        corner = np.maximum(boxes_N4[best, :2], boxes_N4[rest, :2])
-        sides = np.maximum(0, np.minimum(boxes_N4[best, 2:], boxes_N4[rest, 2:]) - corner + 1)
-        overlap = sides[:, 0] * sides[:, 1] / np.minimum(area[best], area[rest])
-        order = rest[overlap <= threshold]
-    return np.asarray(kept, np.int64)
+def _best_cells(probability_RC: Floats, threshold: float) -> NDArray[np.int64]:
+    """Return rows and columns (N, 2) of the cells at or above the threshold, at most the best `_MAX_CELLS`."""
+    cells_N2 = np.argwhere(probability_RC >= threshold)
+    if len(cells_N2) > _MAX_CELLS:
+        best = np.argsort(-probability_RC[tuple(cells_N2.T)], kind="stable")[:_MAX_CELLS]
+        cells_N2 = cells_N2[np.sort(best)]
+    return cells_N2
 
 
 def load_weights(name: str) -> list[Floats]:

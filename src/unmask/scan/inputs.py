@@ -6,6 +6,7 @@ elsewhere. A link that is named itself is followed: that was its namer's choice.
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections import Counter
@@ -18,9 +19,10 @@ from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, InputError, UnreadableError
 from unmask.media.regular import open_regular, sha256_of
-from unmask.net.address import is_address, is_public
+from unmask.net.address import is_address, is_public, without_password
 from unmask.net.public import fetch_public
 from unmask.storage.content import HEAD_BYTES, Content, content_of, content_of_name
+from unmask.storage.walk import is_folder, is_link, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,23 @@ class Listing:
         }
         told = [f"{count} {what.replace('{}', 's' * (count != 1))}" for what, count in counts.items() if count]
         return ", ".join(told) or None
+
+
+def read_names(data: bytes) -> list[str]:
+    """Return the names of a list, one a line.
+
+    Args:
+        data: UTF-8 or, as PowerShell writes it, UTF-16, with or without a byte order mark; names in double quotes are
+            taken out of them, and zero bytes may stand between names, as ``find -print0`` puts them. Bytes outside
+            UTF-8 are kept as surrogate escapes.
+    """
+    wide = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(data[:2])
+    if wide is None and len(data) > 3 and not any(data[1:40:2]) and all(data[0:40:2]):
+        wide = "utf-16-le"
+    text = data.decode(wide, "replace") if wide else data.decode("utf-8", "surrogateescape")
+    ends = "\0" if "\0" in text else "\n"
+    names = (line.strip("\r\n") for line in text.removeprefix("\ufeff").split(ends))
+    return [name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name for name in names if name]
 
 
 def list_inputs(
@@ -148,8 +167,9 @@ def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool, p
         return
     path = os.fspath(path)
     if is_address(path):
+        path = without_password(path)
         yield Input(path, urlsplit(path).path.rpartition("/")[2] or path)
-    elif not path or not Path(path).is_dir():
+    elif not is_folder(path):
         yield Input(path, Path(path).name or path)
     else:
         yield from _expand_folder(path, recursive, follow_links, passed)
@@ -175,7 +195,7 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Count
 
     closed: list[OSError] = []
     seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, onerror=closed.append, followlinks=follow_links):
+    for folder, folders, files in walk(root, closed.append, follow_links=follow_links):
         here = Path(folder)
         for file in sorted(files):
             content = content_of_name(file) or _content_inside(found(here / file))
@@ -192,6 +212,6 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Count
             folders[:] = sorted(name for place, name in places.items() if place not in seen)
             seen |= places.keys()
         else:
-            yield from (found(here / name) for name in folders if (here / name).is_symlink())
+            yield from (found(here / name) for name in folders if is_link(here / name))
     for error in closed:  # a folder that cannot be read gets a row that says so
         yield Input(str(error.filename), str(error.filename))
