@@ -105,7 +105,7 @@ def test_crops_say_where_the_face_is(table):
 def test_all_three_learn(table, tmp_path):
     """A few steps on twelve pictures of one face: enough to tell it from grey, and to move a crop towards it."""
     out = str(tmp_path / "run")
-    changes = ["steps=60", "images_a_step=8", "validate_every=60", "learning_rate=0.003"]
+    changes = ["steps=40", "images_a_step=6", "validate_every=40", "learning_rate=0.003"]
     options = [text for change in changes for text in ("--set", change)]
     done = CliRunner().invoke(app, ["train", "mtcnn", "--data", str(table), "--out", out, *options])
     assert done.exit_code == 0, done.output
@@ -113,7 +113,7 @@ def test_all_three_learn(table, tmp_path):
     events = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     for name, network in CASCADE.items():
         steps = [event for event in events if event["network"] == name]
-        assert len(steps) == 60
+        assert len(steps) == 40
         first, last = (np.mean([step["face"] + step["box"] for step in part]) for part in (steps[:10], steps[-10:]))
         assert last < 0.7 * first
         assert steps[-1]["accuracy"] > 0.8

@@ -226,7 +226,7 @@ def _validate(network: torch.nn.Module, crops: Crops, device: str) -> dict[str, 
     logits_N2, shift_N4, _ = network(crops.x_N3SS.to(device))
     sure_N = crops.kind_N != PART
     right_N = (logits_N2.argmax(1).cpu() == (crops.kind_N == POSITIVE))[sure_N]
-    unit_4 = np.array([0, 0, 1, 1], np.float32)
+    unit_4 = torch.tensor([0.0, 0.0, 1.0, 1.0])
     moved = (shift_N4.cpu() + unit_4)[crops.kind_N == POSITIVE].double().numpy()
     wanted = (crops.shift_N4 + unit_4)[crops.kind_N == POSITIVE].double().numpy()
     overlaps = [float(iou(a, b)) for a, b in zip(moved, wanted, strict=True)]
