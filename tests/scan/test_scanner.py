@@ -21,7 +21,7 @@ def people_clip(path, pictures, frames=20):
 
 
 def test_golden_verdicts(scanner, clips):
-    """The public-domain portrait, as it is and self-blended, on the bundled model in fp32."""
+    """The public-domain portrait, as it is and self-blended, on the bundled model."""
     golden = json.loads((Path(__file__).parent / "golden_verdicts.json").read_text())
     for name, clip in clips.items():
         verdict = scanner.scan(clip)
