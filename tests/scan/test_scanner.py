@@ -237,7 +237,7 @@ def test_a_missing_model_is_named():
 
 
 def test_reference_sampling(clips):
-    verdict = Scanner(precision="fp32", frames=5, sampling="reference").scan(clips["authentic"])
+    verdict = Scanner(frames=5, sampling="reference").scan(clips["authentic"])
     assert sorted({frame.index for frame in verdict.frames}) == [0, 9, 19, 29, 39]
 
 
