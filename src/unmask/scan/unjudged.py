@@ -48,7 +48,6 @@ def median_quality(group: Sequence[ScoredFace]) -> FaceQuality:
         confidence=float(np.median([quality.confidence for quality in qualities])),
         motion=median([quality.motion for quality in qualities]),
         quantiser=median([quality.quantiser for quality in qualities]),
-        bits_per_pixel=qualities[0].bits_per_pixel,
     )
 
 
