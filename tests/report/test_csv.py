@@ -22,7 +22,6 @@ HOSTILE = [
     " =1+1.mp4",
     "\u3000=1+1.mp4",
     "\u200b=1.mp4",
-   
     "\uff1d1+1.mp4",
     "\uff0b1.mp4",
     "\uff0d1.mp4",
