@@ -346,12 +346,9 @@ def test_files_without_a_state_dict_are_refused(value):
 
 def test_no_file_makes_a_message_longer_than_a_message(layout):
     """A megabyte that holds itself a million times over was once told at its full length."""
-    key: tuple = ()
-    for _ in range(18):
-        key = (key, key)
-    with pytest.raises(ModelError, match="a key of type tuple is no tensor") as raised:
-        read_checkpoint(saved({key: torch.zeros(1)}))
-    assert len(str(raised.value)) < 1000
+    with pytest.raises(ModelError, match="a key of type int is no tensor") as raised:
+        read_checkpoint(saved({1 << 2000: torch.zeros(1)}))
+    assert len(str(raised.value)) < 300
     long = dict.fromkeys(layout, (1,) * 100_000)
     told = layout_differences({name: tuple(tensor.shape) for name, tensor in layout.items()}, long)
     assert "of 100000 axes" in str(told)
