@@ -205,6 +205,13 @@ def _unseen(row: Row) -> list[str]:
     return [f"Frames are up to {gap_seconds:.1f} s apart; what is shorter may lie between them."]
 
 
+def _declared(row: Row) -> list[str]:
+    """Say what the file declares of itself."""
+    from unmask.report.words import declared_text
+
+    return [declared_text(row["declared"])] if row["declared"] else []
+
+
 def _print_row(row: Row, verbose: bool) -> None:
     """Print one verdict: a line with the reasons, and the people where that is asked for.
 
@@ -216,13 +223,14 @@ def _print_row(row: Row, verbose: bool) -> None:
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
     reasons = row["reasons"] if row["label"] == "inconclusive" else row["reasons"][:1]
-    why = " ".join((*reasons, *_unseen(row)))
+    why = " ".join((*reasons, *_unseen(row), *_declared(row)))
     print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
         for text in row["warnings"]:
             say(f"unmask: {printable(row['path'])}: {text}")
         return
-    for text in (*row["reasons"][len(reasons) :], *row["warnings"]):
+    told = (label["reason"] for label in row["declared"])
+    for text in (*row["reasons"][len(reasons) :], *row["warnings"], *told):
         print(f"    {text}")
     for face in row["faces"]:
         print(

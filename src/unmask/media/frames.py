@@ -30,6 +30,7 @@ from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
+from unmask.media.tags import Sayings, read_sayings
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
@@ -68,6 +69,8 @@ class OpenFile:
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+    sayings: Sayings
+    """What its container says of itself."""
 
     @property
     def index(self) -> FrameIndex:
@@ -107,7 +110,8 @@ def open_in_process(
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-    return OpenFile(file, track, facts, index, orientation, limits, colours)
+        sayings = read_sayings(container)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings)
 
 
 def _packets_and_first_frame(
