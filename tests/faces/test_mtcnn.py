@@ -1,12 +1,13 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from tests.faces.scenes import COUNT, scene
 from unmask.errors import ModelError, UsageError
-from unmask.faces import detector_scale, load_detector, mtcnn
+from unmask.faces import detect_large, detector_scale, load_detector, mtcnn
 from unmask.faces.track import iou
 from unmask.types import DetectorSpec
 
@@ -52,6 +53,17 @@ def test_largest_face_comes_first_in_frame_pixels():
 @pytest.mark.parametrize("shape", [(1, 1), (12, 12), (13, 500), (40, 19)])
 def test_tiny_pictures_have_no_face(detector, shape):
     assert detector.detect(np.zeros((*shape, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_faces_of_twice_the_least_side_are_found_as_among_all(portrait, scale):
+    detector = mtcnn.Mtcnn(DetectorSpec(scale=scale))
+    (face, *_), (again,) = detector.detect(portrait), detect_large(detector, portrait, 54)
+    assert again.xyxy_px == face.xyxy_px
+    assert again.side_px > 2 * 54
+    assert [each.xyxy_px for each in detect_large(detector, portrait, 0)] == [
+        each.xyxy_px for each in detector.detect(portrait)
+    ]
 
 
 def test_min_face_px_leaves_small_faces_out():
@@ -101,3 +113,18 @@ def test_area_pooling_is_adaptive_average_pooling():
     crops = mtcnn.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
     assert crops[0] == pytest.approx(mtcnn.area_pool(sums, (24, 24)), abs=1e-6)
     assert crops[1] == pytest.approx(mtcnn.area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+
+
+def test_of_too_many_candidates_the_largest_faces_remain(portrait, monkeypatch):
+    """A frame of a few kilobytes can show thousands of faces, and what they cost grew with the square."""
+    row = np.concatenate([cv2.resize(portrait, (side, 192)) for side in (192, 192, 192)], 1)
+    small = cv2.resize(row, (row.shape[1] // 2, 96))
+    image = np.concatenate([np.tile(small, (2, 2, 1)), row])
+    every = load_detector(DetectorSpec(scale=1.0)).detect(image)
+    assert len(every) >= 12
+    monkeypatch.setattr(mtcnn, "_MAX_OUTPUT", 40)
+    monkeypatch.setattr(mtcnn, "_MAX_REFINED", 600)
+    monkeypatch.setattr(mtcnn, "_MAX_CELLS", 400)
+    fewer = load_detector(DetectorSpec(scale=1.0)).detect(image)
+    assert 3 <= len(fewer) < len(every)
+    assert [face.xyxy_px for face in fewer[:3]] == [face.xyxy_px for face in every[:3]]

@@ -24,9 +24,6 @@ Row = dict[str, Any]
 
 EPILOG = "Exit codes: 0 every video was judged; 3 some were not; 4 none was, or over half failed alike; 2 wrong use."
 
-MIN_GAP_TOLD_SECONDS = 1.0
-"""Frames that are this far apart may leave a manipulation unseen that somebody would notice."""
-
 
 class Precision(StrEnum):
     """Number format of the network."""
@@ -197,14 +194,6 @@ def _show(row: Row, outputs: ScanOutputs, verbose: bool) -> None:
         print(json_line(outputs.json_row(row)), flush=True)
 
 
-def _unseen(row: Row) -> list[str]:
-    """Say what was not looked at, where a manipulation could lie there unseen."""
-    gap_seconds = row["max_gap_seconds"]
-    if row["label"] in (None, "fake") or gap_seconds is None or gap_seconds < MIN_GAP_TOLD_SECONDS:
-        return []
-    return [f"Frames are up to {gap_seconds:.1f} s apart; what is shorter may lie between them."]
-
-
 def _declared(row: Row) -> list[str]:
     """Say what the file declares of itself."""
     from unmask.report.words import declared_text
@@ -215,15 +204,15 @@ def _declared(row: Row) -> list[str]:
 def _print_row(row: Row, verbose: bool) -> None:
     """Print one verdict: a line with the reasons, and the people where that is asked for.
 
-    Where the answer is open, all reasons stand in the line: the last one says what to do next. What limits the answer
-    is said on stderr, so that stdout holds one line a video.
+    Of a fake the first reason stands in the line, else all: they say what was not looked at, and what to do next. What
+    limits the answer is said on stderr, so that stdout holds one line a video.
     """
     from unmask.report.words import probability_text
 
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
-    reasons = row["reasons"] if row["label"] == "inconclusive" else row["reasons"][:1]
-    why = " ".join((*reasons, *_unseen(row), *_declared(row)))
+    reasons = row["reasons"][:1] if row["label"] == "fake" else row["reasons"]
+    why = printable(" ".join((*reasons, *_declared(row))))
     print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
         for text in row["warnings"]:
@@ -231,7 +220,7 @@ def _print_row(row: Row, verbose: bool) -> None:
         return
     told = (label["reason"] for label in row["declared"])
     for text in (*row["reasons"][len(reasons) :], *row["warnings"], *told):
-        print(f"    {text}")
+        print(f"    {printable(text)}")
     for face in row["faces"]:
         print(
             f"    person {face['person']:<3} {face['label']:<12} {probability_text(face['fake_probability']):>6}  "

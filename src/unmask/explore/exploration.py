@@ -169,10 +169,8 @@ class Exploration:
             return known
         explored = ExploredClip(key, clip.id)
         try:
-            if clip.id in self.sample:
-                explored = self._find_faces(explored, path)
-            else:
-                explored = self._find_facts(explored, path)
+            find = self._find_faces if clip.id in self.sample else self._find_facts
+            explored = find(explored, path)
         except InputError as error:
             explored = replace(explored, status=error.status, reason=str(error))
         except (Stopped, UsageError):

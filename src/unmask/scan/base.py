@@ -21,6 +21,7 @@ from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
 from unmask.media import Limits, SignatureLog, Video, hashed, open_video_file
+from unmask.net.address import without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import list_inputs, open_input
@@ -159,7 +160,9 @@ class BaseScanner(ABC):
     def _draft(self, path: PathLike) -> Verdict:
         """Return a verdict without an answer, as it stands should the scan fail."""
         settings = self.settings | {"hash": self.settings_hash}
-        return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
+        return Verdict(
+            without_password(os.fspath(path)), "internal_error", None, None, models=self.models, settings=settings
+        )
 
 
 def _stoppable(video: Video, stopping: threading.Event) -> Video:

@@ -53,6 +53,8 @@ class Progress:
     """Faces that were too small to be judged."""
     dropped_faces: int = 0
     """Faces that were not judged because the scanner's ``max_faces`` had been."""
+    crowd_warnings: tuple[str, ...] = ()
+    """How many faces were left out since frames showed too many, in sentences; see `unmask.scan.crowd`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Step:
     """(k,) indices of further frames to look at, rising; may be empty."""
     members: int
     """How many members shall have judged all faces after this step; those who have are not asked again."""
+    quick: frozenset[int] = frozenset()
+    """Those of the frames in which faces much smaller than the ones before need not be looked for."""
 
 
 class StopRule(Protocol):
