@@ -213,5 +213,5 @@ def test_a_file_of_a_damaged_container_is_read_as_far_as_it_goes(tmp_path):
 
 def test_a_clip_of_many_boxes_takes_no_time(tmp_path):
     path = write_video(tmp_path / "a.mp4", [pattern(0)] * 3)
-    path.write_bytes(path.read_bytes() + b"\0\0\0\x08free" * 100_000 + manifest_store())
+    path.write_bytes(path.read_bytes() + b"\0\0\0\x08free" * 10_000 + manifest_store())
     assert labels(path) == ()  # what lies behind so many boxes is not looked for
