@@ -31,6 +31,7 @@ from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
+from unmask.media.tags import Sayings, read_sayings
 from unmask.media.tones import forget_unknown_tags
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
@@ -70,6 +71,8 @@ class OpenFile:
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+    sayings: Sayings
+    """What its container says of itself."""
     plain: Plain
     """Makes its frames plain first."""
 
@@ -111,7 +114,8 @@ def open_in_process(
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-    return OpenFile(file, track, facts, index, orientation, limits, colours, Plain())
+        sayings = read_sayings(container)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
 
 
 def _packets_and_first_frame(
