@@ -109,13 +109,10 @@ def _is_cascade(file: Path) -> bool:
 def _train_cascade(
     file: Path, table: Path, out: Path, changes: dict[str, Any], device: Device, resume: bool, quiet: bool
 ) -> None:
-    import torch
-
     from unmask.training.cascade import load_cascade_recipe, train_cascade
 
-    place = device.value if device is not Device.AUTO else "cuda" if torch.cuda.is_available() else "cpu"
     recipe = load_cascade_recipe(file, changes)
-    events = train_cascade(recipe, table, out, device=place, resume=resume)
+    events = train_cascade(recipe, table, out, device=device.value, resume=resume)
     for event in progress(events, 3 * recipe.steps, "training", quiet):
         if event["event"] == "validation" and not quiet:
             print(

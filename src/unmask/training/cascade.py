@@ -148,7 +148,7 @@ def read_boxes_table(table: Path) -> list[BoxedImage]:
 
 
 def train_cascade(
-    recipe: CascadeRecipe, table: Path, out: Path, *, device: str = "cpu", resume: bool = False
+    recipe: CascadeRecipe, table: Path, out: Path, *, device: str = "auto", resume: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Train the three networks one after the other; write ``<network>.safetensors`` as each is done.
 
@@ -156,7 +156,7 @@ def train_cascade(
         recipe: The run.
         table: See `read_boxes_table`.
         out: Folder of the run.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, or ``auto``: the graphics card where there is one.
         resume: Keep networks that are there already.
 
     Yields:
@@ -167,6 +167,8 @@ def train_cascade(
         UsageError: The table makes no sense, or ``out`` holds a run and ``resume`` is not set.
     """
     images = read_boxes_table(table)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     if (out / "recipe.json").exists() and not resume:
         raise UsageError(f"{out} holds a run; go on with --resume, or name another folder")
     out.mkdir(parents=True, exist_ok=True)
