@@ -86,6 +86,9 @@ def scan(
     html: Annotated[
         Path | None, typer.Option(help="Write a report: a folder, or NAME.html for one video.", show_default=False)
     ] = None,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
+    ] = False,
     timing: Annotated[
         bool, typer.Option("--timing", help="Write into the JSON when and how long each video was scanned.")
     ] = False,
@@ -121,7 +124,7 @@ def scan(
 ) -> None:
     """Judge videos: one line a video on stdout, and the files you ask for."""
     statuses, labels = Counter[str](), Counter[str]()
-    outputs = ScanOutputs(csv, people, json, html, timing)
+    outputs = ScanOutputs(csv, people, json, html, timing, maps)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
         from unmask.report.words import count_text
@@ -139,6 +142,8 @@ def scan(
             options["adaptive"] = True
         if identity is not None:
             options["identity"] = identity
+        if preset is not Preset.ROBUSTFORENSICS:
+            options["pictures"] = outputs.keeps_pictures
         costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)

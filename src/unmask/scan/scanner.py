@@ -21,6 +21,7 @@ from unmask.scan.crops import Cutter
 from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
+from unmask.scan.pictures import pictures_of
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.stillness import still_people
@@ -85,7 +86,7 @@ class Scanner(BaseScanner):
         self.embedder = Embedder(self.options.identity) if self.options.identity is not None else None
         self.sampler = self.make_sampler(self.options)
         self.detector = self.make_detector(self.cards[0].crop.detection)
-        self.cutter = Cutter(self.cards, self.embedder)
+        self.cutter = Cutter(self.cards, self.embedder, pictures=self.options.pictures)
         self.stop_rule = self.make_stop_rule(self.options)
         models_used = [
             {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
@@ -101,7 +102,8 @@ class Scanner(BaseScanner):
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video: the flow, from its frames to its verdict."""
-        card, scores, log = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces), SignatureLog()
+        card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
+        scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -138,7 +140,8 @@ class Scanner(BaseScanner):
             )
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
-        return self.conclude(video, draft, progress)
+        verdict = self.conclude(video, draft, progress)
+        return replace(verdict, pictures=pictures_of(verdict.faces, scored, scores.small_frames()))
 
     def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
         """Put the judgement into words: status, reasons and warnings of the whole file."""
