@@ -16,23 +16,22 @@ import os
 import platform
 import resource
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import av
-import cv2
 import numpy as np
 from examples.make_clips import PORTRAIT, blend_portrait
 
 from unmask import Scanner, Verdict
-from unmask.datasets.synthetic import film, read_portrait
+from unmask.datasets.synthetic import RATE, SIZE_PX, looped_films, read_portrait, with_passage
 from unmask.media import Video
 from unmask.media.server import SERVER
 from unmask.types import ImageHW3
 
-SIZE, RATE, LOOP = (640, 480), 25, 75
+LOOP = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +76,13 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float, default=600, help="leave longer clips out")
     arguments = parser.parse_args()
     closer, even = Scanner(precision="fp32"), EvenScanner(precision="fp32", max_frames=0)
-    views, rows = film_views(), []
+    portrait = read_portrait(PORTRAIT)
+    films, rows = looped_films(portrait, blend_portrait(portrait), LOOP), []
     for case in CASES:
         if case.seconds > arguments.max_seconds:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            path = write_case(Path(folder) / "clip.mp4", case, views)
+            path = write_case(Path(folder) / "clip.mp4", case, films)
             rows.append(measure(case, path, (closer, even), arguments.rounds))
         print(json.dumps(rows[-1]), flush=True)
     if arguments.out:
@@ -90,37 +90,14 @@ def main() -> None:
         arguments.out.write_text(json.dumps({"machine": facts, "cases": rows}, indent=1) + "\n")
 
 
-def film_views() -> dict[str, list[ImageHW3]]:
-    """Return the looped images of an authentic film, of its manipulated twin, and of the twin in another room."""
-    portrait = read_portrait(PORTRAIT)
-    blended = blend_portrait(portrait)
-    views = {
-        name: [cv2.resize(view, SIZE) for view, _ in film(image, LOOP)]
-        for name, image in (("real", portrait), ("twin", blended))
-    }
-    coarse = np.random.default_rng(3).uniform(0, 255, (4, 6, 3)).astype(np.float32)
-    room = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
-    views["elsewhere"] = []
-    for view in views["twin"]:
-        image = room.copy()
-        image[24:456, 64:] = cv2.resize(view, (576, 432), interpolation=cv2.INTER_AREA)
-        views["elsewhere"].append(image)
-    return views
-
-
-def images_of(case: Case, views: dict[str, list[ImageHW3]]) -> Iterator[ImageHW3]:
-    """Yield the images of a clip."""
-    for number in range(int(case.seconds * RATE)):
-        is_fake = case.start_seconds <= number / RATE < case.start_seconds + case.fake_seconds
-        yield views[("elsewhere" if case.is_shot else "twin") if is_fake else "real"][number % LOOP]
-
-
-def write_case(path: Path, case: Case, views: dict[str, list[ImageHW3]]) -> Path:
+def write_case(path: Path, case: Case, films: dict[str, list[ImageHW3]]) -> Path:
     """Encode a clip with x264's defaults but for the preset."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        for image in images_of(case, views):
+        stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
+        frames, first, length = (round(time * RATE) for time in (case.seconds, case.start_seconds, case.fake_seconds))
+        for name, place in with_passage("elsewhere" if case.is_shot else "twin", frames, first, length, LOOP):
+            image = films[name][place]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path

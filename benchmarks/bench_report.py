@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 from common import Clip, Goal, interleave, load_clips, measure, median, parser, row, spread, write
-
 from unmask import Scanner, Verdict
 
 COST_GOAL, COST_STRETCH, PAGE_GOAL_BYTES = 1.05, 1.03, 250_000

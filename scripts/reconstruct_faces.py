@@ -1,9 +1,11 @@
 """Draw the authentic faces of packs anew with small autoencoders, as a further pack: fakes that are generated whole.
 
     python scripts/reconstruct_faces.py PACKS --encoder lite0.safetensors [--seconds 50] [--device cuda]
+        [--networks FILE]
 
 Trains on the faces that `unmask train` trains on (fold 0 stays out), writes PACKS/reconstructed.{bin,csv}. Half of the
-pictures are saved as JPEG, half without loss, so that traces of saving tell nothing.
+pictures are saved as JPEG, half without loss, so that traces of saving tell nothing. FILE keeps the autoencoders: where
+it is there already, they are taken from it instead of being trained.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch import nn
 from unmask.models.networks.encoders import create_encoder
 from unmask.models.networks.export import load_weights
 from unmask.training.packs import FacePacks, PackedFace, write_pack
-from unmask.training.twins import batches_by_size, train_twins
+from unmask.training.twins import Twins, batches_by_size, train_twins
 
 LEAST_PX = 128
 EACH = 2
@@ -36,16 +38,15 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=50)
     options.add_argument("--device", default="cpu")
     options.add_argument("--most", type=int, default=10**6, help="faces that are drawn")
+    options.add_argument("--networks", type=Path, help="file that the autoencoders are kept in")
+    options.add_argument("--out", type=Path, help="stem of the pack that is written; PACKS/reconstructed otherwise")
     given = options.parse_args()
     packs = FacePacks(given.packs)
     chosen = [i for i, face in enumerate(packs.faces) if face.fold and not face.label]
     images = [packs.read(i) for i in chosen]
     chosen = [i for i, image in zip(chosen, images, strict=True) if min(image.shape[:2]) >= LEAST_PX][: given.most]
     images = [image for image in images if min(image.shape[:2]) >= LEAST_PX][: given.most]
-    features: nn.Module = create_encoder("tf_efficientnet_lite0", features_only=True)
-    load_weights(features, given.encoder, more=True)
-    twins = train_twins(images, features, device=given.device, seconds=given.seconds)
-    print("differences in levels:", twins.losses, flush=True)
+    twins = trained(given, images)
 
     def drawn() -> Iterator[tuple[PackedFace, bytes]]:
         rng, names = np.random.default_rng(0), sorted(twins.networks)
@@ -65,7 +66,20 @@ def main() -> None:
                             content,
                         )  # fmt: skip
 
-    print(write_pack(given.packs / "reconstructed", drawn()), "reconstructions", flush=True)
+    print(write_pack(given.out or given.packs / "reconstructed", drawn()), "reconstructions", flush=True)
+
+
+def trained(given: argparse.Namespace, images: list[np.ndarray]) -> Twins:
+    """Return the autoencoders: those that are kept, or else newly trained ones."""
+    if given.networks is not None and given.networks.exists():
+        return Twins.load(given.networks, given.device)
+    features: nn.Module = create_encoder("tf_efficientnet_lite0", features_only=True)
+    load_weights(features, given.encoder, more=True)
+    twins = train_twins(images, features, device=given.device, seconds=given.seconds)
+    print("differences in levels:", twins.losses, flush=True)
+    if given.networks is not None:
+        twins.save(given.networks)
+    return twins
 
 
 def encoded(image_HW3: np.ndarray, quality: int) -> bytes:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from unmask.datasets.synthetic import film, write_clip
+from unmask.runtime.scheduling import kept_scheduling
 
 SIZE = (160, 96)
 
@@ -61,7 +62,7 @@ def write_video(
     """
     images = list(images)
     height, width = images[0].shape[:2]
-    with av.open(str(path), "w") as container:
+    with kept_scheduling(), av.open(str(path), "w") as container:
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format

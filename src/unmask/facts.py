@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
+
+HighRange = Literal["PQ", "HLG"]
+"""Curves by which light of high dynamic range is stored (ITU-R BT.2100)."""
 
 
 def check(condition: bool, message: str) -> None:
@@ -82,6 +86,10 @@ class MediaFacts:
     """Program that wrote the file, as it names itself."""
     audio: AudioFacts | None
     """The first soundtrack, None when silent."""
+    interlaced: bool = False
+    """Whether frames hold two moments, one in each half of their rows; frames that are combed are made of one."""
+    high_range: HighRange | None = None
+    """Curve of footage of high dynamic range, which is brought to ordinary brightness; None for ordinary footage."""
     film: int = 1
     """Number of the film that all this is about, from 1; most files hold one."""
     films: int = 1

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faces.scenes import COUNT, scene
 from unmask.errors import ModelError, UsageError
-from unmask.faces import detector_scale, load_detector, mtcnn
+from unmask.faces import detect_large, detector_scale, load_detector, mtcnn
 from unmask.faces.track import iou
 from unmask.types import DetectorSpec
 
@@ -52,6 +52,17 @@ def test_largest_face_comes_first_in_frame_pixels():
 @pytest.mark.parametrize("shape", [(1, 1), (12, 12), (13, 500), (40, 19)])
 def test_tiny_pictures_have_no_face(detector, shape):
     assert detector.detect(np.zeros((*shape, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_faces_of_twice_the_least_side_are_found_as_among_all(portrait, scale):
+    detector = mtcnn.Mtcnn(DetectorSpec(scale=scale))
+    (face, *_), (again,) = detector.detect(portrait), detect_large(detector, portrait, 54)
+    assert again.xyxy_px == face.xyxy_px
+    assert again.side_px > 2 * 54
+    assert [each.xyxy_px for each in detect_large(detector, portrait, 0)] == [
+        each.xyxy_px for each in detector.detect(portrait)
+    ]
 
 
 def test_min_face_px_leaves_small_faces_out():

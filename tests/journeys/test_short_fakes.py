@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
-import cv2
 import numpy as np
 import pytest
 
 from tests.media_factory import join_clips, write_video
 from unmask import Fusion, PassageRule, Scanner
-from unmask.datasets.synthetic import film
+from unmask.datasets.synthetic import looped_films, with_passage
 
 RATE, LOOP = 8, 75
 GROUP = 250
 """Frames from one key frame to the next, as x264 has them by itself."""
-SIZE = (640, 480)
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +24,12 @@ def full_scanner() -> Scanner:
 
 
 @pytest.fixture(scope="module")
-def views(portrait, blended) -> dict[str, list[np.ndarray]]:
-    """Films that can be looped: ``real``, its manipulated ``twin``, and the twin ``elsewhere``, in another room."""
-    films = {
-        name: [cv2.resize(view, SIZE, interpolation=cv2.INTER_AREA) for view, _ in film(picture, LOOP)]
-        for name, picture in (("real", portrait), ("twin", blended))
-    }
-    coarse = np.random.default_rng(3).uniform(0, 255, (4, 6, 3)).astype(np.float32)
-    room = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
-    films["elsewhere"] = []
-    for view in films["twin"]:
-        image = room.copy()
-        image[24:456, 64:640] = cv2.resize(view, (576, 432), interpolation=cv2.INTER_AREA)
-        films["elsewhere"].append(image)
-    return films
+def films(portrait, blended) -> dict[str, list[np.ndarray]]:
+    return looped_films(portrait, blended, LOOP)
 
 
 @pytest.fixture(scope="module")
-def clip_with(views, tmp_path_factory):
+def clip_with(films, tmp_path_factory):
     """Return a function that films ``real`` for so many seconds, of which ``length`` from ``start`` on are ``which``.
 
     Groups of pictures that were encoded before are copied.
@@ -51,13 +38,13 @@ def clip_with(views, tmp_path_factory):
 
     @cache
     def group(frames):
-        images = [views[name][place] for name, place in frames]
+        images = [films[name][place] for name, place in frames]
         path = folder / f"{len(list(folder.iterdir()))}.mp4"
         return write_video(path, images, rate=RATE, options={"preset": "ultrafast", "crf": "23"}, gop=GROUP)
 
     def film(path, seconds, start, length, which):
-        names = ["real", which]
-        frames = [(names[start <= i / RATE < start + length], i % LOOP) for i in range(int(seconds * RATE))]
+        first, last = (math.ceil(time * RATE) for time in (start, start + length))
+        frames = list(with_passage(which, int(seconds * RATE), first, last - first, LOOP))
         return join_clips([group(tuple(frames[at : at + GROUP])) for at in range(0, len(frames), GROUP)], path)
 
     return film
@@ -72,23 +59,24 @@ def test_a_manipulated_shot_is_found(scanner, clip_with, tmp_path, minutes, leng
     guilty = [face for face in verdict.faces if face.label == "fake"]
     assert guilty
     assert all(start - 1 <= face.start_seconds <= face.end_seconds <= start + length + 1 for face in guilty)
-    assert verdict.frames_decoded <= 3 * 16
+    assert verdict.frames_decoded <= 5 * 16
 
 
-@pytest.mark.parametrize(("minutes", "length"), [(0.5, 1), (2, 5), (10, 20)])
+@pytest.mark.parametrize(("minutes", "length"), [(0.5, 1), (2, 1), (10, 20)])
 def test_a_manipulated_passage_of_a_shot_is_looked_at_closely(full_scanner, clip_with, tmp_path, minutes, length):
-    """Nothing is cut at its borders. It is longer than the frames are apart, so enough of it is looked at."""
+    """Nothing is cut at its borders. It is as long as the frames are apart at least: 1 s up to two minutes."""
     start = 0.37 * 60 * minutes + 0.3
     verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, start, length, "twin"))
     inside = [frame for frame in verdict.frames if start <= frame.time_seconds < start + length]
     assert sum(frame.fake_probability > full_scanner.cards[0].thresholds.fake_above for frame in inside) >= 6
     assert verdict.label != "real"
+    assert verdict.max_gap_seconds <= 1 or minutes > 2
 
 
-def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, clip_with, tmp_path):
-    for minutes, most_seconds in ((0.5, 1.1), (2, 4.2)):
-        verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, 0, 0, "real"))
-        times = [0, *sorted({frame.time_seconds for frame in verdict.frames}), verdict.frames[-1].time_seconds]
-        assert verdict.max_gap_seconds == pytest.approx(max(np.diff(times)), abs=0.2)
-        assert verdict.max_gap_seconds < most_seconds
-        assert verdict.frames_decoded <= 2 * 32
+@pytest.mark.parametrize(("minutes", "most_seconds"), [(0.5, 1), (2.5, 3)])
+def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, clip_with, tmp_path, minutes, most_seconds):
+    verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, 0, 0, "real"))
+    times = [0, *sorted({frame.time_seconds for frame in verdict.frames}), verdict.frames[-1].time_seconds]
+    assert verdict.max_gap_seconds == pytest.approx(max(np.diff(times)), abs=0.2)
+    assert verdict.max_gap_seconds <= most_seconds
+    assert any("looks at every second" in reason for reason in verdict.reasons) == (minutes > 2)

@@ -9,7 +9,7 @@ from tests.scan.timelines import timeline
 from unmask.models.card import Thresholds
 from unmask.scan.closer import CloserLooks, Suspect, closer_frames, frames_in_gaps, unseen_shots
 from unmask.scan.decide import Judgement
-from unmask.scan.stop import FullScan, Progress
+from unmask.scan.stop import Adaptive, FullScan, Progress
 from unmask.types import FrameScore, PersonVerdict
 
 RULE = CloserLooks(FullScan(), 32, 256)
@@ -73,6 +73,20 @@ def test_a_long_video_gets_more_frames_within_the_budget():
     assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
     assert replace(RULE, max_frames=32).next_step(known) is None
     assert RULE.next_step(replace(known, is_pooled=True)) is None
+
+
+def test_every_second_of_a_shot_is_looked_at_up_to_two_minutes_in_one_pass():
+    film = timeline(1200, 0.1)
+    looked = np.linspace(0, 1199, 32).astype(int)
+    start = replace(progress(looked, [], film), looked=np.empty(0, np.int64), members=0, judgement=None)
+    step = RULE.next_step(start)
+    assert set(looked.tolist()) <= set(step.frames.tolist())
+    assert step.quick == set(step.frames.tolist()) - set(looked.tolist())
+    assert np.diff(step.frames).max() <= 10  # 1 s
+    assert len(step.frames) <= 4 * 32
+    assert len(replace(RULE, max_frames=40).next_step(start).frames) == 40
+    assert replace(RULE, max_frames=0).next_step(start).frames.tolist() == looked.tolist()
+    assert not replace(RULE, rule=Adaptive()).next_step(start).quick
 
 
 def test_who_was_seen_briefly_is_looked_at_in_their_shot():

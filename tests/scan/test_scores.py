@@ -60,6 +60,15 @@ def test_every_member_judges_every_face_once(card):
     assert [[score.logit for score in face.scores] for face in scored] == [[1, -1]] * 3
 
 
+def test_faces_are_large_beside_the_smallest_that_was_judged(card):
+    scores, cutter = FaceScores([Says(card, 1)]), Cutter([card])
+    assert scores.large_side_px == 0
+    for index, face in enumerate((Face((0, 0, 9, 9), 1.0), FACE, Face((0, 0, 160, 120), 1.0))):
+        frame = Frame(IMAGE, index / 10, index)
+        scores.add(frame, cutter.cut(frame, [face]))
+    assert scores.large_side_px == 50
+
+
 def test_faces_beyond_the_limit_and_small_ones_are_counted_but_not_judged(card):
     scores, cutter = FaceScores([Says(card, 1)], max_faces=2), Cutter([card])
     scores.ask(1)

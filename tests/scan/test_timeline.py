@@ -21,9 +21,10 @@ def test_a_key_frame_is_easiest():
 
 def test_the_middle_is_a_key_frame_if_one_is_near():
     known = timeline(100, 0.1, keys=(0, 30, 60))
-    assert known.middle(0, 50) == 30
-    assert known.middle(30, 60) == 45
-    assert known.middle(7, 9) == 8
+    assert known.middle(0, 50, easy=True) == 30
+    assert known.middle(0, 50, easy=False) == 25
+    assert known.middle(30, 60, easy=True) == 45
+    assert known.middle(7, 9, easy=True) == 8
 
 
 @pytest.mark.parametrize(("looked", "gap"), [([], None), ([50], 5), ([0, 99], 9.9), ([20, 30, 90], 6), ([99], 9.9)])

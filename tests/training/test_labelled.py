@@ -21,7 +21,7 @@ from unmask.training.losses import mask_loss
 from unmask.training.packs import FacePacks, PackedFace, decode, write_pack
 from unmask.training.recipe import Recipe, load_recipe
 from unmask.training.together import Learner, Part, Together, aucs
-from unmask.training.twins import Twins, train_twins
+from unmask.training.twins import KINDS, Autoencoder, Twins, train_twins
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "bundled.toml"
 SMALL = {
@@ -125,6 +125,31 @@ def test_pairs_are_a_real_and_a_fake_of_one_collection(packs, recipe):
     assert {source.method for source in sources} == {"Deepfakes", "NeuralTextures", "deepfacelive", "selfblend"}
 
 
+def test_people_are_as_likely_as_the_root_of_their_pictures(packs, recipe, tmp_path):
+    fakes = [face(f"ffpp/f{i:02}", "swap", group="often" if i > 2 else "seldom") for i in range(2, 12)]
+    write_pack(tmp_path / "a", [face("ffpp/r01", "real"), *fakes])
+    faces = LabelledFaces(tmp_path, replace(recipe, data=replace(recipe.data, shares={"ffpp": 1.0}, by_people=True)))
+    rng = np.random.default_rng(0)
+    groups = [faces.packs.faces[faces.pick_fake("ffpp", "swap", rng)].group for _ in range(2000)]
+    assert groups.count("seldom") / 2000 == pytest.approx(1 / (1 + 9**0.5), abs=0.03)
+    many = LabelledFaces(packs, replace(recipe, data=replace(recipe.data, by_people=True)))
+    picked = [many.pick_authentic_collection(rng) for _ in range(2000)]
+    people = {
+        name: len({f.group for f in many.packs.faces if f.collection == name and f.fold}) for name in ("ffpp", "clips")
+    }
+    expected = people["ffpp"] ** 0.5 / (people["ffpp"] ** 0.5 + people["clips"] ** 0.5)
+    assert picked.count("ffpp") / 2000 == pytest.approx(expected, abs=0.04)
+
+
+def test_pairs_are_covered_and_keep_most_of_the_fake(packs, recipe):
+    shown = {}
+    for p in (0.0, 1.0):
+        items = LabelledFaces(packs, replace(recipe, data=replace(recipe.data, covered=p))).training_items(0, range(30))
+        shown[p] = [items.pair(position)[0] for position in range(30)]
+    area = {p: sum(float(fake[1][0].sum()) for _, fake in pairs) for p, pairs in shown.items()}
+    assert 0.3 * area[0.0] < area[1.0] < 0.97 * area[0.0]
+
+
 def test_a_pair_follows_from_its_number(packs, recipe):
     first, again = (LabelledFaces(packs, recipe).training_items(2, [7]).pair(0)[0] for _ in range(2))
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
@@ -181,6 +206,12 @@ def test_twins_draw_faces_that_become_fakes(packs, recipe, tmp_path, monkeypatch
     assert isinstance(twins, Twins)
     drawn = twins.draw("shuffled.end", [picture(1, 100)] * 2)
     assert drawn[0].shape == (100, 100, 3)
+    assert {name.split(".")[0] for name in twins.networks} == set(KINDS)
+    twins.save(tmp_path / "twins.safetensors")
+    read = Twins.load(tmp_path / "twins.safetensors", "cpu")
+    for name in ("shuffled.end", "coarse_nearest.end"):
+        (again,) = read.draw(name, [picture(1, 100)])
+        assert np.abs(again.astype(int) - twins.draw(name, [picture(1, 100)])[0]).mean() < 2
     folder = tmp_path / "packs"
     folder.mkdir()
     for file in packs.iterdir():
@@ -196,6 +227,15 @@ def test_twins_draw_faces_that_become_fakes(packs, recipe, tmp_path, monkeypatch
     assert source == Source("reconstructed", "ffpp")
 
 
+def test_autoencoders_add_to_a_coarse_copy():
+    network = Autoencoder("nearest")
+    torch.nn.init.zeros_(network.layers[-1].weight)
+    torch.nn.init.zeros_(network.layers[-1].bias)
+    (drawn,) = Twins({"nearest.end": network}, {}).draw("nearest.end", [picture(4, 104)])
+    assert np.abs(drawn.mean((0, 1)) - picture(4, 104).mean((0, 1))).max() < 4
+    assert 2 < np.abs(drawn.astype(float) - picture(4, 104)).mean() < 60
+
+
 class FirstMaps(torch.nn.Module):
     """Stands in for an ImageNet encoder."""
 
@@ -205,7 +245,8 @@ class FirstMaps(torch.nn.Module):
 
 def test_networks_learn_together_and_become_models(packs, recipe, tmp_path):
     twin = replace(recipe, data=replace(recipe.data, leave_out=("clips",)), seed=3)
-    parts = [Part("all", recipe), Part("some", twin, every=2)]
+    sharp = replace(recipe, optimizer=replace(recipe.optimizer, name="sam_adamw"))
+    parts = [Part("all", sharp), Part("some", twin, every=2)]
     run = Together(parts, packs, tmp_path, device="cpu", workers=0)
     events = list(run.run(steps=4))
     ends = {event["name"]: event for event in events if event["event"] == "end"}

@@ -90,6 +90,10 @@ def test_optimizers():
     assert type(build_optimizer(weight, OptimizerRecipe(name="adamw"))).__name__ == "AdamW"
     sgd = build_optimizer(weight, OptimizerRecipe(name="sam"))
     assert sgd.param_groups[0]["momentum"] == 0.9
+    assert type(build_optimizer(weight, OptimizerRecipe(name="sam_adamw"))).__name__ == "AdamW"
+    assert [OptimizerRecipe(name=name).sharpness_aware for name in ("adamw", "sgd", "sam", "sam_adamw")] == [
+        False, False, True, True,
+    ]  # fmt: skip
 
 
 def test_the_average_follows_the_weights():

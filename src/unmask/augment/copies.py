@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from unmask.errors import UsageError
 from unmask.media.quantiser import EXPORT, mean_quantiser
+from unmask.runtime.scheduling import kept_scheduling
 from unmask.types import ImageHW3
 
 RATE = Fraction(25)
@@ -124,7 +125,7 @@ def _shrink(image_HW3: ImageHW3, scale: float) -> ImageHW3:
 
 def _encode(images: Sequence[ImageHW3], step: Step) -> Copy:
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
+    with kept_scheduling(), av.open(buffer, "w", format="matroska") as container:
         stream = cast(VideoStream, container.add_stream(step.codec, rate=RATE, options=step.options))
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1

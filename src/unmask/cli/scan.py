@@ -24,9 +24,6 @@ Row = dict[str, Any]
 
 EPILOG = "Exit codes: 0 every video was judged; 3 some were not; 4 none was, or over half failed alike; 2 wrong use."
 
-MIN_GAP_TOLD_SECONDS = 1.0
-"""Frames that are this far apart may leave a manipulation unseen that somebody would notice."""
-
 
 class Precision(StrEnum):
     """Number format of the network."""
@@ -202,26 +199,18 @@ def _show(row: Row, outputs: ScanOutputs, verbose: bool) -> None:
         print(json_line(outputs.json_row(row)), flush=True)
 
 
-def _unseen(row: Row) -> list[str]:
-    """Say what was not looked at, where a manipulation could lie there unseen."""
-    gap_seconds = row["max_gap_seconds"]
-    if row["label"] in (None, "fake") or gap_seconds is None or gap_seconds < MIN_GAP_TOLD_SECONDS:
-        return []
-    return [f"Frames are up to {gap_seconds:.1f} s apart; what is shorter may lie between them."]
-
-
 def _print_row(row: Row, verbose: bool) -> None:
     """Print one verdict: a line with the reasons, and the people where that is asked for.
 
-    Where the answer is open, all reasons stand in the line: the last one says what to do next. What limits the answer
-    is said on stderr, so that stdout holds one line a video.
+    Of a fake the first reason stands in the line, else all: they say what was not looked at, and what to do next. What
+    limits the answer is said on stderr, so that stdout holds one line a video.
     """
     from unmask.report.words import probability_text
 
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
-    reasons = row["reasons"] if row["label"] == "inconclusive" else row["reasons"][:1]
-    why = " ".join((*reasons, *_unseen(row)))
+    reasons = row["reasons"][:1] if row["label"] == "fake" else row["reasons"]
+    why = " ".join(reasons)
     print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
         for text in row["warnings"]:

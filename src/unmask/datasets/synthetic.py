@@ -80,6 +80,53 @@ def film(image_HW3: ImageHW3, frames: int, seed: int = 0, mask_HW: Floats | None
         yield view, cv2.warpAffine(mask_HW, camera, SIZE_PX)
 
 
+def looped_films(
+    authentic_HW3: ImageHW3, manipulated_HW3: ImageHW3, frames: int, size_px: tuple[int, int] = SIZE_PX
+) -> dict[str, list[ImageHW3]]:
+    """Film a portrait and its manipulated twin, to be shown over and over.
+
+    Args:
+        authentic_HW3: Portrait, (H, W, 3) uint8 RGB.
+        manipulated_HW3: The same with another face, of the same size.
+        frames: Length of each film.
+        size_px: Width and height of the images.
+
+    Returns:
+        ``real``; its ``twin``, which differs in the face alone; and the twin ``elsewhere``, smaller and in another
+        room, so that it is a shot of its own.
+    """
+    pictures = {"real": authentic_HW3, "twin": manipulated_HW3}
+    films = {
+        name: [cv2.resize(view, size_px, interpolation=cv2.INTER_AREA) for view, _ in film(picture, frames)]
+        for name, picture in pictures.items()
+    }
+    width, height = size_px
+    coarse = np.random.default_rng(3).uniform(0, 255, (4, 6, 3)).astype(np.float32)
+    room = cv2.resize(coarse, size_px, interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    smaller = width * 9 // 10, height * 9 // 10
+    films["elsewhere"] = []
+    for view in films["twin"]:
+        image = room.copy()
+        top = (height - smaller[1]) // 2
+        image[top : top + smaller[1], width - smaller[0] :] = cv2.resize(view, smaller, interpolation=cv2.INTER_AREA)
+        films["elsewhere"].append(image)
+    return films
+
+
+def with_passage(which: str, frames: int, first: int, length: int, loop: int) -> Iterator[tuple[str, int]]:
+    """Yield, for each frame of a clip of `looped_films`, which film it is of, and which frame of that one.
+
+    Args:
+        which: Name of the film of the passage; the rest is ``real``.
+        frames: Length of the clip.
+        first: Number of the passage's first frame.
+        length: Frames of the passage.
+        loop: Frames of each film.
+    """
+    for number in range(frames):
+        yield which if first <= number < first + length else "real", number % loop
+
+
 def write_clip(images: Iterable[ImageHW3], path: Path, *, sound: bool = False, turned: bool = False) -> Path:
     """Encode images as H.264 in MP4, 25 a second.
 

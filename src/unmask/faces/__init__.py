@@ -6,7 +6,7 @@ A new detector is one file: a class with `Detector.detect`, decorated with ``@re
 """
 
 from unmask.faces.crop import crop_face, cut_face
-from unmask.faces.detect import DETECTORS, Detector, detector_scale, load_detector, scaled_frame
+from unmask.faces.detect import DETECTORS, Detector, detect_large, detector_scale, load_detector, scaled_frame
 from unmask.faces.track import Tracker
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Tracker",
     "crop_face",
     "cut_face",
+    "detect_large",
     "detector_scale",
     "load_detector",
     "scaled_frame",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -21,6 +21,22 @@ class Detector(Protocol):
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
         ...
+
+
+@runtime_checkable
+class FindsLarge(Protocol):
+    """A detector that takes less time where small faces need not be found."""
+
+    def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
+        """Return what `Detector.detect` does; faces with a smaller side may be missing."""
+        ...
+
+
+def detect_large(detector: Detector, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
+    """Find the faces of a frame; those below a side may be missing, where that saves the detector time."""
+    if least_side_px > 0 and isinstance(detector, FindsLarge):
+        return detector.detect_large(image_HW3, least_side_px)
+    return detector.detect(image_HW3)
 
 
 DETECTORS: dict[str, Callable[[DetectorSpec], Detector]] = {}

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.faces.detect import register, scaled_frame
+from unmask.faces.detect import detector_scale, register, scaled_frame
 from unmask.runtime.openvino import compile_network, op, ov
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -68,6 +68,12 @@ class Mtcnn:
             )
             for i in order
         ]
+
+    def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
+        """Return the faces from a side on, and some smaller ones; those of twice the side as `detect` finds them."""
+        factor = detector_scale(image_HW3.shape[1], image_HW3.shape[0], self.settings.scale)
+        least_px = max(self.settings.min_face_px, least_side_px * factor)
+        return Mtcnn(without_small_faces(self.settings, least_px)).detect(image_HW3)
 
     def detect_scaled(self, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
         """Run the three stages on an image as it is, without resizing it first.

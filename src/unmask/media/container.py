@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
 from unmask.media.formats import CONTAINER_FORMATS, SOUND_CODECS, VIDEO_CODECS
+from unmask.media.jpegs import is_motion_jpeg
 from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
 
@@ -83,7 +84,7 @@ def open_container(
         LimitError: Frames of more than ``frame_pixels``.
     """
     file.seek(0)
-    if content_of(file.read(HEAD_BYTES)) == "image":
+    if content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file):
         raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
     file.seek(0)
     # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.

@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from unmask.media.index import PacketIndex
 from unmask.media.orientation import Orientation
+from unmask.media.tones import high_range_of
 from unmask.types import AudioFacts, MediaFacts
 
 _HEADER_TELLS_LENGTH = re.compile("matroska|asf|flv|mxf|nut|rm$")
@@ -63,6 +64,8 @@ def read_facts(
         bit_rate=context.bit_rate or (round(8 * index.size_bytes / index.end_seconds) if index.end_seconds else None),
         encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
         audio=_audio_facts(container),
+        interlaced=frame.interlaced_frame,
+        high_range=high_range_of(frame),
     )
 
 

@@ -28,8 +28,10 @@ from unmask.media.facts import read_facts
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
+from unmask.media.tones import forget_unknown_tags
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 # Codecs in which a frame that is not referred to can be skipped and all others stay as they are; HEVC only sometimes.
@@ -68,6 +70,8 @@ class OpenFile:
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+    plain: Plain
+    """Makes its frames plain first."""
 
     @property
     def index(self) -> FrameIndex:
@@ -107,7 +111,7 @@ def open_in_process(
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-    return OpenFile(file, track, facts, index, orientation, limits, colours)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, Plain())
 
 
 def _packets_and_first_frame(
@@ -153,7 +157,8 @@ def decode_stored(
     """
     converter = RgbConverter(opened.colours)
     for number, frame in _decode(opened, indices, log):
-        yield StoredFrame(number, converter.convert(frame), mean_quantiser(frame))
+        plain = opened.plain(frame) if opened.colours == "tagged" else frame  # OpenCV left them as they are
+        yield StoredFrame(number, converter.convert(plain), mean_quantiser(frame))
 
 
 def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | None) -> Iterator[tuple[int, VideoFrame]]:
@@ -169,6 +174,7 @@ def _decode(opened: OpenFile, wanted: NDArray[np.int64], log: SignatureLog | Non
             number = frame.pts if index.stamped else min(count, len(index) - 1)
             if number is None or number < 0 or frame.is_corrupt:
                 continue
+            forget_unknown_tags(frame)
             if log is not None:
                 log.add(number, signer.sign(frame))
             if number < pending[-1]:

@@ -75,7 +75,8 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     tick = float(stream.time_base) if stream.time_base else 1.0
     rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
     longest = LONGEST_PAUSE_SECONDS if stream.container.format.name in _STREAMED else LONGEST_STILL_SECONDS
-    shown = display_order(pictures, 1 / (rate * tick), longest / tick)
+    may_reorder = stream.codec_context.reorder_depth > 0
+    shown = display_order(pictures, 1 / (rate * tick), longest / tick, may_reorder=may_reorder)
     keys = _usable_keys(np.array(afresh, np.int64), shown.ranks)
     times = shown.ticks * tick if shown.stamped else np.arange(len(shown.ticks)) / rate
     end = shown.length_ticks * tick if shown.stamped else len(times) / rate
@@ -88,17 +89,17 @@ def _picture_reader(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], P
     context = stream.codec_context
     name = context.codec.canonical_name
     kind_of, fields = kind_reader(name), FieldPairs(context.extradata or b"") if name == "h264" else None
-    has_fields = fields is not None and fields.may_occur
 
     def read(packet: av.Packet[VideoStream]) -> Picture:
-        data = bytes(packet) if kind_of or has_fields or name == "vp8" else b""
+        may_have_fields = fields is not None and (fields.may_occur or packet.is_keyframe)
+        data = bytes(packet) if kind_of or may_have_fields or name == "vp8" else b""
         return Picture(
             pts=packet.pts,
             dts=packet.dts,
             duration=packet.duration or 0,
             is_key=packet.is_keyframe,
             is_hidden=packet.is_discard or (name == "vp8" and is_hidden_vp8(data)),
-            is_second_field=fields is not None and has_fields and fields.is_second(data),
+            is_second_field=fields is not None and may_have_fields and fields.is_second(data),
             kind=kind_of(data) if kind_of else None,
         )
 

@@ -41,13 +41,16 @@ class Shown:
     """False where ranks are only positions in decoding order, so that frames have to be counted as they come out."""
 
 
-def display_order(pictures: Sequence[Picture], gap_ticks: float, longest_ticks: float) -> Shown:
+def display_order(
+    pictures: Sequence[Picture], gap_ticks: float, longest_ticks: float, *, may_reorder: bool = True
+) -> Shown:
     """Return when each picture of a track is shown.
 
     Args:
         pictures: All packets, in decoding order.
         gap_ticks: Time between two frames where the time stamps do not say.
         longest_ticks: Longest time between two frames that are not to be taken for a jump of the clock.
+        may_reorder: Whether pictures may be shown in another order than they are decoded in.
 
     Raises:
         UnreadableError: None is shown.
@@ -61,7 +64,7 @@ def display_order(pictures: Sequence[Picture], gap_ticks: float, longest_ticks: 
     if order is None:
         stamps = _filled([pictures[at] for at in shown])
         order = _order_by_stamp([pictures[at] for at in shown], stamps)
-    stamped = order is not None
+    stamped = order is not None or not may_reorder
     order = np.arange(len(shown)) if order is None else order
     ranks[np.asarray(shown, np.int64)[order]] = np.arange(len(shown))
     _join_fields(pictures, ranks)
@@ -171,7 +174,7 @@ def _times(stamps: Sequence[int | None], gap: float, longest: float) -> tuple[ND
     """Return strictly rising times from 0 on for frames in order of display, and the usual time between two."""
     count = len(stamps)
     places = np.array([i for i, stamp in enumerate(stamps) if stamp is not None and abs(stamp) < _MAX_TICKS], np.int64)
-    if len(places) < 2:
+    if len({stamps[place] for place in places.tolist()}) < 2:
         return (gap * np.arange(count)).astype(np.float64), gap
     values = np.array([stamps[place] for place in places.tolist()], np.int64)
     steps, frames = np.diff(values).astype(np.float64), np.diff(places)

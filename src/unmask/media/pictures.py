@@ -12,6 +12,11 @@ Kind = Literal["I", "P", "B"]
 
 _MPEG2_KINDS: dict[int, Kind] = {1: "I", 2: "P", 3: "B", 4: "I"}
 _MPEG4_KINDS: tuple[Kind, ...] = ("I", "P", "B", "P")  # the last one are sprites
+_INTRA_ONLY = frozenset({
+    "cfhd", "dnxhd", "dvvideo", "huffyuv", "ffvhuff", "jpeg2000", "mjpeg", "png", "prores", "rawvideo", "utvideo",
+    "v210",
+})  # fmt: skip
+"""Codecs whose pictures are shown as they come."""
 _UNIT = re.compile(b"\0\0\1")
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 
@@ -41,6 +46,8 @@ def kind_reader(codec_name: str) -> Callable[[bytes], Kind | None] | None:
 
     In MPEG-1, 2 and 4 part 2 a B is shown at once, and all else when the next picture that is no B comes.
     """
+    if codec_name in _INTRA_ONLY:
+        return lambda _: "I"
     return {"mpeg1video": _mpeg2_kind, "mpeg2video": _mpeg2_kind, "mpeg4": _mpeg4_kind}.get(codec_name)
 
 

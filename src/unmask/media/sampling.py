@@ -9,9 +9,13 @@ from numpy.typing import NDArray
 
 from unmask.errors import UsageError
 
+_LONGEST_PAUSE_SECONDS = 10.0
+
 
 def spread_over_time(times_seconds: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """Pick ``count`` frames whose time stamps lie as evenly as the frames allow; all of them if there are fewer.
+
+    A frame that stands for minutes, or a clock that jumped, counts as a pause of ten seconds: there is no more to see.
 
     Args:
         times_seconds: (N,) rising time stamps of the frames that exist.
@@ -23,8 +27,10 @@ def spread_over_time(times_seconds: NDArray[np.float64], count: int) -> NDArray[
     total = len(times_seconds)
     if total <= count:
         return np.arange(total, dtype=np.int64)
-    targets = np.linspace(times_seconds[0], times_seconds[-1], count)
-    middles = (times_seconds[1:] + times_seconds[:-1]) / 2
+    pauses = np.minimum(np.diff(times_seconds), _LONGEST_PAUSE_SECONDS)
+    times = np.concatenate([[0.0], np.cumsum(pauses)])
+    targets = np.linspace(times[0], times[-1], count)
+    middles = (times[1:] + times[:-1]) / 2
     nearest = np.searchsorted(middles, targets)
     steps = np.arange(count)  # a frame is taken once: push doubles apart, then back inside
     rising = np.maximum.accumulate(nearest - steps) + steps

@@ -11,12 +11,15 @@ from unmask.media import SAMPLINGS, Limits
 from unmask.models import Fusion
 from unmask.scan.stop import Adaptive
 
+MAX_TIMES = 8
+"""Times as many frames as asked for that closer looks make of them, at most."""
+
 
 class ScanKeywords(TypedDict, total=False):
     """The fields of `ScanOptions` as keyword arguments, for type checkers and editors."""
 
     frames: int
-    max_frames: int
+    max_frames: int | None
     sampling: str
     precision: str
     device: str
@@ -38,10 +41,10 @@ class ScanOptions:
 
     frames: int = 32
     """Frames to look at in each video, at least 1; more where these show too little, see ``max_frames``."""
-    max_frames: int = 256
+    max_frames: int | None = None
     """Frames to look at in one video, at most, where shots, long gaps, people seen briefly, or short passages that
-    score high call for closer looks, see `unmask.scan.closer.CloserLooks`. There are none with ``frames`` or less, and
-    none with another ``sampling`` than ``time``."""
+    score high call for closer looks, see `unmask.scan.closer.CloserLooks`; None for `MAX_TIMES` as many as ``frames``.
+    There are no closer looks with ``frames`` or less, and none with another ``sampling`` than ``time``."""
     sampling: str = "time"
     """Which frames, a name in `unmask.media.SAMPLINGS`: ``time`` spreads them evenly over the time stamps,
     ``reference`` over the frame numbers, rounded down."""
@@ -67,12 +70,17 @@ class ScanOptions:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise UsageError(f"a scan cannot look at {self.frames} frames; it needs at least one")
-        if self.max_frames < 0:
+        if self.max_frames is not None and self.max_frames < 0:
             raise UsageError(f"max_frames is {self.max_frames}; it must be 0 or more")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"a scan cannot have {self.workers} workers; it needs at least one")
         if self.sampling not in SAMPLINGS:
             raise UsageError(f"unknown sampling {self.sampling!r}; use one of {', '.join(SAMPLINGS)}")
+
+    @property
+    def most_frames(self) -> int:
+        """Frames to look at in one video, at most."""
+        return MAX_TIMES * self.frames if self.max_frames is None else self.max_frames
 
     def changed(self, **changes: Unpack[ScanKeywords]) -> ScanOptions:
         """Return a copy with other values.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from unmask.models import Card
@@ -86,6 +87,15 @@ def why_not_real(unjudged: Sequence[UnjudgedPerson], card: Card) -> tuple[str, .
     named = tuple(_gap(person, card) for person in matter[:MAX_NAMED])
     more = len(matter) - len(named)
     return (*named, f"{more} more people could not be judged either.") if more else named
+
+
+def why_unseen(gap_seconds: float, end_seconds: float) -> str:
+    """Say that a short manipulation may lie between two frames, and how to look at every second."""
+    frames = math.ceil(end_seconds) + 1
+    return (
+        f"Frames are up to {gap_seconds:.1f} s apart: what is shorter may lie between them (--frames {frames} looks at "
+        "every second)."
+    )
 
 
 def _gap(person: UnjudgedPerson, card: Card) -> str:

@@ -10,18 +10,19 @@ from typing import Any, Unpack
 import numpy as np
 
 from unmask.errors import UsageError
-from unmask.faces import Detector, load_detector
+from unmask.faces import Detector, detect_large, load_detector
 from unmask.media import SignatureLog, Video, read_frames
 from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
 from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
-from unmask.scan.closer import CloserLooks
+from unmask.scan.closer import CLOSE_SECONDS, CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
 from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
 from unmask.scan.pictures import pictures_of
+from unmask.scan.reasons import why_unseen
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.stillness import still_people
@@ -104,6 +105,7 @@ class Scanner(BaseScanner):
         """Judge an open video: the flow, from its frames to its verdict."""
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
+        signed = 0  # frames whose signatures the shots are made of
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -119,10 +121,12 @@ class Scanner(BaseScanner):
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
             for frame in prefetch(read_frames(video, step.frames, log)):  # file -> frames
-                faces = self.detector.detect(frame.image_HW3)  # frames -> faces
+                least_side_px = scores.large_side_px if frame.index in step.quick else 0.0
+                faces = detect_large(self.detector, frame.image_HW3, least_side_px)  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
-            timeline = progress.timeline.with_shots(log)
+            timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
+            signed = len(log)
             people = number_people(scores.frames(), timeline.shots)  # faces -> people, once the step's frames are there
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
@@ -171,7 +175,7 @@ class Scanner(BaseScanner):
             status=status,
             label=judgement.label,
             fake_probability=judgement.fake_probability,
-            reasons=(*judgement.reasons, *_early_stop_reason(progress)),
+            reasons=(*judgement.reasons, *_early_stop_reason(progress), *_unseen_reason(judgement, progress)),
             warnings=(*known.warnings, *judgement.warnings),
             faces=judgement.faces,
             unjudged=judgement.unjudged,
@@ -189,7 +193,7 @@ class Scanner(BaseScanner):
     def make_stop_rule(self, options: ScanOptions) -> StopRule:
         """Return what decides how a scan goes on and when it stops; a subclass may decide otherwise."""
         rule = Adaptive() if options.adaptive is True else options.adaptive or FullScan()
-        return CloserLooks(rule, options.frames, options.max_frames) if options.sampling == "time" else rule
+        return CloserLooks(rule, options.frames, options.most_frames) if options.sampling == "time" else rule
 
     def min_decoded(self, asked: int) -> int:
         """Return how many of ``asked`` frames of a damaged video are worth a verdict; a subclass may ask for others."""
@@ -235,7 +239,7 @@ class Scanner(BaseScanner):
         return {
             "scanner": type(self).__name__,
             "frames": self.options.frames,
-            "max_frames": self.options.max_frames if isinstance(self.stop_rule, CloserLooks) else None,
+            "max_frames": self.options.most_frames if isinstance(self.stop_rule, CloserLooks) else None,
             "sampling": self.options.sampling,
             "adaptive": asdict(adaptive) if adaptive else None,
             "limits": asdict(self.options.limits),
@@ -274,7 +278,24 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
         found.append(f"{progress.small_faces} faces were too small to judge.")
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
+    if video.facts.high_range:
+        found.append(
+            f"The footage is of high dynamic range ({video.facts.high_range}): the model saw it brought to ordinary "
+            "brightness, as no footage it was trained with."
+        )
+    if video.facts.interlaced:
+        found.append("The footage is interlaced: where rows show two moments, the model saw one, at half the detail.")
     return found
+
+
+def _unseen_reason(judgement: Judgement, progress: Progress) -> tuple[str, ...]:
+    """Say how far frames are apart, where a manipulation of a second may lie between them and nobody is accused."""
+    timeline = progress.timeline
+    gap_seconds = max_gap_seconds(progress.decoded_indices, timeline)
+    its_own_seconds = float(np.diff(timeline.times_seconds).max(initial=0))  # nothing lies between frames of the file
+    if judgement.label == "fake" or gap_seconds is None or gap_seconds - 1e-6 <= max(CLOSE_SECONDS, its_own_seconds):
+        return ()
+    return (why_unseen(gap_seconds, timeline.end_seconds),)
 
 
 def _early_stop_reason(progress: Progress) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ from unmask.types import CropScore, Face, FaceQuality, Frame, ScoredFace
 MAX_KEPT_FACES = 256
 """Faces whose crops may wait for members that were not asked yet, some 100 MB; with more, all members are asked."""
 
+LARGE_SHARE = 0.5
+"""Share of the least side that was judged so far, below which a face is much smaller."""
+
 
 @dataclass(frozen=True, slots=True)
 class _AskedFace:
@@ -52,6 +55,12 @@ class FaceScores:
         self._frames: dict[int, tuple[SeenFrame, list[_AskedFace]]] = {}
         self._asked: list[_AskedFace] = []
         self._held: list[_AskedFace] = []
+        self._least_side_px = math.inf
+
+    @property
+    def large_side_px(self) -> float:
+        """Return the side from which on faces are as large as those that are judged so far, or not much smaller."""
+        return LARGE_SHARE * self._least_side_px if self._asked else 0.0
 
     @property
     def decoded(self) -> int:
@@ -128,6 +137,7 @@ class FaceScores:
         if self._max_faces is not None and len(self._asked) + len(asked) >= self._max_faces:
             self.dropped_faces += 1
             return replace(cut, portrait_SS3=None, crops={}, quality=None, embedding_C=None, crop_jpeg=None)
+        self._least_side_px = min(self._least_side_px, cut.face.side_px)
         asked.append(_AskedFace(cut))
         return cut
 

@@ -63,6 +63,8 @@ class Step:
     """(k,) indices of further frames to look at, rising; may be empty."""
     members: int
     """How many members shall have judged all faces after this step; those who have are not asked again."""
+    quick: frozenset[int] = frozenset()
+    """Those of the frames in which faces much smaller than the ones before need not be looked for."""
 
 
 class StopRule(Protocol):

@@ -48,13 +48,13 @@ class Timeline:
         after = int(np.searchsorted(self.times_seconds, self.times_seconds[key] + EASY_SECONDS, side="right")) - 1
         return min(max(key, min(after, middle)), last)
 
-    def middle(self, left: int, right: int) -> int:
-        """Return a frame between two others, neither of which may be taken: a key frame near the middle, if any."""
+    def middle(self, left: int, right: int, *, easy: bool) -> int:
+        """Return the frame midway between two others that may not be taken; a key frame near it if ``easy``."""
         times = self.times_seconds
         middle = int(np.searchsorted(times, (times[left] + times[right]) / 2))
         middle = min(max(middle, left + 1), right - 1)
         keys = self.key_indices[(self.key_indices > left) & (self.key_indices < right)]
-        if len(keys):
+        if easy and len(keys):
             key = int(keys[np.abs(times[keys] - times[middle]).argmin()])
             if abs(times[key] - times[middle]) <= (times[right] - times[left]) / 4:
                 return key

@@ -9,10 +9,10 @@ Content = Literal["video", "image", "sound"]
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
-    ".264", ".265", ".3g2", ".3gp", ".3gp2", ".3gpp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264",
-    ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mk3d", ".mkv", ".mov", ".mp4", ".mpe",
-    ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts",
-    ".vob", ".webm", ".wmv", ".xvid", ".y4m",
+    ".264", ".265", ".3g2", ".3gp", ".3gp2", ".3gpp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264",
+    ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mk3d", ".mkv",
+    ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".qt", ".rm",
+    ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".xvid", ".y4m",
 })
 """Suffixes of videos, in lower case."""
 IMAGE_SUFFIXES = frozenset({
@@ -42,7 +42,7 @@ _STARTS: dict[Content, tuple[bytes, ...]] = {
     "video": (
         b"\x1aE\xdf\xa3", b"FLV\x01", b"0&\xb2u\x8ef\xcf\x11", b"\0\0\x01\xba", b"\0\0\x01\xb3", b".RMF", b"DKIF",
         b"nut/multimedia container\0", b"\x06\x0e+4\x02\x05\x01\x01\r\x01\x02\x01\x01\x02", b"GIF87a", b"GIF89a",
-        b"YUV4MPEG2", b"\0\0\0\x01\x67", b"\0\0\x01\x67", b"\0\0\0\x01\x40\x01",
+        b"YUV4MPEG2", b"\x1f\x07\0", b"\0\0\0\x01\x67", b"\0\0\x01\x67", b"\0\0\0\x01\x40\x01",
     ),
 }  # fmt: skip
 _IMAGE_BRANDS = (b"avif", b"avis", b"heic", b"heim", b"heis", b"heix", b"hevc", b"hevx", b"mif1", b"msf1", b"jxl ")
@@ -86,6 +86,8 @@ def content_of(head: bytes) -> Content | None:
         return "sound"
     if head[:4] == b"OggS":
         return "video" if any(mark in head for mark in _OGG_VIDEO) else "sound"
+    if head[:2] == b"--" and b"content-type: image/jpeg" in head.lower():
+        return "video"  # pictures as a camera sends them to a browser
     if any(_is_transport_stream(head, first, step) for first, step in _TRANSPORT_PACKETS):
         return "video"
     return next((content for content, starts in _STARTS.items() if head.startswith(starts)), None)

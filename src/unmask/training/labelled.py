@@ -8,7 +8,7 @@ whole or in part. Both members are framed and degraded alike (`unmask.augment.fi
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unmask.augment.changes import paste
+from unmask.augment.changes import Change, paste
+from unmask.augment.covered import Covering
 from unmask.augment.filmed import Framing, Road, fitted, framed
 from unmask.augment.hulls import WHOLE, blend_mask, draw_hull, fill, hull
 from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
@@ -94,6 +95,7 @@ class LabelledFaces:
         self.fakes: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
         self.reals: dict[str, list[int]] = defaultdict(list)
         self.groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._sums: dict[tuple[str, str], NDArray[np.float64]] = {}
         for number, face in enumerate(self.packs.faces):
             if face.fold == recipe.data.fold or left_out & {face.method, face.collection}:
                 continue
@@ -108,6 +110,26 @@ class LabelledFaces:
     def _enter_fake(self, number: int, face: PackedFace) -> None:
         if face.collection != RECONSTRUCTED or face.original in self.by_name:
             self.fakes[face.collection][face.method].append(number)
+
+    def pick_fake(self, collection: str, method: str, rng: Rng) -> int:
+        """Return a fake of a method."""
+        numbers = self.fakes[collection][method]
+        if not self._recipe.data.by_people:
+            return _pick(numbers, rng)
+        sums = self._sums.get((collection, method))
+        if sums is None or len(sums) != len(numbers):  # reconstructions may have come in
+            groups = [self.packs.faces[number].group for number in numbers]
+            counts = Counter(groups)
+            sums = self._sums[collection, method] = np.cumsum([counts[group] ** -0.5 for group in groups])
+        return numbers[_draw_by(sums, rng)]
+
+    def pick_authentic_collection(self, rng: Rng) -> str:
+        """Return a collection of authentic pictures."""
+        names = sorted(self.reals)
+        if not self._recipe.data.by_people:
+            return _pick(names, rng)
+        people = Counter(collection for collection, _ in self.groups)
+        return names[_draw_by(np.cumsum([people[name] ** 0.5 for name in names]), rng)]
 
     def has_reconstructions(self) -> bool:
         """Whether there are reconstructions by now."""
@@ -146,7 +168,11 @@ class LabelledItems(Dataset[list[Item]]):
     def __init__(self, faces: LabelledFaces, recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
         """Serve the pairs with these numbers."""
         self._faces, self._recipe, self._epoch, self._numbers = faces, recipe, epoch, numbers
-        self._framing, self._road = Framing(margin=recipe.crop.margin), Road()
+        self._framing, self._cover, self._road = (
+            Framing(margin=recipe.crop.margin),
+            Covering(recipe.data.covered),
+            Road(),
+        )
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -164,12 +190,7 @@ class LabelledItems(Dataset[list[Item]]):
                 real, fake, source = self._draw(rng)
             except ValueError:
                 continue
-            state = rng.bit_generator.state
-            items = []
-            for member in (real, fake):
-                rng.bit_generator.state = state
-                items.append(self._item(member, rng))
-            return items, source
+            return self._items(real, fake, rng), source
         raise RuntimeError("twenty pairs in a row could not be made; are the landmarks of these packs right?")
 
     def _draw(self, rng: Rng) -> tuple[Member, Member, Source]:
@@ -181,7 +202,7 @@ class LabelledItems(Dataset[list[Item]]):
             raise ValueError("there are no reconstructions yet")
         methods = self._faces.fakes[name]
         method = _pick(sorted(methods), rng)
-        number = _pick(methods[method], rng)
+        number = self._faces.pick_fake(name, method, rng)
         return self._reconstructed(number, rng) if name == RECONSTRUCTED else self._labelled(number, rng)
 
     def _labelled(self, number: int, rng: Rng) -> tuple[Member, Member, Source]:
@@ -205,7 +226,7 @@ class LabelledItems(Dataset[list[Item]]):
 
     def _blended(self, rng: Rng) -> tuple[Member, Member, Source]:
         faces, packs = self._faces, self._faces.packs
-        collection = _pick(sorted(faces.reals), rng)
+        collection = faces.pick_authentic_collection(rng)
         number, other = _pick(faces.reals[collection], rng), _pick(faces.reals[collection], rng)
         face, points = packs.faces[number], packs.faces[number].landmarks
         if points is None:
@@ -227,7 +248,7 @@ class LabelledItems(Dataset[list[Item]]):
         )
 
     def _reconstructed(self, number: int, rng: Rng) -> tuple[Member, Member, Source]:
-        """Return an authentic face and its reconstruction, whole or pasted in part."""
+        """Return an authentic face and its reconstruction, whole, or pasted in part and in colours of its own."""
         packs = self._faces.packs
         drawn = packs.faces[number]
         face = packs.faces[self._faces.by_name[drawn.original]]
@@ -238,6 +259,8 @@ class LabelledItems(Dataset[list[Item]]):
             weight_HW = blend_mask(
                 hull(points, draw_hull(rng, WHOLE)), real_HW3.shape[:2], rng, ratios=(0.75, 1.0, 1.0)
             )
+            if rng.random() < 0.5:
+                fake_HW3 = Change.draw(rng, float(rng.uniform(0.25, 1)))(fake_HW3)
             fake_HW3 = paste(fake_HW3, real_HW3, weight_HW)
             mask_HW = np.rint(255 * weight_HW).astype(np.uint8)
         blank_HW = np.zeros(mask_HW.shape, np.uint8)
@@ -247,12 +270,29 @@ class LabelledItems(Dataset[list[Item]]):
             Source(RECONSTRUCTED, face.collection),
         )
 
-    def _item(self, member: Member, rng: Rng) -> Item:
-        """Frame, degrade and resize a picture, and make tensors of it."""
-        data, face = self._recipe.data, member.face
-        example = fitted(self._road(self._framing(member.example, face.box_px, face.face_px, rng), rng), data.size_px)
+    def _items(self, real: Member, fake: Member, rng: Rng) -> list[Item]:
+        """Frame, cover, degrade and resize both pictures alike, and make tensors of them."""
+        pair = (real, fake)
+        state = rng.bit_generator.state
+        examples = []
+        for member in pair:
+            rng.bit_generator.state = state
+            examples.append(self._framing(member.example, member.face.box_px, member.face.face_px, rng))
+        cover = self._cover.draw(rng)
+        if cover is not None and cover.hides(examples[1].mask_HW) <= self._cover.most_hidden:
+            examples = [cover(example) for example in examples]
+        state = rng.bit_generator.state
+        items = []
+        for member, example in zip(pair, examples, strict=True):
+            rng.bit_generator.state = state
+            items.append(self._item(fitted(self._road(example, rng), self._recipe.data.size_px), member.guessed))
+        return items
+
+    def _item(self, example: Example, guessed: bool) -> Item:
+        """Make tensors of a picture."""
+        data = self._recipe.data
         targets = np.stack(mask_targets((example.mask_HW / np.float32(255)).astype(np.float32), data.size_px))
-        if member.guessed:
+        if guessed:
             targets[1] = UNKNOWN
         label = min(max(example.label, data.label_smoothing), 1 - data.label_smoothing)
         return to_tensor(example.image_HW3), torch.from_numpy(targets), label, True
@@ -317,6 +357,11 @@ def guess(face: PackedFace, shape_HW: tuple[int, int]) -> NDArray[np.uint8]:
     if part is None or points is None:
         return np.full(shape_HW, 255, np.uint8)
     return (255 * cv2.GaussianBlur(fill(hull(points, part), shape_HW), (0, 0), 4)).astype(np.uint8)
+
+
+def _draw_by(sums: NDArray[np.float64], rng: Rng) -> int:
+    """Return a number whose weights add up to these sums."""
+    return int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
 
 
 def _pick(values: Sequence[T], rng: Rng) -> T:

@@ -178,7 +178,7 @@ class Trainer:
             for name, parameter in self.network.named_parameters():
                 parameter.grad = None if "encoder" in name else parameter.grad
         self._scaler.unscale_(self._optimizer)
-        if self.recipe.optimizer.name == "sam":
+        if self.recipe.optimizer.sharpness_aware:
             sharpen(self._parameters, self.recipe.optimizer.sam_radius, lambda: self._gradients(batches))
         clip = self.recipe.optimizer.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self._parameters, clip if clip is not None else math.inf))

@@ -1,4 +1,4 @@
-"""What changes the weights: SGD, AdamW, or SGD around the sharpest point nearby; and their moving average."""
+"""What changes the weights: SGD or AdamW, either around the sharpest point nearby; and their moving average."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from unmask.training.recipe import OptimizerRecipe
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], recipe: OptimizerRecipe) -> Optimizer:
-    """Return the optimizer that a recipe names; of ``sam``, the SGD within it."""
-    if recipe.name == "adamw":
+    """Return the optimizer that a recipe names; of ``sam`` and ``sam_adamw``, the one within it."""
+    if recipe.name in {"adamw", "sam_adamw"}:
         return AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     return SGD(
         parameters,

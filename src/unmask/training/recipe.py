@@ -85,6 +85,11 @@ class DataRecipe:
     ``reconstructed``, in any unit; empty for each collection and ``selfblend`` alike."""
     leave_out: tuple[str, ...] = ()
     """Of ``labelled``: methods or collections that are not trained on; they still validate."""
+    by_people: bool = False
+    """Of ``labelled``: fakes of a person or target are drawn as often as the root of their number, authentic
+    collections for blends as the root of their number of people; else each fake, and each collection, is as likely."""
+    covered: float = 0.0
+    """Of ``labelled``: share of pairs of which parts are covered, see `unmask.augment.covered`."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -99,6 +104,7 @@ class DataRecipe:
         _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
         _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
+        _check(0 <= self.covered <= 1, f"covered {self.covered} is not in 0..1")
         _check(
             self.blends.keys() <= BLEND_KINDS.keys(),
             f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",
@@ -129,8 +135,8 @@ class OptimizerRecipe:
 
     __pydantic_config__ = _STRICT
 
-    name: Literal["sgd", "adamw", "sam"] = "sgd"
-    """``sam`` is sharpness-aware minimisation around SGD (Foret et al. 2021)."""
+    name: Literal["sgd", "adamw", "sam", "sam_adamw"] = "sgd"
+    """``sam`` is sharpness-aware minimisation around SGD (Foret et al. 2021), ``sam_adamw`` around AdamW."""
     learning_rate: float = 0.01
     momentum: float = 0.9
     """Of SGD."""
@@ -146,6 +152,11 @@ class OptimizerRecipe:
 
     def __post_init__(self) -> None:
         _check(self.learning_rate > 0, f"learning_rate {self.learning_rate} must be above 0")
+
+    @property
+    def sharpness_aware(self) -> bool:
+        """Whether each step takes its gradients at the sharpest point nearby."""
+        return self.name.startswith("sam")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from unmask.models.networks import Output, build_network
 from unmask.models.networks.export import load_weights
 from unmask.training.labelled import LabelledFaces, SourcedBatch, SourcedItems, collate_sourced
 from unmask.training.losses import class_loss, mask_loss
-from unmask.training.optimizer import Average, build_optimizer
+from unmask.training.optimizer import Average, build_optimizer, sharpen
 from unmask.training.recipe import Recipe
 from unmask.training.schedule import learning_rate
 
@@ -83,6 +83,21 @@ class Learner:
             group["lr"] = self.rate
         self.network.train()
         self._optimizer.zero_grad(set_to_none=True)
+        losses = self._gradients(image_N3SS, target_N2hw, label_N)
+        if recipe.optimizer.sharpness_aware:
+            sharpen(
+                self._parameters, recipe.optimizer.sam_radius,
+                lambda: self._gradients(image_N3SS, target_N2hw, label_N),
+            )  # fmt: skip
+        nn.utils.clip_grad_norm_(self._parameters, recipe.optimizer.clip_norm or float("inf"))
+        self._optimizer.step()
+        self.average.update(self.network, self.step)
+        self.step, self.pictures = self.step + 1, self.pictures + len(label_N)
+        return losses
+
+    def _gradients(self, image_N3SS: Tensor, target_N2hw: Tensor, label_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a batch; return class loss and map loss."""
+        recipe = self.part.recipe
         with torch.autocast(self._device, self._kind, enabled=self._kind != torch.float32):
             output: Output = self.network(image_N3SS)
         loss = class_loss(output.logit_N, label_N, torch.ones_like(label_N, dtype=torch.bool), recipe.loss)
@@ -91,10 +106,6 @@ class Learner:
         if output.mask_N2hw is not None:
             where = mask_loss(output.mask_N2hw, target_N2hw)
         (loss + recipe.loss.mask_weight * where).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._parameters, recipe.optimizer.clip_norm or float("inf"))
-        self._optimizer.step()
-        self.average.update(self.network, self.step)
-        self.step, self.pictures = self.step + 1, self.pictures + len(label_N)
         return loss.detach(), where.detach()
 
     @torch.no_grad()

@@ -1,8 +1,9 @@
 """Autoencoders that draw authentic faces anew: fakes of the kind that is generated as a whole, aligned to the pixel.
 
-Four small ones share all but the way in which their decoder grows a map: transposed convolutions, nearest neighbours,
-shuffled pixels, smooth enlarging with noise. They learn by levels, by an ImageNet encoder's first maps, and late by a
-judge of patches; what they draw halfway is kept beside what they draw at the end.
+Small ones share all but the way in which their decoder grows a map (transposed convolutions, nearest neighbours,
+shuffled pixels, smooth enlarging with noise) and how small their smallest map is: coarse ones lose what makes a skin,
+as the networks that swap faces do. They learn by levels, by an ImageNet encoder's first maps, and late by a judge of
+patches; what they draw halfway is kept beside what they draw at the end.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -20,9 +23,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from unmask.types import ImageHW3
 
-STRIDE = 8
+STRIDE = 16
 """Sides of pictures are padded to a multiple of this."""
-_WIDTHS = (48, 96, 144)
+_WIDTHS = (48, 96, 144, 192)
 _LATENT = 24
 _PATCH_PX, _PATCHES = 128, 24
 _KEPT_AT, _JUDGED_FROM = 0.38, 0.4  # just after the judge sets in, colours go astray for a while
@@ -61,6 +64,11 @@ GROWTHS: dict[str, Callable[[int, int], nn.Module]] = {
 }  # fmt: skip
 """Name -> layer that doubles a map's sides."""
 
+KINDS: dict[str, tuple[str, int]] = {name: (name, 3) for name in GROWTHS} | {
+    "coarse_nearest": ("nearest", 4), "coarse_shuffled": ("shuffled", 4)
+}  # fmt: skip
+"""Name -> decoder, and how often sides are halved."""
+
 
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
@@ -78,18 +86,24 @@ class _Residual(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """A picture to a map of an eighth of its sides, and back; levels in -1..1."""
+    """A picture to a map of an eighth or a sixteenth of its sides, and back; levels in -1..1.
 
-    def __init__(self, growth: str) -> None:
-        """Build one with a decoder of `GROWTHS`."""
+    The layers draw what is to be added to a coarse copy: they see maps less their means, so that of a whole picture,
+    larger than the patches they learn from, they would not know the colours.
+    """
+
+    def __init__(self, kind: str) -> None:
+        """Build one of `KINDS`."""
         super().__init__()
+        growth, halvings = KINDS[kind]
+        widths = _WIDTHS[:halvings]
         layers: list[nn.Module] = []
         before = 3
-        for width in _WIDTHS:
+        for width in widths:
             layers += [nn.Conv2d(before, width, 4, 2, 1), nn.GroupNorm(8, width), nn.SiLU(), _Residual(width)]
             before = width
         layers += [nn.Conv2d(before, _LATENT, 1), nn.Conv2d(_LATENT, before, 3, padding=1), nn.SiLU()]
-        for width in reversed((_WIDTHS[0], *_WIDTHS[:-1])):
+        for width in reversed((widths[0], *widths[:-1])):
             layers += [_Residual(before), GROWTHS[growth](before, width), nn.GroupNorm(8, width), nn.SiLU()]
             before = width
         layers.append(nn.Conv2d(before, 3, 3, padding=1))
@@ -97,7 +111,9 @@ class Autoencoder(nn.Module):
 
     def forward(self, x_N3HW: Tensor) -> Tensor:
         """Draw pictures anew."""
-        drawn_N3HW: Tensor = self.layers(x_N3HW)
+        coarse_N3hw = functional.avg_pool2d(x_N3HW, STRIDE)
+        coarse_N3HW = functional.interpolate(coarse_N3hw, scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        drawn_N3HW: Tensor = coarse_N3HW + self.layers(x_N3HW)
         return drawn_N3HW
 
 
@@ -113,9 +129,32 @@ class Twins:
     """Trained autoencoders."""
 
     networks: dict[str, Autoencoder]
-    """By decoder and stage, e.g. ``shuffled.end``."""
+    """By kind and stage, e.g. ``shuffled.end``."""
     losses: dict[str, float]
-    """Mean absolute difference of levels in 0..255, in the last tenth of the training."""
+    """Mean absolute difference of levels in 0..255 at the end of the training; empty where they were read."""
+
+    def save(self, path: Path) -> None:
+        """Write their weights, in half precision."""
+        tensors = {
+            f"{name}/{key}": tensor.half().contiguous().cpu()
+            for name, network in self.networks.items()
+            for key, tensor in network.state_dict().items()
+        }
+        safetensors.torch.save_file(tensors, path)
+
+    @classmethod
+    def load(cls, path: Path, device: str) -> Twins:
+        """Read what `save` wrote."""
+        by_network: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in safetensors.torch.load_file(path).items():
+            name, _, inner = key.partition("/")
+            by_network.setdefault(name, {})[inner] = tensor.float()
+        networks = {}
+        for name, tensors in by_network.items():
+            network = Autoencoder(name.split(".")[0])
+            network.load_state_dict(tensors)
+            networks[name] = network.to(device).to(memory_format=torch.channels_last).eval()
+        return cls(networks, {})
 
     @torch.no_grad()
     def draw(self, name: str, images: Sequence[ImageHW3]) -> list[ImageHW3]:
@@ -145,7 +184,7 @@ def train_twins(
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    networks = {name: Autoencoder(name).to(device).to(memory_format=torch.channels_last) for name in GROWTHS}
+    networks = {name: Autoencoder(name).to(device).to(memory_format=torch.channels_last) for name in KINDS}
     features = features.to(device).eval().requires_grad_(False)
     judge = _judge().to(device).to(memory_format=torch.channels_last)
     painter = torch.optim.AdamW([p for n in networks.values() for p in n.parameters()], _RATE, (0.5, 0.99))
@@ -165,8 +204,8 @@ def train_twins(
     return Twins({name: network.eval() for name, network in (halves | ends).items()}, differences)
 
 
-def _copy(network: Autoencoder, growth: str, device: str) -> Autoencoder:
-    twin = Autoencoder(growth).to(device).to(memory_format=torch.channels_last)
+def _copy(network: Autoencoder, kind: str, device: str) -> Autoencoder:
+    twin = Autoencoder(kind).to(device).to(memory_format=torch.channels_last)
     twin.load_state_dict(network.state_dict())
     return twin
 
