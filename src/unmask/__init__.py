@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
     from unmask.models.passages import PassageRule
+    from unmask.report.frame import to_pandas
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
     from unmask.scan.options import ScanKeywords, ScanOptions
@@ -53,7 +54,10 @@ if TYPE_CHECKING:
         FrameScore,
         MediaFacts,
         Passage,
+        PersonPictures,
         PersonVerdict,
+        Scene,
+        Sighting,
         UnjudgedPerson,
         Verdict,
     )
@@ -90,6 +94,7 @@ _HOMES = {
         "Thresholds",
     ),
     "unmask.models.passages": ("PassageRule",),
+    "unmask.report.frame": ("to_pandas",),
     "unmask.scan.base": ("BaseScanner",),
     "unmask.scan.decide": ("Judgement",),
     "unmask.scan.options": (
@@ -116,7 +121,10 @@ _HOMES = {
         "FrameScore",
         "MediaFacts",
         "Passage",
+        "PersonPictures",
         "PersonVerdict",
+        "Scene",
+        "Sighting",
         "UnjudgedPerson",
         "Verdict",
     ),
@@ -148,13 +156,16 @@ __all__ = [
     "NoVideoError",
     "Passage",
     "PassageRule",
+    "PersonPictures",
     "PersonVerdict",
     "Progress",
     "Sampler",
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "Scene",
     "Shots",
+    "Sighting",
     "SignatureLog",
     "Step",
     "StopRule",
@@ -174,6 +185,7 @@ __all__ = [
     "probe",
     "read_frames",
     "sample_frames",
+    "to_pandas",
 ]
 
 

@@ -362,6 +362,11 @@ class Verdict:
             f"people={len(self.faces)}, frames={self.frames_decoded})"
         )
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the words, and of each person the telling crops and the scores over time."""
+        text: str = import_module("unmask.report.html").notebook(self)
+        return text
+
     def save(self, path: str | Path) -> Path:
         """Write the verdict; the suffix of ``path`` picks the form, e.g. ``.json``, ``.html``, ``.csv``.
 

@@ -83,6 +83,9 @@ def scan(
     html: Annotated[
         Path | None, typer.Option(help="Write a report: a folder, or NAME.html for one video.", show_default=False)
     ] = None,
+    frames_folder: Annotated[
+        bool, typer.Option("--frames-folder", help="Each folder you name holds the frames of one clip, as pictures.")
+    ] = False,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
     ] = False,
@@ -127,7 +130,7 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        items = _list_items(inputs, recursive, follow_links, outputs, resume, quiet)
+        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
         options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
@@ -172,12 +175,22 @@ def _is_given(context: typer.Context, option: str) -> bool:
 
 
 def _list_items(
-    inputs: Sequence[str], recursive: bool, follow_links: bool, outputs: ScanOutputs, resume: bool, quiet: bool
+    inputs: Sequence[str],
+    recursive: bool,
+    follow_links: bool,
+    frames_folder: bool,
+    outputs: ScanOutputs,
+    resume: bool,
+    quiet: bool,
 ) -> tuple[Input, ...]:
     """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
-    from unmask.scan.inputs import survey_inputs
+    from unmask.scan.inputs import frames_folders, survey_inputs
 
     named = list(named_inputs(inputs))
+    if frames_folder:
+        folders = frames_folders(named, follow_links=follow_links)
+        outputs.check(named, folders, resume)
+        return folders
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
     passed_over = listing.passed_over()
     if passed_over is not None and not quiet:

@@ -16,7 +16,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
-from unmask.media.formats import CONTAINER_FORMATS, SOUND_CODECS, VIDEO_CODECS
+from unmask.media.formats import CONTAINER_FORMATS, PICTURE_FORMATS, SOUND_CODECS, VIDEO_CODECS
 from unmask.media.jpegs import is_motion_jpeg
 from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
@@ -46,6 +46,8 @@ def find_films(file: BufferedReader, frame_pixels: int) -> Films:
         InputError: As `open_container`.
     """
     with open_container(file, frame_pixels) as (container, first):
+        if is_image(file):
+            return Films((first.index,), 0)
         tracks = [track for track in container.streams.video if _is_read(track)]
         shut = sum(not track.disposition & _STILL and not _is_read(track) for track in container.streams.video)
         if len(tracks) < 2:
@@ -79,24 +81,57 @@ def open_container(
 
     Raises:
         UnreadableError: The bytes are no media file.
-        UnsupportedError: An image, a container format outside the allow-list, or a codec without decoder.
+        UnsupportedError: A format outside the allow-list, a codec without decoder, or a picture made of tiles.
         NoVideoError: Sound only, or a still cover image.
         LimitError: Frames of more than ``frame_pixels``.
     """
-    file.seek(0)
-    if content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file):
-        raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
+    is_picture = is_image(file)
+    formats = f"{','.join(PICTURE_FORMATS)},mov" if is_picture else CONTAINER_FORMATS
     file.seek(0)
     # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.
-    options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
+    options = {"format_whitelist": formats, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
     try:
         container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
     except av.error.ArgumentError as error:
-        raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
+        what, to = ("image", "JPEG or PNG") if is_picture else ("container", "MP4 or Matroska")
+        raise UnsupportedError(f"this {what} format is not read; convert the file to {to}") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
+        if is_picture:
+            _refuse_animation(file)
+            track = _pick_picture(container).index
         yield container, _pick_stream(container, frame_pixels, track)
+
+
+def is_image(file: BufferedReader) -> bool:
+    """Tell whether a file begins as an image does; a film of JPEG pictures does not count."""
+    file.seek(0)
+    return content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file)
+
+
+def _refuse_animation(file: BufferedReader) -> None:
+    """Raise UnsupportedError for an animated WebP, of which FFmpeg decodes nothing (RFC 9649, 2.7.1)."""
+    position = file.tell()
+    file.seek(0)
+    head = file.read(21)
+    file.seek(position)
+    if head[12:16] == b"VP8X" and head[20] & 2:
+        raise UnsupportedError("this WebP is animated, which is not read; convert it to MP4 or GIF")
+
+
+def _pick_picture(container: InputContainer) -> VideoStream:
+    """Return the picture that an image file is about, not its thumbnail or its transparency.
+
+    Raises:
+        UnsupportedError: It is made of tiles, as those of many telephones, which FFmpeg gives one by one.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & (_STILL | Disposition.dependent) and stream.disposition & Disposition.default:
+            return stream
+    if container.format.name in PICTURE_FORMATS:
+        return container.streams.video[0]
+    raise UnsupportedError("this HEIC or AVIF picture is made of tiles, which are not put together; convert it to JPEG")
 
 
 @cache

@@ -27,6 +27,8 @@ TICKS = 8
 """How many times an axis shows at most."""
 MAX_LISTED = 80
 """Scores of single frames that stand on the page at once; more are folded away, on the screen."""
+NOTEBOOK_PEOPLE = 3
+"""People whom a notebook shows, at most: the most suspicious."""
 MAX_PAGE_BYTES = 250_000
 """Length of a page: crops and frames are left out beyond it, and so are portraits and plots of people in a crowd."""
 
@@ -110,6 +112,16 @@ def _fitting_plots(row: Mapping[str, Any], plots: Mapping[int, Plot]) -> dict[in
         if plot is not None:
             shown[face["person"]] = plot
     return shown
+
+
+def notebook(verdict: Verdict) -> str:
+    """Return a verdict as a part of a page, as notebooks show it: the first `NOTEBOOK_PEOPLE` people at most."""
+    row = verdict.to_dict(pictures=True)
+    people = [face["person"] for face in row["faces"][:NOTEBOOK_PEOPLE]]
+    plots = {person: plot for person in people if (plot := make_plot(row, person)) is not None}
+    pictures, _ = fitting_pictures(row, MAX_PAGE_BYTES)
+    values = {"row": row, "name": _readable(row["path"]), "plots": plots, "max_listed": MAX_LISTED}
+    return _render("notebook.html.j2", **values, **_shown(pictures, 0)).decode()
 
 
 def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:

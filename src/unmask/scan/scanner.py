@@ -26,6 +26,7 @@ from unmask.scan.reasons import why_unseen
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.stillness import still_people
+from unmask.scan.stills import as_picture, picture_card
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
 from unmask.scan.timeline import max_gap_seconds, timeline_of
 from unmask.scan.turning import (
@@ -134,7 +135,7 @@ class Scanner(BaseScanner):
                 progress,
                 looked=looked,
                 members=scores.members,
-                judgement=self._judgement(scores, people, scored),  # scores -> verdict
+                judgement=self._judgement(video, scores, people, scored),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
                 timeline=timeline,
                 decoded=scores.decoded,
@@ -145,6 +146,8 @@ class Scanner(BaseScanner):
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
         verdict = self.conclude(video, draft, progress)
+        if video.facts.is_picture:
+            verdict = as_picture(verdict, card)
         return replace(verdict, pictures=pictures_of(verdict.faces, scored, scores.small_frames()))
 
     def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
@@ -200,7 +203,7 @@ class Scanner(BaseScanner):
         return min_partial_frames(asked)
 
     def _judgement(
-        self, scores: FaceScores, people: Sequence[Sequence[int]], scored: Sequence[ScoredFace]
+        self, video: Video, scores: FaceScores, people: Sequence[Sequence[int]], scored: Sequence[ScoredFace]
     ) -> Judgement | None:
         """Judge the faces so far; None where there is none that can be."""
         if not scored:
@@ -214,7 +217,8 @@ class Scanner(BaseScanner):
             [seen.still for seen in frames],
             [seen.time_seconds for seen in frames],
         )
-        return judge(scored, self.cards[: scores.members], scores.small(people), still)
+        cards = [picture_card(card) for card in self.cards] if video.facts.is_picture else self.cards
+        return judge(scored, cards[: scores.members], scores.small(people), still)
 
     def _lost_turn(self, video: Video, scores: FaceScores) -> Turn:
         """Return the turn that the video lacks; 0 where its faces stand upright, or none is found any way up."""
