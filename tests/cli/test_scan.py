@@ -38,9 +38,9 @@ def test_options_are_frozen():
     commands = get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
-        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--fuse", "--html", "--identity", "--json",
-        "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet", "--recursive", "--resume",
-        "--timing", "--verbose", "--workers",
+        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--frames-folder", "--fuse", "--html",
+        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
+        "--recursive", "--resume", "--timing", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",

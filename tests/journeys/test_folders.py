@@ -61,7 +61,8 @@ def mixed(tmp_path, clips):
 def test_a_folder_says_what_was_passed_over(mixed):
     done = unmask("scan", mixed, "--frames", 1)
     lines = [line for line in done.stderr.splitlines() if "passed over" in line]
-    told = "2 images (name them to have them judged), 2 sound files, 3 other files (.txt, without suffix), 1 folder (-r looks into them)"
+    told = "2 images (name them to have them judged), 2 sound files, 3 other files (.txt, without suffix), "
+    told += "1 folder (-r looks into them)"
     assert lines == [f"unmask: passed over: {told}"]
     names = ("carved", "download.bin", "named.mp4")
     assert [line.split()[2].rpartition("/")[2] for line in done.stdout.splitlines()] == list(names)

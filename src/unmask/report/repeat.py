@@ -20,7 +20,7 @@ def repeat_command(row: Mapping[str, Any]) -> str | None:
     words = ["unmask", "scan", row["path"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")]
     words += ["--preset", preset] if preset else []
     names = [model["name"] for model in row["models"]]
-    if preset != "robustforensics":
+    if "sampling" in settings:  # a system with a flow of its own takes no such options
         if preset is None and names != ["bundled"]:
             words += [word for name in names for word in ("--model", name)]
         words += ["--frames", str(settings["frames"])]
