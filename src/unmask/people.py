@@ -24,8 +24,6 @@ class FaceQuality:
     """Speed of the face in its own sides a second since the person's last sampled frame; None for the first one."""
     quantiser: float | None = None
     """Mean quantiser of the frame as a share of the codec's range, 0 finest to 1; None where the decoder is silent."""
-    bits_per_pixel: float | None = None
-    """Bits that the file spends on a pixel of a frame, on average; None when unknown."""
 
     def __post_init__(self) -> None:
         check(self.side_px > 0 and self.sharpness >= 0, f"side {self.side_px} or sharpness {self.sharpness}")

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -112,3 +113,18 @@ def test_area_pooling_is_adaptive_average_pooling():
     crops = mtcnn.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
     assert crops[0] == pytest.approx(mtcnn.area_pool(sums, (24, 24)), abs=1e-6)
     assert crops[1] == pytest.approx(mtcnn.area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+
+
+def test_of_too_many_candidates_the_largest_faces_remain(portrait, monkeypatch):
+    """A frame of a few kilobytes can show thousands of faces, and what they cost grew with the square."""
+    row = np.concatenate([cv2.resize(portrait, (side, 192)) for side in (192, 192, 192)], 1)
+    small = cv2.resize(row, (row.shape[1] // 2, 96))
+    image = np.concatenate([np.tile(small, (2, 2, 1)), row])
+    every = load_detector(DetectorSpec(scale=1.0)).detect(image)
+    assert len(every) >= 12
+    monkeypatch.setattr(mtcnn, "_MAX_OUTPUT", 40)
+    monkeypatch.setattr(mtcnn, "_MAX_REFINED", 600)
+    monkeypatch.setattr(mtcnn, "_MAX_CELLS", 400)
+    fewer = load_detector(DetectorSpec(scale=1.0)).detect(image)
+    assert 3 <= len(fewer) < len(every)
+    assert [face.xyxy_px for face in fewer[:3]] == [face.xyxy_px for face in every[:3]]

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from unmask.faces import Tracker
+from unmask.faces import Tracker, track
 from unmask.faces.likeness import look_of
 from unmask.types import Face
 
@@ -79,3 +79,14 @@ def test_who_is_in_each_frame_goes_on_however_far_apart_these_are():
     tracker = Tracker()
     numbers = [tracker.update(20.0 * i, [face(50, 50)], [look(0, 5 * i)])[0] for i in range(5)]
     assert numbers == [1] * 5
+
+
+def test_a_crowd_is_compared_with_its_neighbours_only(monkeypatch):
+    """Each frame of 1,600 faces has 2.5 million pairs; only those that overlap are looked at one by one."""
+    looked = []
+    monkeypatch.setattr(track, "_may_be_one", lambda *pair: looked.append(pair) or True)
+    crowd = [Face((x, y, x + 20, y + 20), 1.0) for x in range(0, 1200, 30) for y in range(0, 1200, 30)]
+    tracker = Tracker()
+    first = tracker.update(0.0, crowd)
+    assert tracker.update(0.1, crowd[::-1]) == first[::-1]
+    assert len(looked) == len(crowd)

@@ -13,8 +13,8 @@ from unmask.faces.tubes import (
     aligned_crops,
     boxes_of_faces,
     build_tubes,
+    corner_iou,
     format_boxes,
-    iou_matrix,
     majority_count,
     parse_boxes,
     plan_tubes,
@@ -135,9 +135,9 @@ def test_iou_counts_the_last_pixel() -> None:
     base = ScoredBox(0, 0, 9, 9, 0.9)  # 10 x 10 pixels
     others = [base, ScoredBox(5, 0, 9, 9, 0.9), ScoredBox(9, 0, 9, 9, 0.9), ScoredBox(10, 0, 9, 9, 0.9),
               ScoredBox(0, 0, 9, 19, 0.9)]  # fmt: skip
-    np.testing.assert_allclose(iou_matrix([base], others), [[1, 50 / 150, 10 / 190, 0, 0.5]])
-    assert iou_matrix([base], []).shape == (1, 0)
-    assert iou_matrix([], [base]).shape == (0, 1)
+    a_N4, b_M4 = (np.array([box.corners for box in boxes], float) for boxes in ([base], others))
+    np.testing.assert_allclose(corner_iou(a_N4, b_M4), [[1, 50 / 150, 10 / 190, 0, 0.5]])
+    assert corner_iou(a_N4, np.empty((0, 4))).shape == (1, 0)
 
 
 def test_half_an_overlap_is_enough_to_join() -> None:

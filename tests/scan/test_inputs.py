@@ -1,6 +1,7 @@
 """Links, within named folders and named themselves."""
 
 import os
+import sys
 
 import pytest
 
@@ -98,3 +99,38 @@ def test_an_input_stands_for_its_path_and_stays_as_it_is(folder):
     assert list_inputs(["https://host/a%20b.mp4?key=1", "https://host"]) == [
         Input("https://host/a%20b.mp4?key=1", "a%20b.mp4"), Input("https://host", "https://host"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "b/" * 3000 + "c.mp4", "d\0e", "", "f" * 5000, "\udcff" * 200])
+def test_no_name_ends_the_listing(tmp_path, name):
+    """It is an input like any other, and its row says that nothing lies there."""
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    items = list_inputs([name, tmp_path / "film.mp4", tmp_path])
+    assert [item.path for item in items] == [name, str(tmp_path / "film.mp4"), str(tmp_path / "film.mp4")]
+    with pytest.raises(UnreadableError), open_input(items[0], 100):
+        pass
+
+
+def test_a_shut_folder_is_a_row_and_not_the_end(tmp_path, monkeypatch):
+    """What lies in another user's folder of mode 0700 cannot even be asked about."""
+
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", refuse)
+        (item,) = list_inputs([str(tmp_path / "shut" / "film.mp4")])
+    assert item.name == "film.mp4"
+
+
+def test_folders_in_folders_have_an_end(tmp_path):
+    levels = [tmp_path]
+    for _ in range(sys.getrecursionlimit() + 50):
+        levels.append(levels[-1] / "d")
+        levels[-1].mkdir()
+    (levels[-1] / "film.mp4").write_bytes(b"x")
+    (item,) = list_inputs([tmp_path], recursive=True)
+    assert item.path == str(levels[-1] / "film.mp4")
+    (levels[-1] / "film.mp4").unlink()
+    for level in reversed(levels[1:]):
+        level.rmdir()

@@ -53,8 +53,8 @@ class ExitCode(IntEnum):
 
 
 def say(text: str) -> None:
-    """Print a message."""
-    print(text, file=sys.stderr)
+    """Print a message; what a file, a server or a model says in it is text alone, and moves no cursor."""
+    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr)
 
 
 def printable(path: str) -> str:

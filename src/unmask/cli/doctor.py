@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 
 from unmask._version import __version__
-from unmask.cli.console import EXTRAS, ExitCode
+from unmask.cli.console import EXTRAS, ExitCode, printable
 
 
 def doctor() -> None:
@@ -18,10 +18,10 @@ def doctor() -> None:
     failures = 0
     for name, check in CHECKS.items():
         try:
-            print(f"ok    {name}: {check()}")
+            print(printable(f"ok    {name}: {check()}"))
         except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong and goes on
             failures += 1
-            print(f"FAIL  {name}: {error}")
+            print(printable(f"FAIL  {name}: {error}"))
     raise SystemExit(ExitCode.SOME_NOT_OK if failures else ExitCode.ALL_OK)
 
 

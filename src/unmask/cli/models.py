@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unmask.cli.console import ExitCode, byte_progress, say, wrong_use
+from unmask.cli.console import ExitCode, byte_progress, printable, say, wrong_use
 from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def list_models() -> None:
         for name in model_names():
             folder = model_folder(name)
             card = load_card(folder)
-            print(f"{name}  ({card.kind}: {card.name} {card.version})")
-            print(f"    {card.purpose}")
-            print(f"    licence: {card.licence}")
-            print(f"    folder:  {folder}")
+            print(printable(f"{name}  ({card.kind}: {card.name} {card.version})"))
+            print(printable(f"    {card.purpose}"))
+            print(printable(f"    licence: {card.licence}"))
+            print(printable(f"    folder:  {folder}"))
 
 
 @app.command()
@@ -105,7 +105,7 @@ def _say_unless(quiet: bool) -> Callable[[str], None]:
 
 def _print_origin(card: Card) -> None:
     checkpoint = card.training["checkpoint"]
-    print(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}")
+    print(printable(f"{card.name}: from {checkpoint['from']}, sha256 {checkpoint['sha256']}"))
 
 
 @app.command()
@@ -153,5 +153,5 @@ def verify(
             say(f"unmask: {error}")
             failed += 1
         else:
-            print(f"{name}: {len(card.files)} file{'s' * (len(card.files) != 1)} as the card says")
+            print(printable(f"{name}: {len(card.files)} file{'s' * (len(card.files) != 1)} as the card says"))
     raise SystemExit(ExitCode.SOME_NOT_OK if failed else ExitCode.ALL_OK)

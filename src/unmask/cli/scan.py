@@ -223,14 +223,14 @@ def _print_row(row: Row, verbose: bool) -> None:
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
     reasons = row["reasons"][:1] if row["label"] == "fake" else row["reasons"]
-    why = " ".join(reasons)
+    why = printable(" ".join(reasons))
     print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
         for text in row["warnings"]:
             say(f"unmask: {printable(row['path'])}: {text}")
         return
     for text in (*row["reasons"][len(reasons) :], *row["warnings"]):
-        print(f"    {text}")
+        print(f"    {printable(text)}")
     for face in row["faces"]:
         print(
             f"    person {face['person']:<3} {face['label']:<12} {probability_text(face['fake_probability']):>6}  "

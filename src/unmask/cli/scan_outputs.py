@@ -97,7 +97,7 @@ class ScanOutputs:
     def open_journal(self, stack: ExitStack, settings_hash: str, resume: bool) -> Journal | None:
         """Hold the outputs, and open the journal beside the first; None where the rows need not be kept."""
         from unmask.scan.journal import Journal
-        from unmask.storage.atomic import is_device
+        from unmask.storage.atomic import is_device, keep_mode
         from unmask.storage.lock import sole_writer
 
         files = list(self.files.values())
@@ -112,6 +112,7 @@ class ScanOutputs:
             beside = files[0].absolute()
         path, finished = beside.with_name(f"{beside.name}.partial"), self.files.get("--json")
         journal = stack.enter_context(Journal(path, settings_hash, resume=resume, finished=finished))
+        keep_mode(beside, path)  # it holds what the output does
         if resume and journal.foreign_rows:
             say(
                 f"unmask: {journal.foreign_rows} rows of an earlier run were made with other models or settings, or by "

@@ -19,6 +19,7 @@ from typing import Literal
 from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
 from unmask.storage.content import VIDEO_SUFFIXES
+from unmask.storage.walk import is_file, is_link, walk
 
 ClipLabel = Literal["real", "fake"]
 
@@ -170,14 +171,14 @@ def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
     Hidden files and folders are skipped; folders that are links are not followed, and are reported.
     """
     found, faults = [], []
-    for parent, folders, files in os.walk(root / folder):
+    for parent, folders, files in walk(os.fspath(root / folder)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(parent).relative_to(root)
-        linked = [here / name for name in folders if (Path(parent) / name).is_symlink()]
+        linked = [here / name for name in folders if is_link(Path(parent) / name)]
         faults += [Fault(printable(path.as_posix()), None, "a linked folder; not followed") for path in linked]
         for name in files:
             path = (here / name).as_posix()
-            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not (root / path).is_file():
+            if Path(name).suffix.lower() not in VIDEO_SUFFIXES or name.startswith(".") or not is_file(root / path):
                 continue
             if problem := name_problem(path):
                 faults.append(Fault(printable(path), None, problem))

@@ -65,8 +65,14 @@ class SeenTrack:
     """(N, 12, 12, 3) how each face looks."""
 
 
+MAX_JOINED = 300
+"""Tracks of one video that are compared with each other; a few seconds' work."""
+
+
 def join_same_views(tracks: Sequence[SeenTrack]) -> dict[int, int]:
     """Join tracks of different shots in which the same camera shows the same person at the same place.
+
+    Of more than `MAX_JOINED` tracks none are joined: it takes a comparison of each pair, and a crowd has no use of it.
 
     Two tracks are joined when two of their faces are at most `SAME_VIEW` apart and their boxes overlap. Tracks of one
     shot stay apart: there, a track has ended for a reason.
@@ -79,6 +85,8 @@ def join_same_views(tracks: Sequence[SeenTrack]) -> dict[int, int]:
     """
     people: list[list[SeenTrack]] = []
     first_of: dict[int, int] = {}
+    if len(tracks) > MAX_JOINED:
+        return {track.number: track.number for track in tracks}
     for track in tracks:
         candidates = [person for person in people if all(other.shot != track.shot for other in person)]
         distances = [min(_closest_faces(track, other) for other in person) for person in candidates]

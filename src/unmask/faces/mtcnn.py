@@ -35,6 +35,9 @@ _PYRAMID_FACTOR = 0.709
 _CELL_PX, _STRIDE_PX = 12, 2
 _COARSE_SLACK = 0.1
 """Cells of the dense pass within this distance below the threshold are computed again; bf16 errs by 0.06 at most."""
+_MAX_CELLS, _MAX_REFINED, _MAX_OUTPUT = 6000, 2048, 512
+"""Candidates of one level of the pyramid, and of the frame in the two further stages: the frame of a hundred faces has
+fewer. Of more, the best ones go on, and the largest ones to the last stage."""
 _BATCH = {"pnet": 64, "rnet": 16, "onet": 4}
 """Fixed batch of each network: a new shape would compile new kernels."""
 _SHA256 = {
@@ -88,7 +91,7 @@ class Mtcnn:
         self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks
     ) -> tuple[Floats, Floats, Floats]:
         t_propose, t_refine, t_output = self.settings.thresholds
-        squares = _square(self._propose(sums_HW3, t_propose, networks))
+        squares = _square(self._propose(sums_HW3, t_propose, networks))[:_MAX_REFINED]  # best first
 
         regions, inside = _pixel_regions(squares, shape)
         probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
@@ -98,6 +101,7 @@ class Mtcnn:
         squares = _square(_regress(boxes[kept], shift[kept], 1))
 
         regions, inside = _pixel_regions(squares, shape)
+        regions, inside = _largest(regions, inside, _MAX_OUTPUT)
         probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
@@ -122,7 +126,7 @@ class Mtcnn:
             (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
             scales.append(scale)
             levels.append(level_HW3)
-            cells.append(np.argwhere(probability_1RC[0] >= threshold - _COARSE_SLACK))
+            cells.append(_best_cells(probability_1RC[0], threshold - _COARSE_SLACK))
             scale *= _PYRAMID_FACTOR
         found = [np.zeros((0, 9), np.float32)]
         exact = networks.exact_cells(levels, cells)
@@ -275,6 +279,34 @@ def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np
     )
     inside = (regions[:, 2] > regions[:, 0]) & (regions[:, 3] > regions[:, 1])
     return regions[inside], inside
+
+
+def _best_cells(probability_RC: Floats, threshold: float) -> NDArray[np.int64]:
+    """Return rows and columns (N, 2) of the cells at or above the threshold, at most the best `_MAX_CELLS`."""
+    cells_N2 = np.argwhere(probability_RC >= threshold)
+    if len(cells_N2) > _MAX_CELLS:
+        best = np.argsort(-probability_RC[tuple(cells_N2.T)], kind="stable")[:_MAX_CELLS]
+        cells_N2 = cells_N2[np.sort(best)]
+    return cells_N2
+
+
+def _largest(
+    regions_M4: NDArray[np.int64], inside_N: NDArray[np.bool_], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Keep the largest regions where there are more than ``count``; a frame full of faces has a price all the same.
+
+    Args:
+        regions_M4: See `_pixel_regions`.
+        inside_N: Which boxes they are of.
+        count: How many are kept.
+    """
+    if len(regions_M4) <= count:
+        return regions_M4, inside_N
+    places = np.flatnonzero(inside_N)
+    chosen = np.sort(np.argsort(regions_M4[:, 0] - regions_M4[:, 2], kind="stable")[:count])
+    inside = np.zeros_like(inside_N)
+    inside[places[chosen]] = True
+    return regions_M4[chosen], inside
 
 
 def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:

@@ -13,23 +13,19 @@ but for what a small face lacks."""
 _MIN_SIDE_PX = 8
 
 
-def measure_quality(
-    image_HW3: ImageHW3, face: Face, *, quantiser: float | None = None, bits_per_pixel: float | None = None
-) -> FaceQuality:
+def measure_quality(image_HW3: ImageHW3, face: Face, *, quantiser: float | None = None) -> FaceQuality:
     """Measure how well one face can be seen.
 
     Args:
         image_HW3: The upright frame, (H, W, 3) uint8 RGB.
         face: Where the face is.
         quantiser: How coarsely the frame is quantised, 0 to 1; None when unknown.
-        bits_per_pixel: What the file spends on a pixel; None when unknown.
     """
     return FaceQuality(
         side_px=face.side_px,
         sharpness=sharpness(image_HW3, face),
         confidence=face.confidence,
         quantiser=quantiser,
-        bits_per_pixel=bits_per_pixel,
     )
 
 

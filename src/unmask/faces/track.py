@@ -76,12 +76,11 @@ class Tracker:
         boxes = [np.asarray(face.xyxy_px) for face in faces]
         seen = list(looks) or [None] * len(faces)
         numbers = [0] * len(faces)
+        predicted = [track.predict(time_seconds) for track in self._tracks]
         matches = [
             (affinity, t, f)
-            for t, track in enumerate(self._tracks)
-            for f, box in enumerate(boxes)
-            if (affinity := _affinity(track.predict(time_seconds), box)) is not None
-            and _may_be_one(track, seen[f], time_seconds)
+            for affinity, t, f in _affinities(predicted, boxes)
+            if _may_be_one(self._tracks[t], seen[f], time_seconds)
         ]
         taken: set[int] = set()
         for _, t, f in sorted(matches, key=lambda match: (self._tracks[match[1]].missed, -match[0])):
@@ -109,13 +108,22 @@ def iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return overlap / (float((a[2:] - a[:2]).prod()) + float((b[2:] - b[:2]).prod()) - overlap)
 
 
-def _affinity(predicted: NDArray[np.float64], box: NDArray[np.float64]) -> float | None:
-    """Return how well two boxes match, more is better; None when they cannot be one face."""
-    overlap = iou(predicted, box)
-    side_a, side_b = float((predicted[2:] - predicted[:2]).max()), float((box[2:] - box[:2]).max())
-    distance = float(np.linalg.norm((predicted[:2] + predicted[2:] - box[:2] - box[2:]) / 2)) / max(side_a, side_b)
-    near = distance < _MAX_DISTANCE and max(side_a, side_b) < _MAX_SIZE_RATIO * min(side_a, side_b)
-    return overlap - distance if overlap >= _MIN_IOU or near else None
+def _affinities(
+    predicted: Sequence[NDArray[np.float64]], boxes: Sequence[NDArray[np.float64]]
+) -> list[tuple[float, int, int]]:
+    """Return how well boxes match, more is better, with their places; pairs that cannot be one face are left out."""
+    if not predicted or not boxes:
+        return []
+    a_T4, b_F4 = np.stack(predicted)[:, None], np.stack(boxes)
+    a_sides, b_sides = a_T4[..., 2:] - a_T4[..., :2], b_F4[:, 2:] - b_F4[:, :2]
+    inside = (np.minimum(a_T4[..., 2:], b_F4[:, 2:]) - np.maximum(a_T4[..., :2], b_F4[:, :2])).clip(0).prod(2)
+    overlap_TF = inside / (a_sides.prod(2) + b_sides.prod(1) - inside)
+    larger, smaller = (pick(a_sides.max(2), b_sides.max(1)) for pick in (np.maximum, np.minimum))
+    apart = (a_T4[..., :2] + a_T4[..., 2:] - b_F4[:, :2] - b_F4[:, 2:]) / 2
+    distance_TF = np.hypot(apart[..., 0], apart[..., 1]) / larger
+    near = (distance_TF < _MAX_DISTANCE) & (larger < _MAX_SIZE_RATIO * smaller)
+    pairs = np.argwhere((overlap_TF >= _MIN_IOU) | near).tolist()
+    return [(float(overlap_TF[t, f] - distance_TF[t, f]), t, f) for t, f in pairs]
 
 
 def _may_be_one(track: _Track, look: Look | None, time_seconds: float) -> bool:

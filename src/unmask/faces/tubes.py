@@ -204,15 +204,11 @@ def majority_count(counts: Iterable[int]) -> int:
     return next((count for count, _ in Counter(counts).most_common(1)), 0)
 
 
-def iou_matrix(a: Sequence[ScoredBox], b: Sequence[ScoredBox]) -> NDArray[np.float64]:
-    """Return the (len(a), len(b)) overlaps, 0 to 1, of boxes whose last pixel row and column count as inside.
+def corner_iou(a_N4: NDArray[np.float64], b_M4: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the (N, M) overlaps, 0 to 1, of boxes in pixels whose last row and column count as inside.
 
     A box from x to x + width thus is width + 1 pixels wide. Source: Siyu-C/RobustForensics.
     """
-    return _iou(*(np.array([box.corners for box in boxes], np.float64).reshape(-1, 4) for boxes in (a, b)))
-
-
-def _iou(a_N4: NDArray[np.float64], b_M4: NDArray[np.float64]) -> NDArray[np.float64]:
     area_N, area_M = ((boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1) for boxes in (a_N4, b_M4))
     sides_NM2 = np.minimum(a_N4[:, None, 2:], b_M4[:, 2:]) - np.maximum(a_N4[:, None, :2], b_M4[:, :2]) + 1
     overlap_NM = sides_NM2.clip(min=0).prod(axis=2)
@@ -233,7 +229,7 @@ def build_tubes(frames: Sequence[Sequence[ScoredBox]]) -> list[Tube]:
     for position, boxes in enumerate(frames):
         members = [TubeMember(position, n, box) for n, box in enumerate(boxes, 1) if box.score >= MIN_SCORE]
         corners_N4 = np.array([member.box.corners for member in members], np.float64).reshape(-1, 4)
-        overlaps_NT = _iou(corners_N4, latest_T4[: len(tubes)])
+        overlaps_NT = corner_iou(corners_N4, latest_T4[: len(tubes)])
         taken: set[int] = set()
         for member, corners, overlap_T in zip(members, corners_N4, overlaps_NT, strict=True):
             best = int(overlap_T.argmax()) if (overlap_T >= MIN_IOU).any() else len(tubes)

@@ -26,6 +26,7 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", 
 """How the audit events begin that make connections or start processes."""
 
 _STDERR_SHOWN = 300
+_MAX_ANSWER_BYTES = 1 << 20
 
 
 def run_isolated(module: str, job: bytes, folder: Path, timeout_seconds: float) -> bytes:
@@ -56,6 +57,8 @@ def run_isolated(module: str, job: bytes, folder: Path, timeout_seconds: float) 
         last = done.stderr.decode("utf-8", "replace").strip()[-_STDERR_SHOWN:].splitlines()[-1:] or ["no message"]
         how = f"was killed by signal {-done.returncode}" if done.returncode < 0 else f"ended with {done.returncode}"
         raise ModelError(f"the process that read it {how} ({last[0]}); it is damaged, or asks for more than is allowed")
+    if len(done.stdout) > _MAX_ANSWER_BYTES:
+        raise ModelError(f"the process that read it gave {len(done.stdout)} bytes; it is damaged, or was made to do so")
     return done.stdout
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from unmask.errors import UsageError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_USER = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+://)[^/?#]*@")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -30,9 +31,21 @@ def check_address(url: str, *, loopback: bool = True) -> None:
     """
     with suppress(ValueError):  # brackets that do not match
         parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise UsageError(
+                f"{without_password(url)[:200]!r} names a user, and no names or passwords are sent; fetch it yourself, "
+                "and name the file"
+            )
         if (parts.scheme == "https" and parts.hostname) or (loopback and is_loopback(url)):
             return
-    raise UsageError(f"{url[:200]!r} is no https address, and only those are fetched; name one, or a file")
+    raise UsageError(
+        f"{without_password(url)[:200]!r} is no https address, and only those are fetched; name one, or a file"
+    )
+
+
+def without_password(address: str) -> str:
+    """Return an address with ``***`` in the place of the user and the password that it names, if it names any."""
+    return _USER.sub(r"\1***@", address, count=1)
 
 
 def is_loopback(url: str) -> bool:

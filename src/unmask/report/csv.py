@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,8 +19,9 @@ COLUMNS = ("filename", "label")
 TABLE = FileForm("the table", table_form(COLUMNS, ("label",)), "verdicts.csv")
 """The form of the challenge's table."""
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "'")
-"""Beginnings that a spreadsheet takes for a formula, and the apostrophe that stops it from doing so."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
+"""Beginnings that a spreadsheet takes for a formula, or drops, and the apostrophe that stops it from doing so. The
+signs count in their wide forms as well, and behind blanks."""
 
 KAGGLE_UNKNOWN = 0.5
 """Fake probability in the challenge's CSV of a video without a verdict. It appears nowhere else in unmask."""
@@ -73,12 +75,19 @@ def write_table(header: Sequence[str], rows: Iterable[Sequence[str | float]], ta
 
 def spreadsheet_safe(name: str) -> str:
     """Put an apostrophe before a name that begins like a formula, or with one itself; `spreadsheet_name` undoes it."""
-    return f"'{name}" if name.startswith(FORMULA_STARTS) else name
+    return f"'{name}" if _is_formula(name) else name
 
 
 def spreadsheet_name(cell: str) -> str:
     """Return the name that `spreadsheet_safe` made a cell of."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA_STARTS) else cell
+    return cell[1:] if cell.startswith("'") and _is_formula(cell[1:]) else cell
+
+
+def _is_formula(text: str) -> bool:
+    if text.startswith(FORMULA_STARTS):
+        return True
+    seen = next((letter for letter in text if letter.isprintable() and not letter.isspace()), "")
+    return unicodedata.normalize("NFKC", seen).startswith(FORMULA_STARTS[:4])
 
 
 def save_verdict(verdict: Verdict, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from unmask.html import render
 from unmask.report.pictures import fitting_pictures
 from unmask.report.repeat import repeat_command
 from unmask.report.words import probability_text
-from unmask.storage.atomic import write_file
+from unmask.storage.atomic import atomic_folder, write_file
 from unmask.storage.outputs import FileForm, FolderForm, is_own_page
 from unmask.types import Verdict
 
@@ -23,6 +24,8 @@ PAGE = FileForm("the page", is_own_page, "report.html")
 """The form of one verdict's page."""
 PAGES = FolderForm("the report", (("index.html", is_own_page),), ("index.html", "[0-9]" * 6 + ".html"), "report")
 """The form of a folder of pages."""
+_PAGE, _LEFT = re.compile(r"index\.html|[0-9]{6}\.html"), re.compile(r"\.(index|[0-9]{6})\.html\.[0-9a-f]{16}\.tmp")
+"""Names of what is written into a folder, and of what a killed run leaves there."""
 TICKS = 8
 """How many times an axis shows at most."""
 MAX_LISTED = 80
@@ -127,9 +130,22 @@ def notebook(verdict: Verdict) -> str:
 def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     """Write one page for each verdict into ``folder``, and ``index.html`` that lists them.
 
-    Pages that an earlier run left there, about other videos, are removed.
+    A reader sees the old report or the new one. Where somebody keeps other files in the folder these stay, and the
+    pages are replaced one by one; those of an earlier run about other videos are removed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = folder.resolve()
+    if all(_is_ours(path) for path in (folder.iterdir() if folder.is_dir() else ())):
+        with atomic_folder(folder) as temporary:
+            _write_pages(rows, temporary)
+    else:
+        _write_pages(rows, folder)
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(_LEFT.fullmatch(path.name) or (_PAGE.fullmatch(path.name) and is_own_page(path)))
+
+
+def _write_pages(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     entries: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
         file = f"{number:06d}.html"  # a number: the name of a video is no safe name for a page

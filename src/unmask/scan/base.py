@@ -28,6 +28,7 @@ from unmask.media import (
     open_video_file,
     video_of_arrays,
 )
+from unmask.net.address import without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import Input, list_inputs, open_input
@@ -195,7 +196,9 @@ class BaseScanner(ABC):
     def _draft(self, path: PathLike) -> Verdict:
         """Return a verdict without an answer, as it stands should the scan fail."""
         settings = self.settings | {"hash": self.settings_hash}
-        return Verdict(os.fspath(path), "internal_error", None, None, models=self.models, settings=settings)
+        return Verdict(
+            without_password(os.fspath(path)), "internal_error", None, None, models=self.models, settings=settings
+        )
 
 
 def _stoppable(video: Video, stopping: threading.Event) -> Video:

@@ -81,7 +81,7 @@ class CloserLooks:
             is_full = len(step.frames) == len(progress.wanted) and not progress.is_pooled
             gaps = self._survey(progress.timeline, step.frames, room - len(step.frames)) if is_full else step.frames[:0]
             return replace(step, frames=_union(step.frames, gaps), quick=frozenset(gaps.tolist()))
-        if room <= 0 or progress.is_pooled:
+        if room <= 0 or progress.is_pooled or progress.crowd_warnings:  # of a crowd, no frame shows everybody
             return None
         looked = np.unique(progress.looked)
         timeline = progress.timeline

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, InputError, UnreadableError, UsageError
 from unmask.media.regular import open_regular, sha256_of
-from unmask.net.address import is_address, is_public
+from unmask.net.address import is_address, is_public, without_password
 from unmask.net.public import fetch_public
 from unmask.storage.content import HEAD_BYTES, Content, content_of, content_of_name
+from unmask.storage.walk import is_folder, is_link, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,9 @@ def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool, p
         return
     path = os.fspath(path)
     if is_address(path):
+        path = without_password(path)
         yield Input(path, urlsplit(path).path.rpartition("/")[2] or path)
-    elif not path or not Path(path).is_dir():
+    elif not is_folder(path):
         yield Input(path, Path(path).name or path)
     else:
         yield from _expand_folder(path, recursive, follow_links, passed)
@@ -201,7 +203,7 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Count
 
     closed: list[OSError] = []
     seen = {os.path.realpath(root)}
-    for folder, folders, files in os.walk(root, onerror=closed.append, followlinks=follow_links):
+    for folder, folders, files in walk(root, closed.append, follow_links=follow_links):
         here = Path(folder)
         for file in sorted(files):
             content = content_of_name(file) or _content_inside(found(here / file))
@@ -218,6 +220,6 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Count
             folders[:] = sorted(name for place, name in places.items() if place not in seen)
             seen |= places.keys()
         else:
-            yield from (found(here / name) for name in folders if (here / name).is_symlink())
+            yield from (found(here / name) for name in folders if is_link(here / name))
     for error in closed:  # a folder that cannot be read gets a row that says so
         yield Input(str(error.filename), str(error.filename))

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from unmask.errors import UsageError
-from unmask.faces import Detector, detect_large, load_detector
+from unmask.faces import Detector, load_detector
 from unmask.media import SignatureLog, Video, read_frames
 from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
 from unmask.runtime.parallel import prefetch
@@ -18,6 +18,7 @@ from unmask.scan.base import BaseScanner, PathLike
 from unmask.scan.closer import CLOSE_SECONDS, CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
+from unmask.scan.crowd import Crowd
 from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
@@ -106,6 +107,7 @@ class Scanner(BaseScanner):
         """Judge an open video: the flow, from its frames to its verdict."""
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
+        crowd = Crowd(self.detector, self.limits.seconds)
         signed = 0  # frames whose signatures the shots are made of
         progress = Progress(
             wanted=self.sampler.pick(video),
@@ -123,7 +125,7 @@ class Scanner(BaseScanner):
             scores.ask(step.members)
             for frame in prefetch(read_frames(video, step.frames, log)):  # file -> frames
                 least_side_px = scores.large_side_px if frame.index in step.quick else 0.0
-                faces = detect_large(self.detector, frame.image_HW3, least_side_px)  # frames -> faces
+                faces = crowd.look(frame.image_HW3, least_side_px)  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
@@ -135,13 +137,14 @@ class Scanner(BaseScanner):
                 progress,
                 looked=looked,
                 members=scores.members,
-                judgement=self._judgement(video, scores, people, scored),  # scores -> verdict
+                judgement=crowd.limit(self._judgement(video, scores, people, scored)),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
                 timeline=timeline,
                 decoded=scores.decoded,
                 decoded_indices=np.array([frame.index for frame in scores.frames()], np.int64),
                 small_faces=scores.small_faces,
                 dropped_faces=scores.dropped_faces,
+                crowd_warnings=crowd.warnings(),
             )
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
@@ -280,6 +283,7 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
     found, ratio = [], video.facts.sample_aspect_ratio
     if progress.small_faces:
         found.append(f"{progress.small_faces} faces were too small to judge.")
+    found += progress.crowd_warnings
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")
     if video.facts.high_range:

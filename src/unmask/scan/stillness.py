@@ -88,9 +88,10 @@ def still_people(
         views: Of all frames.
         times: Of all frames in seconds.
     """
-    still = set()
-    for person in set(person_n):
-        own = [position for position, number in enumerate(person_n) if number == person]
+    still, positions = set(), dict[int, list[int]]()
+    for position, person in enumerate(person_n):
+        positions.setdefault(person, []).append(position)
+    for person, own in positions.items():
         places = [place_n[position] for position in own]
         boxes = [boxes_n[position] for position in own]
         if is_still([views[place] for place in places], boxes, [times[place] for place in places]):

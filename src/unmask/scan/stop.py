@@ -53,6 +53,8 @@ class Progress:
     """Faces that were too small to be judged."""
     dropped_faces: int = 0
     """Faces that were not judged because the scanner's ``max_faces`` had been."""
+    crowd_warnings: tuple[str, ...] = ()
+    """How many faces were left out since frames showed too many, in sentences; see `unmask.scan.crowd`."""
 
 
 @dataclass(frozen=True, slots=True)

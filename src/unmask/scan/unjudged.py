@@ -48,7 +48,6 @@ def median_quality(group: Sequence[ScoredFace]) -> FaceQuality:
         confidence=float(np.median([quality.confidence for quality in qualities])),
         motion=median([quality.motion for quality in qualities]),
         quantiser=median([quality.quantiser for quality in qualities]),
-        bits_per_pixel=qualities[0].bits_per_pixel,
     )
 
 
@@ -72,8 +71,11 @@ def find_unjudged(
             times = [face.time_seconds for face in group]
             found.append(UnjudgedPerson(person, why, times[0], times[-1], len(group), max(sides), is_sure))
     largest = max((face.face.side_px for group in people.values() for face in group), default=0.0)
-    for person in dict.fromkeys(face.person for face in small if face.person not in people):
-        faces = [face for face in small if face.person == person]
+    small_of: dict[int, list[SmallFace]] = {}
+    for face in small:
+        if face.person not in people:
+            small_of.setdefault(face.person, []).append(face)
+    for person, faces in small_of.items():
         side = max(face.side_px for face in faces)
         matters = len(faces) > 1 and side >= NEGLIGIBLE_SHARE * largest
         first, last = faces[0].time_seconds, faces[-1].time_seconds

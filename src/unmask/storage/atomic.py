@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
 import re
 import secrets
 import shutil
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 _LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{16}(-old)?|\..+\.[0-9a-f]{16}\.tmp")
+_MAX_NAME_BYTES = 100
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextmanager
@@ -19,7 +25,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file through a temporary one in the same folder: fsync, then rename.
 
     When the block raises, or the disk is full, the old file stays as it was. A link stays a link. What lies in
-    ``/dev`` or ``/proc``, such as ``/dev/stdout``, is written directly.
+    ``/dev`` or ``/proc``, such as ``/dev/stdout``, is written directly. The new file may be read by whom the old one
+    might be.
 
     Raises:
         OSError: The folder is missing or read-only, or the disk is full.
@@ -29,9 +36,10 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
             yield device
         return
     path = path.resolve()
-    temporary = path.with_name(f".{path.name[:60]}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{short_name(path)}.{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
+            keep_mode(path, temporary)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -40,6 +48,21 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         raise
+
+
+def short_name(path: Path) -> str:
+    """Return the name of a file, made short where others are to be named after it; different names stay different."""
+    name = os.fsencode(path.name)
+    if len(name) <= _MAX_NAME_BYTES:
+        return path.name
+    digest = hashlib.sha256(name).hexdigest()[:16]
+    return name[: _MAX_NAME_BYTES - 17].decode(errors="ignore") + f"-{digest}"
+
+
+def keep_mode(old: Path, new: Path) -> None:
+    """Let the same people read a new file, before anything is written to it."""
+    with suppress(OSError):  # there is no old one, or the file system knows no such thing
+        new.chmod(stat.S_IMODE(old.stat().st_mode))
 
 
 def is_device(path: Path) -> bool:
@@ -59,11 +82,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder through a temporary one beside it, which takes its place when the block is done.
 
     When the block raises, the old folder stays as it was. `sweep` removes what a killed process leaves behind. The
-    files are not forced to the disk one by one: this protects from a killed process, not from a power cut.
+    files are not forced to the disk one by one: this protects from a killed process, not from a power cut. On Linux the
+    folders change places in one step; elsewhere there is a moment without either, and the old one is called ``-old``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path.parent) as temporary:
         yield temporary
+        keep_mode(path, temporary)
+        if path.exists() and _exchange(temporary, path):
+            return  # the old one goes with the block
         old = temporary.with_name(f"{temporary.name}-old")
         if path.exists():
             path.replace(old)
@@ -74,6 +101,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 old.replace(path)
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two folders change places in one step; return whether the system can."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    names = os.fsencode(one), os.fsencode(other)
+    return rename is not None and rename(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
 
 
 @contextmanager
@@ -93,3 +127,12 @@ def sweep(*folders: Path) -> None:
         for path in folder.iterdir() if folder.is_dir() else ():
             if _LEFTOVER.fullmatch(path.name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def sweep_beside(path: Path) -> None:
+    """Remove what killed writers of a file left beside it; nobody else may be writing it."""
+    mine = re.compile(re.escape(f".{short_name(path)}.") + r"[0-9a-f]{16}\.tmp")
+    with suppress(OSError):
+        for left in path.parent.iterdir():
+            if mine.fullmatch(left.name):
+                left.unlink(missing_ok=True)

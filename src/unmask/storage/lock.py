@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from unmask.errors import UsageError
+from unmask.storage.atomic import short_name, sweep_beside
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,9 @@ def sole_writer(output: Path) -> Iterator[None]:
         UsageError: Another run holds it, or nothing can be written beside it.
     """
     output = output.resolve()
-    beside = output.with_name(f".{output.name[:60]}.lock")
+    beside = output.with_name(f".{short_name(output)}.lock")
     with lock_file(beside, output):
+        sweep_beside(output)
         try:
             yield
         finally:

@@ -89,6 +89,25 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
+def newest_checkpoint(run: Path) -> Path | None:
+    """Return the checkpoint that a run goes on from, None where it has none.
+
+    It is ``last``. Where that is missing, as after a kill in the moment in which some systems replace a folder, it is
+    the one of all others that has come furthest.
+    """
+    if (run / "last").exists():
+        return run / "last"
+    found = []
+    for folder in (*run.glob("epoch_*"), *run.glob(".tmp-*")):
+        try:
+            load_checkpoint(folder)
+            facts = read_facts(folder)
+            found.append((facts["epoch"], facts["step"], folder))
+        except (ModelError, KeyError, TypeError):
+            continue  # half of one
+    return max(found)[2] if found else None
+
+
 def _pack(tensors: Tensors) -> bytes:
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 

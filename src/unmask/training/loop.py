@@ -15,7 +15,7 @@ import json
 import math
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,9 @@ from unmask.errors import UsageError
 from unmask.metrics import log_loss, roc_auc
 from unmask.models.networks import Output, build_network
 from unmask.models.networks.export import load_weights
+from unmask.storage.atomic import sweep, write_file
 from unmask.storage.rowlog import json_line
-from unmask.training.checkpoint import is_better, load_checkpoint, save_checkpoint
+from unmask.training.checkpoint import is_better, load_checkpoint, newest_checkpoint, save_checkpoint
 from unmask.training.clips import load_data
 from unmask.training.cluster import Cluster
 from unmask.training.data import Batch, collate, numbers_of
@@ -99,10 +100,10 @@ class Trainer:
         self._average = Average(self.network, decay) if decay is not None else None
         self.epoch, self.step, self.skipped, self.best = 0, 0, 0, None
         self._stop_asked = self.stopped = False
-        if (out / "last").exists():
+        if (checkpoint := newest_checkpoint(out)) is not None:
             if not resume:
                 raise UsageError(f"{out} holds a run; go on with --resume, or name another folder")
-            self._load(out / "last")
+            self._load(checkpoint)
         self._board = _open_board(out / "tensorboard") if cluster.is_first else None
         self._parallel: nn.Module = self.network
         if cluster.size > 1:
@@ -131,7 +132,8 @@ class Trainer:
         """Train, and yield an event after each step and each epoch; ``stopped`` tells afterwards whether `stop` won."""
         self.out.mkdir(parents=True, exist_ok=True)
         if self.cluster.is_first:
-            (self.out / "recipe.json").write_text(json.dumps(self.recipe.to_dict(), indent=1))
+            write_file(self.out / "recipe.json", json.dumps(self.recipe.to_dict(), indent=1).encode())
+            self._tidy_log()
         while self.epoch < self.recipe.epochs:
             for batches in self._batches():
                 event = self._train_step(batches)
@@ -143,7 +145,10 @@ class Trainer:
                 if self.stopped:
                     return
             self.epoch, self.step = self.epoch + 1, 0
-            yield self._note(self._end_epoch())
+            # Whatever a kill comes between: a run goes on from ``last``, and does again what came after it.
+            event = self._note(self._end_epoch())
+            self._save("last")
+            yield event
 
     def _batches(self) -> Iterator[list[Batch]]:
         """Yield the batches of each step that is left of this epoch."""
@@ -231,7 +236,6 @@ class Trainer:
             if is_better(event["loss"], self.best):
                 self.best = event["loss"]
                 self._save("best")
-        self._save("last")
         self._save(f"epoch_{self.epoch:03d}")
         return event
 
@@ -254,6 +258,15 @@ class Trainer:
             np.add.at(counts, video_N.numpy(), 1)
         self.network.load_state_dict(kept)
         return video_metrics(items.labels, sums / counts)
+
+    def _tidy_log(self) -> None:
+        """Take what is done again off the log, and a line that a kill has torn."""
+        path, kept = self.out / "log.jsonl", []
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
+            with suppress(ValueError, KeyError, TypeError):
+                if json.loads(line)["iteration"] <= self.iteration:
+                    kept.append(line + b"\n")
+        write_file(path, b"".join(kept))
 
     def _note(self, event: Event) -> Event:
         if self.cluster.is_first:
@@ -280,6 +293,8 @@ class Trainer:
             facts: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "skipped": self.skipped, "best": self.best}
             facts |= {"processes": self.cluster.size, "recipe": self.recipe.to_dict()}
             save_checkpoint(self.out / name, self.network.state_dict(), average, state, facts)
+            if name == "last":
+                sweep(self.out)  # what killed runs left, now that it is not needed to go on from
         if self.cluster.size > 1:
             distributed.barrier()
 

@@ -23,6 +23,7 @@ from unmask.datasets.index import (
 from unmask.datasets.readers.listing import read_labels
 from unmask.datasets.readers.text import BYTE_ORDER_MARK, parse_json, read_text, shown
 from unmask.errors import UsageError
+from unmask.storage.walk import is_file
 
 METADATA = "metadata.json"
 _LABEL_FILES = ("labels.csv", "dfdc_test_labels.csv", "dfdc_val_labels.csv")
@@ -131,7 +132,7 @@ def _entry_problem(folder: Path, name: str, value: Any) -> str | None:
         return f"original {shown(original)}: {problem}; set aside; name a file of this folder, or none"
     if split is not None and (not isinstance(split, str) or name_problem(split)):
         return f"split {shown(split)} is no plain text; set aside; correct it"
-    if not (folder / name).is_file():
+    if not is_file(folder / name):
         return "listed but the file is not there; set aside; fetch it again"
     return None
 

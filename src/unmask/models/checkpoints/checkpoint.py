@@ -90,12 +90,17 @@ def _state_dict(root: Any) -> tuple[dict[str, StoredTensor], dict[str, int | flo
     found = next((outer[name] for name in _WRAPPERS if isinstance(outer.get(name), dict)), outer)
     others = [key for key, value in found.items() if not (_is_name(key) and isinstance(value, StoredTensor))]
     if others or not found:
-        what = f"{str(others[0])[:_SHORT]!r} is no tensor with a proper name" if others else "it has none"
+        what = f"{_shown(others[0])} is no tensor with a proper name" if others else "it has none"
         raise ModelError(
             f"it holds no state dict, which maps names to tensors, by itself or as {' or '.join(_WRAPPERS)}: {what}"
         )
     facts = {k: v for k, v in outer.items() if _is_name(k) and type(v) in (int, float) and abs(v) < _MAX_FACT}
     return found, dict(list(facts.items())[:_MAX_FACTS])
+
+
+def _shown(key: object) -> str:
+    """Return a key for a message; what is no text may hold itself a million times, and would say so."""
+    return repr(key[:_SHORT]) if isinstance(key, str) else f"a key of type {type(key).__name__}"
 
 
 def _is_name(key: object) -> bool:

@@ -31,6 +31,8 @@ FOLDER = "model"
 
 _WIDENED = ("float32", "float16", "bfloat16")
 _READING_BYTES = 1 << 30
+_MAX_MESSAGE = 2000
+"""Letters of an error: names and shapes in it are the file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def main(job: bytes) -> bytes:
         convert(JOB.validate_json(job))
     except (UnmaskError, MemoryError) as error:
         kind: Literal["ModelError", "UsageError"] = "UsageError" if isinstance(error, UsageError) else "ModelError"
-        answer = Answer(kind, str(error) or "it asks for more memory than is allowed")
+        answer = Answer(kind, str(error)[:_MAX_MESSAGE] or "it asks for more memory than is allowed")
     return ANSWER.dump_json(answer)
 
 

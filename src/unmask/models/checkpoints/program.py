@@ -16,6 +16,7 @@ from warnings import catch_warnings
 from unmask.errors import ModelError
 
 MAX_INSTRUCTIONS = 500_000
+_SHORT, _MAX_AXES = 200, 16
 """A network of a thousand tensors takes forty thousand."""
 
 ITEM_BYTES = {
@@ -105,7 +106,8 @@ class StoredTensor:
             raise ValueError("a tensor without storage, shape or strides")
         last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True))
         if 0 not in self.shape and last >= self.storage.items:
-            raise ModelError(f"a tensor of shape {list(self.shape)} reaches past the numbers that the file has for it")
+            shape = list(self.shape[:_MAX_AXES])
+            raise ModelError(f"a tensor of shape {shape} reaches past the numbers that the file has for it")
 
 
 def read_program(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
@@ -127,7 +129,8 @@ def read_program(file: BytesIO) -> tuple[Any, dict[str, Storage]]:
             _run(machine, file)
         (value,) = machine.stack
     except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise ModelError(f"its pickle is damaged: {error}") from error
+        what = str(error)[:_SHORT] if isinstance(error, ValueError) else type(error).__name__
+        raise ModelError(f"its pickle is damaged: {what}") from error
     return value, machine.storages
 
 

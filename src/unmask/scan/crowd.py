@@ -1,0 +1,95 @@
+"""Bound what the faces of one file may cost: a frame can show thousands, and a few kilobytes can hold many frames.
+
+The largest faces of a frame are judged. Who is left out is counted, and a clip is not called real while somebody who
+is not far smaller than the others was left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unmask.errors import TimedOutError
+from unmask.faces import Detector, detect_large
+from unmask.scan.decide import Judgement
+from unmask.scan.unjudged import NEGLIGIBLE_SHARE
+from unmask.types import Face, ImageHW3
+
+MAX_FACES_A_FRAME = 32
+MAX_FACES_A_FILE, FACES_BEYOND = 2048, 8
+"""Once as many faces of a file were admitted as the former says, the latter are of each further frame."""
+_FRAMES_IN_TIME = 128
+"""Frames in which faces are looked for within `unmask.media.Limits.seconds` of CPU time; it grows with more."""
+
+
+class Crowd:
+    """Looks for the faces of one file, and bounds their number and the time that finding them takes."""
+
+    def __init__(self, detector: Detector, seconds: float) -> None:
+        """Start without frames.
+
+        Args:
+            detector: Finds the faces.
+            seconds: CPU time that looking for them may take.
+        """
+        self.left_out = 0
+        """Faces that are not judged since there are too many."""
+        self.frames = 0
+        """Frames in which faces were left out."""
+        self.matters = False
+        """Whether a frame shows more than are ever judged, and the next one is not far smaller than the largest."""
+        self._detector, self._seconds = detector, seconds
+        self._looked, self._admitted, self._used_seconds = 0, 0, 0.0
+
+    def look(self, image_HW3: ImageHW3, least_side_px: float = 0.0) -> list[Face]:
+        """Return the faces of a frame that are judged, in the order in which they are found.
+
+        Args:
+            image_HW3: The frame.
+            least_side_px: See `unmask.faces.detect_large`.
+
+        Raises:
+            TimedOutError: Looking for faces takes too long in this file.
+        """
+        started = time.thread_time()
+        faces = detect_large(self._detector, image_HW3, least_side_px)
+        self._used_seconds += time.thread_time() - started
+        self._looked += 1
+        if self._used_seconds > self._seconds * max(1.0, self._looked / _FRAMES_IN_TIME):
+            raise TimedOutError(
+                f"looking for faces took {self._used_seconds:.0f} seconds of CPU time in {self._looked} frames, more "
+                "than the limits allow; see --limits seconds="
+            )
+        return self._admit(faces)
+
+    def _admit(self, faces: Sequence[Face]) -> list[Face]:
+        most = MAX_FACES_A_FRAME if self._admitted < MAX_FACES_A_FILE else FACES_BEYOND
+        self._admitted += min(len(faces), most)
+        if len(faces) <= most:
+            return list(faces)
+        order = sorted(range(len(faces)), key=lambda i: -faces[i].side_px)
+        self.left_out += len(faces) - most
+        self.frames += 1
+        if len(faces) > MAX_FACES_A_FRAME:
+            next_px = faces[order[MAX_FACES_A_FRAME]].side_px
+            self.matters |= next_px >= NEGLIGIBLE_SHARE * faces[order[0]].side_px
+        return [faces[i] for i in sorted(order[:most])]
+
+    def warnings(self) -> tuple[str, ...]:
+        """Say how many were left out."""
+        if not self.left_out:
+            return ()
+        frames = f"{self.frames} frame{'s' * (self.frames != 1)}"
+        most = f"at most {MAX_FACES_A_FRAME}, and {FACES_BEYOND} once {MAX_FACES_A_FILE} of the file were"
+        return (f"{self.left_out} faces in {frames} were not judged: the largest of each frame are, {most}.",)
+
+    def limit(self, judgement: Judgement | None) -> Judgement | None:
+        """Return a judgement that calls nothing real while somebody who matters was left out."""
+        if judgement is None or judgement.label != "real" or not self.matters:
+            return judgement
+        reason = (
+            f"Nothing looks manipulated in the faces that were judged, but {self.left_out} smaller ones were left out. "
+            "Cut the frames, or the film, to whom it is about."
+        )
+        return replace(judgement, label="inconclusive", reasons=(reason, *judgement.reasons))

@@ -1,0 +1,83 @@
+"""Frames full of faces: what they may cost, and what is said of those that are left out."""
+
+import time
+
+import numpy as np
+import pytest
+
+from unmask.errors import TimedOutError
+from unmask.scan import crowd as module
+from unmask.scan.crowd import FACES_BEYOND, MAX_FACES_A_FILE, MAX_FACES_A_FRAME, Crowd
+from unmask.scan.decide import Judgement
+from unmask.types import Face
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+REAL = Judgement("real", 0.1, ("Nobody looks manipulated.",), (), (), ())
+
+
+class Finds:
+    """A detector that finds faces of these sides, in this order."""
+
+    def __init__(self, *sides):
+        self.sides = sides
+
+    def detect(self, _):
+        return [Face((i, 0, i + side, side), 0.9) for i, side in enumerate(self.sides)]
+
+
+def sides(faces):
+    return [face.side_px for face in faces]
+
+
+def test_a_few_faces_are_all_judged_in_the_order_in_which_they_were_found():
+    crowd = Crowd(Finds(20, 90, 50), 60)
+    assert sides(crowd.look(IMAGE)) == [20, 90, 50]
+    assert (crowd.warnings(), crowd.limit(REAL)) == ((), REAL)
+
+
+def test_of_many_the_largest_are_judged_and_the_others_counted():
+    crowd = Crowd(Finds(*range(10, 110)), 60)
+    assert sides(crowd.look(IMAGE)) == list(range(110 - MAX_FACES_A_FRAME, 110))
+    (warning,) = crowd.warnings()
+    assert warning.startswith("68 faces in 1 frame were not judged: the largest of each frame are, at most 32, and 8 ")
+    limited = crowd.limit(REAL)
+    assert (limited.label, limited.fake_probability) == ("inconclusive", 0.1)
+    assert "68 smaller ones were left out" in limited.reasons[0]
+    assert crowd.limit(None) is None
+
+
+@pytest.mark.parametrize(("small", "label"), [(33, "real"), (34, "inconclusive")])
+def test_a_background_that_is_far_smaller_keeps_nothing_from_being_real(small, label):
+    crowd = Crowd(Finds(*[100] * MAX_FACES_A_FRAME, *[small] * 50), 60)
+    assert len(crowd.look(IMAGE)) == MAX_FACES_A_FRAME
+    assert crowd.limit(REAL).label == label
+
+
+@pytest.mark.parametrize("faces", [5, 25, 60])
+def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
+    """A meeting of twenty-five tiles is judged frame after frame; only of very many frames fewer of each are."""
+    crowd = Crowd(Finds(*[50] * faces), 60)
+    counts = [len(crowd.look(IMAGE)) for _ in range(400)]
+    assert sum(counts) < MAX_FACES_A_FILE + MAX_FACES_A_FRAME + 400 * FACES_BEYOND
+    assert counts[:64] == [min(faces, MAX_FACES_A_FRAME)] * 64
+    assert counts[-1] == min(faces, FACES_BEYOND)
+    assert crowd.limit(REAL).label == ("inconclusive" if faces > MAX_FACES_A_FRAME else "real")
+
+
+def test_looking_for_faces_has_an_end(monkeypatch):
+    now = iter(np.arange(0, 1000, 0.5))
+    monkeypatch.setattr(time, "thread_time", lambda: next(now))
+    crowd = Crowd(Finds(50), 2.1)
+    for _ in range(4):
+        crowd.look(IMAGE)
+    with pytest.raises(TimedOutError, match=r"in 5 frames, more than the limits allow; see --limits seconds="):
+        crowd.look(IMAGE)
+
+
+def test_many_frames_have_more_time(monkeypatch):
+    now = iter(np.arange(0, 1000, 0.5))
+    monkeypatch.setattr(time, "thread_time", lambda: next(now))
+    monkeypatch.setattr(module, "_FRAMES_IN_TIME", 4)
+    crowd = Crowd(Finds(50), 2.1)
+    for _ in range(40):
+        crowd.look(IMAGE)
