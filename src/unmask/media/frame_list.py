@@ -114,7 +114,7 @@ def video_of_arrays(frames: Sequence[ImageHW3] | NDArray[np.uint8], times_second
         raise UsageError(f"times are {len(frames)} rising seconds, one for each frame; these are not")
     digest = hashlib.sha256()
     for frame in frames:
-        digest.update(np.ascontiguousarray(frame))
+        digest.update(memoryview(np.ascontiguousarray(frame)))
     facts = MediaFacts(
         size_bytes=sum(frame.nbytes for frame in frames),
         sha256=digest.hexdigest(),
@@ -177,7 +177,7 @@ def _video(facts: MediaFacts, times_seconds: NDArray[np.float64], load: Callable
     numbers = np.arange(count, dtype=np.int64)
     index = FrameIndex(times_seconds, numbers, numbers, True, end, count, facts.size_bytes)
 
-    def decode(indices: NDArray[np.int64], _: SignatureLog | None = None) -> Iterator[Frame]:
+    def decode(indices: NDArray[np.int64], log: SignatureLog | None = None) -> Iterator[Frame]:  # noqa: ARG001
         for number in indices.tolist():
             frame = load(number)
             if frame is not None:
