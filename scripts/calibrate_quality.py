@@ -55,7 +55,7 @@ from unmask.evaluation.excerpts import (
 from unmask.evaluation.quality_fit import FALSE_ALARMS, LabelledCopies, QualityFit, fit_quality
 from unmask.faces import Detector, load_detector
 from unmask.models import Card, load_card, load_network, model_folder
-from unmask.models.card import ONNX_FILE, write_card
+from unmask.models.card import INT8_FILES, ONNX_FILE, write_card
 from unmask.models.passages import PassageRule
 from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.storage.atomic import write_file
@@ -135,7 +135,8 @@ def cut(source: Source, spec: CropSpec, detector: Detector, work: Path) -> CutCo
 
 def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[LabelledCopies]:
     """Score the copies of each source, or read what an earlier call kept. Copies are made while others are scored."""
-    card, network = load_card(folder), load_network(folder, "fp32", "cpu")
+    card = load_card(folder)
+    network = load_network(folder, exact_precision(card), "cpu")
     detector = load_detector(card.crop.detection)
     kept = scores_folder(card, work)
     kept.mkdir(parents=True, exist_ok=True)
@@ -158,7 +159,13 @@ def score_sources(sources: Sequence[Source], folder: Path, work: Path) -> list[L
 
 def scores_folder(card: Card, work: Path) -> Path:
     """Return where a model's scores are kept."""
-    return work / f"scores-{card.files[ONNX_FILE].sha256[:12]}-{copies_key(card.crop)}"
+    weights = INT8_FILES[1] if exact_precision(card) == "int8" else ONNX_FILE
+    return work / f"scores-{card.files[weights].sha256[:12]}-{copies_key(card.crop)}"
+
+
+def exact_precision(card: Card) -> str:
+    """Return the precision that scans use, or fp32 where that depends on the processor."""
+    return "fp32" if card.precision == "auto" else card.precision
 
 
 def table(fit: QualityFit) -> str:

@@ -83,8 +83,8 @@ def films(made_once, pictures: dict[str, np.ndarray], frames: int) -> dict[str, 
 
 @pytest.fixture(scope="session")
 def scanner() -> Scanner:
-    """The bundled model in fp32, so that numbers do not depend on the processor."""
-    return Scanner(precision="fp32", frames=16)
+    """The bundled model; its numbers do not depend on the processor."""
+    return Scanner(frames=16)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ def megabytes(field):
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field))
 
-scanner = unmask.Scanner(precision="fp32")
+scanner = unmask.Scanner()
 scanner.scan(sys.argv[1])
 loaded = megabytes("VmRSS")
 verdict = scanner.scan(sys.argv[2])

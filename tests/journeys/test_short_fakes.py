@@ -20,7 +20,7 @@ GROUP = 250
 @pytest.fixture(scope="module")
 def full_scanner() -> Scanner:
     """A scanner that searches for passages."""
-    return Scanner(precision="fp32", fuse=Fusion(passages=PassageRule(tail=1.0)))
+    return Scanner(fuse=Fusion(passages=PassageRule(tail=1.0)))
 
 
 @pytest.fixture(scope="module")

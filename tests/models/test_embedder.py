@@ -97,8 +97,8 @@ def test_a_person_in_two_shots_is_one(tmp_path, portrait):
         canvas[20:320, left : left + 300] = on_canvas(picture, (300, 300), (0, 0), 300)
         canvases += [canvas] * 8
     clip = write_video(tmp_path / "shots.mp4", canvases, rate=10, options={"crf": "12"})
-    plain = Scanner(precision="fp32").scan(clip)
-    joined = Scanner(precision="fp32", identity=write_embedder(tmp_path / "toy")).scan(clip)
+    plain = Scanner().scan(clip)
+    joined = Scanner(identity=write_embedder(tmp_path / "toy")).scan(clip)
     assert sorted((face.person, face.frames) for face in plain.faces) == [(1, 8), (2, 8), (3, 8)]
     assert sorted((face.person, face.frames) for face in joined.faces) == [(1, 16), (2, 8)]
     assert joined.settings["identity"]["name"] == "toy"

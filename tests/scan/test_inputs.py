@@ -7,7 +7,7 @@ import pytest
 
 from unmask.errors import InputError, UnreadableError
 from unmask.media.regular import open_regular
-from unmask.scan.inputs import Input, hash_input, list_inputs, open_input
+from unmask.scan.inputs import Input, hash_input, list_inputs, open_input, read_names
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")
 
@@ -99,6 +99,32 @@ def test_an_input_stands_for_its_path_and_stays_as_it_is(folder):
     assert list_inputs(["https://host/a%20b.mp4?key=1", "https://host"]) == [
         Input("https://host/a%20b.mp4?key=1", "a%20b.mp4"), Input("https://host", "https://host"),
     ]  # fmt: skip
+
+
+NAMES = ["first clip.mp4", "zwei ü.mp4", "三.mov"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+        (b"", "utf-16-le"),
+    ],
+)
+def test_a_list_of_any_shell_is_read(mark, encoding, end):
+    data = mark + end.join([*NAMES, ""]).encode(encoding)
+    assert read_names(data) == NAMES
+
+
+def test_lists_of_other_forms_are_read():
+    assert read_names(b"a\0b c\0") == ["a", "b c"]
+    assert read_names(b'"C:/a b.mp4"\n\n"') == ["C:/a b.mp4", '"']
+    assert read_names(b"\xff.mp4\n") == ["\udcff.mp4"]
+    assert read_names(b"") == []
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "b/" * 3000 + "c.mp4", "d\0e", "", "f" * 5000, "\udcff" * 200])

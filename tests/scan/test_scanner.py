@@ -21,7 +21,7 @@ def people_clip(path, pictures, frames=20):
 
 
 def test_golden_verdicts(scanner, clips):
-    """The public-domain portrait, as it is and self-blended, on the bundled model in fp32."""
+    """The public-domain portrait, as it is and self-blended, on the bundled model."""
     golden = json.loads((Path(__file__).parent / "golden_verdicts.json").read_text())
     for name, clip in clips.items():
         verdict = scanner.scan(clip)
@@ -237,7 +237,7 @@ def test_a_missing_model_is_named():
 
 
 def test_reference_sampling(clips):
-    verdict = Scanner(precision="fp32", frames=5, sampling="reference").scan(clips["authentic"])
+    verdict = Scanner(frames=5, sampling="reference").scan(clips["authentic"])
     assert sorted({frame.index for frame in verdict.frames}) == [0, 9, 19, 29, 39]
 
 

@@ -165,7 +165,7 @@ def test_a_crowd_is_shown_to_all_members_at_once(ensemble, clip, monkeypatch):
 
 def test_what_nobody_stopped_is_a_full_scan(clips, scanner):
     """The blended clip is clear after some frames; without room for that, all frames in any order are the same."""
-    patient = Scanner(precision="fp32", frames=16, adaptive=Adaptive(first_frames=2, max_loss=0))
+    patient = Scanner(frames=16, adaptive=Adaptive(first_frames=2, max_loss=0))
     full, staged = scanner.scan(clips["authentic"]), patient.scan(clips["authentic"])
     assert 0.01 < full.fake_probability < 0.99, "this clip must stay open"
     assert staged.frames == full.frames

@@ -141,10 +141,10 @@ def test_people_are_as_likely_as_the_root_of_their_pictures(packs, recipe, tmp_p
     assert picked.count("ffpp") / 2000 == pytest.approx(expected, abs=0.04)
 
 
-def test_pairs_are_covered_and_keep_most_of_the_fake(packs, recipe):
+def test_pairs_lose_parts_and_keep_most_of_the_fake(packs, recipe):
     shown = {}
     for p in (0.0, 1.0):
-        items = LabelledFaces(packs, replace(recipe, data=replace(recipe.data, covered=p))).training_items(0, range(30))
+        items = LabelledFaces(packs, replace(recipe, data=replace(recipe.data, cutout=p))).training_items(0, range(30))
         shown[p] = [items.pair(position)[0] for position in range(30)]
     area = {p: sum(float(fake[1][0].sum()) for _, fake in pairs) for p, pairs in shown.items()}
     assert 0.3 * area[0.0] < area[1.0] < 0.97 * area[0.0]

@@ -54,13 +54,18 @@ def import_(
     source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A released .pth file.", show_default=False)],
     kind: Annotated[str, typer.Option("--as", help="What it is, e.g. winner-b7.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Of the model. Default: its release's.", show_default=False)] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Which of several sets in the file, e.g. state_dict_ema.", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
     """Turn a published checkpoint into a model, once; a process that may do nothing else reads it."""
     with wrong_use(), byte_progress("fetching", quiet) as on_progress:
         from unmask.models.checkpoints import import_checkpoint
 
-        _print_origin(import_checkpoint(source, kind, name=name, on_progress=on_progress, say=_say_unless(quiet)))
+        _print_origin(
+            import_checkpoint(source, kind, name=name, weights=weights, on_progress=on_progress, say=_say_unless(quiet))
+        )
 
 
 @app.command()

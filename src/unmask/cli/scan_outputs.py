@@ -153,13 +153,13 @@ class ScanOutputs:
 
 def named_inputs(inputs: Sequence[str]) -> Iterator[str]:
     """Yield the inputs that were named; ``-`` stands for a list on stdin, one a line."""
+    from unmask.scan.inputs import read_names
+
     for name in inputs:
         if name != "-":
             yield name
             continue
-        for line in sys.stdin.buffer:
-            if stripped := line.rstrip(b"\r\n"):
-                yield stripped.decode("utf-8", "surrogateescape")
+        yield from read_names(sys.stdin.buffer.read())
 
 
 def _is_stdout(path: Path) -> bool:

@@ -30,6 +30,10 @@ _FAKE_WORDS = (
 )  # fmt: skip
 _LABELS: dict[str, ClipLabel] = {**dict.fromkeys(_REAL_WORDS, "real"), **dict.fromkeys(_FAKE_WORDS, "fake")}
 """What a table may say, in lower case, as one word, with or without s at its end. As in 0 and 1, true is fake."""
+_SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test", "eval": "test",
+}  # fmt: skip
 _WITHIN_WORDS = re.compile(r"(?<=[a-z])[-_ ](?=[a-z])")
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
@@ -163,6 +167,11 @@ def parse_label(value: object) -> ClipLabel | None:
     """Return the label that a table's cell means, in any of the usual spellings; None when it is none of them."""
     word = _WITHIN_WORDS.sub("", str(value).strip().lower())
     return _LABELS.get(word) or _LABELS.get(word.removesuffix("s"))
+
+
+def split_of_name(name: str) -> str | None:
+    """Return the split that a name of a file or folder means: train, val or test; None when it is none."""
+    return _SPLITS.get(name.strip().lower())
 
 
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:

@@ -32,12 +32,16 @@ from unmask.datasets.index import (
     name_problem,
 )
 from unmask.datasets.parquet import read_parquet
+from unmask.datasets.readers.listed import tables_of
+from unmask.datasets.readers.listing import list_clips
+from unmask.datasets.readers.tree import label_of_folder
 from unmask.errors import UsageError
 from unmask.storage.content import HEAD_BYTES, content_of, content_of_name
 
 PLAIN = "plain"
 """What `Index.dataset` says of videos without labels."""
 _TABLE = "write a CSV with the columns path,label (and original, method, person, part, split where known)"
+_MAX_HINTS = 3
 _FAULTS = TypeAdapter(tuple[Fault, ...])
 
 
@@ -98,14 +102,37 @@ def _unknown_layout(data: Path) -> str:
     if not data.is_dir():
         return f"{data} is no folder, table or index; name one of these"
     videos, _ = list_videos(data)
+    nearly = "".join(f" {sentence}" for sentence in _nearly_recognised(data)[:_MAX_HINTS])
     if videos:
         return (
             f"{data} holds {len(videos)} videos, but nothing that says which are real and which are fake: it has no "
-            f"known layout ({layouts}); {_TABLE}, and name it instead of the folder"
+            f"known layout ({layouts}); {_TABLE}, and name it instead of the folder.{nearly}"
         )
     if any(data.iterdir()):
         return f"{data} holds no video, and has no known layout ({layouts}); name the folder that holds the videos"
     return f"{data} is an empty folder; name the folder that holds the videos, or a table of them"
+
+
+def _nearly_recognised(data: Path) -> list[str]:
+    """Say what of a known layout a folder has, and what it lacks."""
+    found = []
+    for table in tables_of(data):
+        try:
+            list_clips(table, data)
+        except UsageError as error:
+            found.append(f"There is a table, but {error}.")
+    names = sorted(path.name for path in data.iterdir() if path.is_dir())
+    labels = {name: label for name in names if (label := label_of_folder(name))}
+    if labels:
+        name, label = next(iter(labels.items()))
+        other = "fake" if label == "real" else "real"
+        found.append(f"There is a folder {name!r} of {label} clips, but none of {other} ones; name it {other!r}.")
+    if {"0", "1"} <= set(names):
+        found.append("There are folders '0' and '1'; if these are labels, name them 'real' and 'fake'.")
+    deep = next((path.parent for path in sorted(data.glob("*/*/*/**/metadata.json"))), None)
+    if deep is not None:
+        found.append(f"There is a metadata.json in {deep}; name the folder above that, {deep.parent}.")
+    return found
 
 
 def _without_clashes(index: Index) -> Index:

@@ -144,8 +144,9 @@ class Card:
     """Name -> facts of each file beside the card; ``model.onnx`` is one of them."""
     network: NetworkSpec | None = None
     """How torch builds the network on a GPU; None when the folder has no ``model.safetensors``."""
-    precision: Literal["auto", "fp32"] = "auto"
-    """``fp32`` where bf16 would change the scores: then ``auto`` stays with fp32."""
+    precision: Literal["auto", "fp32", "int8"] = "auto"
+    """What ``auto`` takes where bf16 would change the scores: ``fp32``, or on the CPU the network in ``int8`` that the
+    folder has, whose scores are the same on every processor."""
     fusion: Fusion = field(default_factory=Fusion)
     calibration: Calibration = field(default_factory=Calibration)
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -209,6 +210,8 @@ def load_card(folder: Path) -> Card:
     card = parse_card(path, _CARD)
     if ONNX_FILE not in card.files or any(Path(name).name != name for name in card.files):
         raise ModelError(f"{path}: files must name {ONNX_FILE} and nothing outside the folder")
+    if card.precision == "int8" and INT8_FILES[0] not in card.files:
+        raise ModelError(f"{path}: precision is int8, but files does not name {INT8_FILES[0]}; say fp32")
     return card
 
 

@@ -81,7 +81,7 @@ class TorchNetwork(QueuedNetwork[_Slot]):
         card = load_card(folder)
         self._device = resolve_device(device)
         self._on_cuda, self._sizes = self._device.type == "cuda", tuple(batch_sizes)
-        precision = _resolve_precision(card.precision if precision == "auto" else precision, self._device)
+        precision = _resolve_precision(_wanted(card) if precision == "auto" else precision, self._device)
         self._type = PRECISIONS[precision]
         self._model = _build(folder, card).to(self._device).to(memory_format=torch.channels_last)
         side_px = card.crop.size_px
@@ -183,6 +183,11 @@ def resolve_device(device: str) -> torch.device:
 def is_available() -> bool:
     """Whether torch sees a GPU."""
     return torch.cuda.is_available()
+
+
+def _wanted(card: Card) -> str:
+    """Return what a card asks for; a GPU has no int8, and fp32 is nearest to it."""
+    return "fp32" if card.precision == "int8" else card.precision
 
 
 def _resolve_precision(precision: str, device: torch.device) -> str:

@@ -6,6 +6,7 @@ elsewhere. A link that is named itself is followed: that was its namer's choice.
 
 from __future__ import annotations
 
+import codecs
 import os
 import tempfile
 from collections import Counter
@@ -69,6 +70,23 @@ class Listing:
         }
         told = [f"{count} {what.replace('{}', 's' * (count != 1))}" for what, count in counts.items() if count]
         return ", ".join(told) or None
+
+
+def read_names(data: bytes) -> list[str]:
+    """Return the names of a list, one a line.
+
+    Args:
+        data: UTF-8 or, as PowerShell writes it, UTF-16, with or without a byte order mark; names in double quotes are
+            taken out of them, and zero bytes may stand between names, as ``find -print0`` puts them. Bytes outside
+            UTF-8 are kept as surrogate escapes.
+    """
+    wide = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(data[:2])
+    if wide is None and len(data) > 3 and not any(data[1:40:2]) and all(data[0:40:2]):
+        wide = "utf-16-le"
+    text = data.decode(wide, "replace") if wide else data.decode("utf-8", "surrogateescape")
+    ends = "\0" if "\0" in text else "\n"
+    names = (line.strip("\r\n") for line in text.removeprefix("\ufeff").split(ends))
+    return [name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name for name in names if name]
 
 
 def list_inputs(

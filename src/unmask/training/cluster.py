@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import distributed
 
+from unmask.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -69,12 +71,27 @@ def first_node(nodes: str) -> str:
     return name + re.split(r"[,-]", numbers)[0] + (rest or "") if numbers else name
 
 
+def _check_card(number: int) -> None:
+    """Refuse to train on a graphics card that is not there."""
+    if not torch.cuda.is_available():
+        why = "torch sees none" if torch.version.cuda else "this torch is built for the CPU"
+        raise UsageError(f"there is no graphics card to train on ({why}); leave --device out, or see unmask doctor")
+    if number >= (cards := torch.cuda.device_count()):
+        raise UsageError(
+            f"process {number} of this machine finds no graphics card of its own: there are {cards}; start {cards} "
+            "processes"
+        )
+
+
 @contextmanager
 def join(device: str = "auto") -> Iterator[Cluster]:
     """Meet the other processes, if there are any.
 
     Args:
         device: ``cpu``, ``cuda``, or ``auto``: the graphics card where there is one.
+
+    Raises:
+        UsageError: There is no graphics card for this process.
     """
     environment = os.environ
     if "RANK" not in environment and int(environment.get("SLURM_NTASKS", "1")) > 1:
@@ -84,6 +101,7 @@ def join(device: str = "auto") -> Iterator[Cluster]:
     on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     place = f"cuda:{local_rank}" if on_cuda else "cpu"
     if on_cuda:
+        _check_card(local_rank)
         torch.cuda.set_device(local_rank)
     if size > 1:
         distributed.init_process_group("nccl" if on_cuda else "gloo")

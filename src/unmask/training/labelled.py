@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from unmask.augment.changes import Change, paste
-from unmask.augment.covered import Covering
+from unmask.augment.cutout import Cutouts
 from unmask.augment.filmed import Framing, Road, fitted, framed
 from unmask.augment.hulls import WHOLE, blend_mask, draw_hull, fill, hull
 from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
@@ -168,9 +168,9 @@ class LabelledItems(Dataset[list[Item]]):
     def __init__(self, faces: LabelledFaces, recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
         """Serve the pairs with these numbers."""
         self._faces, self._recipe, self._epoch, self._numbers = faces, recipe, epoch, numbers
-        self._framing, self._cover, self._road = (
+        self._framing, self._cutouts, self._road = (
             Framing(margin=recipe.crop.margin),
-            Covering(recipe.data.covered),
+            Cutouts(recipe.data.cutout),
             Road(),
         )
 
@@ -271,16 +271,16 @@ class LabelledItems(Dataset[list[Item]]):
         )
 
     def _items(self, real: Member, fake: Member, rng: Rng) -> list[Item]:
-        """Frame, cover, degrade and resize both pictures alike, and make tensors of them."""
+        """Frame, cut out, degrade and resize both pictures alike, and make tensors of them."""
         pair = (real, fake)
         state = rng.bit_generator.state
         examples = []
         for member in pair:
             rng.bit_generator.state = state
             examples.append(self._framing(member.example, member.face.box_px, member.face.face_px, rng))
-        cover = self._cover.draw(rng)
-        if cover is not None and cover.hides(examples[1].mask_HW) <= self._cover.most_hidden:
-            examples = [cover(example) for example in examples]
+        cutout = self._cutouts.draw(rng)
+        if cutout is not None and cutout.hides(examples[1].mask_HW) <= self._cutouts.most_hidden:
+            examples = [cutout(example) for example in examples]
         state = rng.bit_generator.state
         items = []
         for member, example in zip(pair, examples, strict=True):

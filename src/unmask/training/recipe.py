@@ -88,8 +88,8 @@ class DataRecipe:
     by_people: bool = False
     """Of ``labelled``: fakes of a person or target are drawn as often as the root of their number, authentic
     collections for blends as the root of their number of people; else each fake, and each collection, is as likely."""
-    covered: float = 0.0
-    """Of ``labelled``: share of pairs of which parts are covered, see `unmask.augment.covered`."""
+    cutout: float = 0.0
+    """Of ``labelled``: share of pairs that parts are cut out of, see `unmask.augment.cutout`."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     """Subtracted from RGB in 0..1; ImageNet's."""
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
@@ -104,7 +104,7 @@ class DataRecipe:
         _check(1 <= self.clip_step <= self.clip_frames, f"clip_step {self.clip_step} is not in 1..{self.clip_frames}")
         _check(0 <= self.mixup <= 1, f"mixup {self.mixup} is not in 0..1")
         _check(0 <= self.least_strength <= 1, f"least_strength {self.least_strength} is not in 0..1")
-        _check(0 <= self.covered <= 1, f"covered {self.covered} is not in 0..1")
+        _check(0 <= self.cutout <= 1, f"cutout {self.cutout} is not in 0..1")
         _check(
             self.blends.keys() <= BLEND_KINDS.keys(),
             f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",

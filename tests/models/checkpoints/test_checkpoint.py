@@ -359,11 +359,45 @@ def test_other_files_are_refused(tmp_path):
     with tarfile.open(fileobj=tar, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("pickle"))
     for content, message in [
-        (b"", "no file of torch.save"),
-        (b"<html>not found</html>", "no file of torch.save"),
-        (pickle.dumps({"a": 1}), "no file of torch.save"),
         (tar.getvalue(), "torch's format of 2016"),
         (b"PK\x03\x04" + bytes(100), "damaged or cut short"),
     ]:
         with pytest.raises(ModelError, match=message):
             read_checkpoint(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (struct.pack("<Q", 20) + b'{"__metadata__":{}}  ', "a safetensors file"),
+        (b"\n<!DOCTYPE html><html><head>", "a web page"),
+        (b"<html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
+        (b'{"error": "not found"}', "JSON"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (b"\x08\x07\x12\x07pytorch", "ONNX"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+        (b"Rar!\x1a\x07", "RAR"),
+        (pickle.dumps({"a": 1}), "a pickle that torch.save did not write"),
+        (b"", "empty"),
+        (b"hello", "no file of torch.save"),
+    ],
+)
+def test_other_files_are_told_for_what_they_are(content, what):
+    with pytest.raises(ModelError, match=what):
+        read_checkpoint(content)
+
+
+def test_one_of_several_sets_of_weights_is_taken():
+    one, two = {"a": torch.zeros(1)}, {"b": torch.ones(1)}
+    usual = read_checkpoint(saved({"state_dict": one, "state_dict_ema": two, "epoch": 3}))
+    assert (list(usual.tensors), usual.weights, usual.other_weights) == (["a"], "state_dict", ("state_dict_ema",))
+    chosen = read_checkpoint(saved({"state_dict": one, "ema": two}), "ema")
+    assert (list(chosen.tensors), chosen.other_weights) == (["b"], ("state_dict",))
+    only = read_checkpoint(saved({"model_state_dict": one, "epoch": 3}))
+    assert (list(only.tensors), only.weights, only.facts) == (["a"], "model_state_dict", {"epoch": 3})
+    with pytest.raises(ModelError, match=r"several sets of weights, student, teacher; name one with --weights"):
+        read_checkpoint(saved({"student": one, "teacher": two}))
+    with pytest.raises(ModelError, match=r"holds no weights 'x': it has state_dict"):
+        read_checkpoint(saved({"state_dict": one}), "x")

@@ -19,6 +19,7 @@ from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
 from unmask.models.checkpoints import CHECKPOINT_KINDS, RELEASES, Release, import_checkpoint, pull
+from unmask.models.checkpoints.convert import Answer
 from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
@@ -66,6 +67,7 @@ def instantly(monkeypatch):
             "training": {"checkpoint": {"from": job.origin, "sha256": job.sha256}},
         }
         (folder / "model" / "card.json").write_text(json.dumps(card))
+        return Answer()
 
     monkeypatch.setattr(install, "run_converter", convert)
     return jobs
@@ -260,7 +262,7 @@ def test_one_refused_file_does_not_stop_the_others(home, checkpoint, instantly, 
     def refuse_second(job, *rest):
         if job.name == "tiny-1-7":
             raise ModelError("it is damaged")
-        convert(job, *rest)
+        return convert(job, *rest)
 
     monkeypatch.setattr(install, "run_converter", refuse_second)
     with serve({"final_1_tiny_0_7": b"1", "final_2_tiny_0_8": b"2"}) as server:
@@ -289,3 +291,13 @@ def test_names_of_the_options():
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["import"] == ["--as", "--name", "--quiet"]
     assert options["pull"] == ["--base-url", "--quiet"]
+
+
+def test_which_weights_were_taken_is_said(home, tmp_path):
+    file = save(tmp_path / "two.pth", published(tensors()) | {"state_dict_ema": tensors(seed=1)})
+    said = []
+    plain = import_checkpoint(file, "tiny", name="plain", say=said.append)
+    average = import_checkpoint(file, "tiny", name="average", weights="state_dict_ema", say=said.append)
+    assert "of several sets of weights, state_dict was taken; --weights state_dict_ema takes another" in said
+    assert [card.training["checkpoint"]["weights"] for card in (plain, average)] == ["state_dict", "state_dict_ema"]
+    assert plain.files["model.safetensors"].sha256 != average.files["model.safetensors"].sha256

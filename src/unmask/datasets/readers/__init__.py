@@ -3,6 +3,6 @@
 They are tried in this order, so the most specific come first: FaceForensics++ may lie inside of DeeperForensics.
 """
 
-from unmask.datasets.readers import listing, dfdc, deeperforensics, faceforensics, celeb_df, tree  # isort: skip
+from unmask.datasets.readers import listing, dfdc, deeperforensics, faceforensics, celeb_df, tree, listed  # isort: skip
 
-__all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listing", "tree"]
+__all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listed", "listing", "tree"]

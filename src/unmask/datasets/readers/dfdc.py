@@ -35,11 +35,31 @@ def read_dfdc(root: Path) -> Index | None:
     """Read the parts below ``root``, or ``root`` itself when it holds a metadata.json or is the test folder."""
     if not root.is_dir():
         return None
-    parts = sorted(path.parent for path in root.glob(f"*/{METADATA}") if path.is_file())
-    if (root / METADATA).is_file():
-        parts = [root]
-    if not parts:
-        return _read_test(root)
+    parts = [root] if (root / METADATA).is_file() else _parts(root)
+    if not parts or not any(_tells_labels(part / METADATA) for part in parts):
+        return _read_test(root) or (_read_parts(root, parts) if parts else None)
+    return _read_parts(root, parts)
+
+
+def _parts(root: Path) -> list[Path]:
+    """Return the folders that hold a metadata.json; archives of the parts unpack into folders of their own."""
+    shallow = {path.parent for path in root.glob(f"*/{METADATA}") if path.is_file()}
+    deep = {
+        path.parent for path in root.glob(f"*/*/{METADATA}") if path.is_file() and path.parent.parent not in shallow
+    }
+    return sorted(shallow | deep)
+
+
+def _tells_labels(path: Path) -> bool:
+    """Tell whether a metadata.json has labels, or is broken; that of the challenge's test videos has none."""
+    entries, _ = _read_metadata(path, METADATA)
+    if entries is None:
+        return True
+    values = [dict(value) for _, value in entries if isinstance(value, _JsonObject)]
+    return len(values) < len(entries) or any(set(value) & {"label", "is_fake"} for value in values) or not values
+
+
+def _read_parts(root: Path, parts: list[Path]) -> Index:
     clips: list[Clip] = []
     faults: list[Fault] = []
     for part in parts:
@@ -91,7 +111,7 @@ def _clip(root: Path, folder: Path, name: str, entry: dict[str, Any]) -> Clip:
     return Clip(
         id=Path(name).stem,
         path=(folder / name).relative_to(root).as_posix(),
-        label="fake" if entry["label"] == "FAKE" else "real",
+        label="fake" if _label_of(entry) == "FAKE" else "real",
         original=None if original is None else Path(original).stem,
         part=part_number(folder),
         split=entry.get("split"),
@@ -112,6 +132,14 @@ def _read_metadata(path: Path, where: str) -> tuple[list[tuple[str, Any]] | None
     return entries, []
 
 
+def _label_of(entry: dict[str, Any]) -> Any:
+    """Return REAL or FAKE, also where the entry says ``is_fake``, as in the test set that was released later."""
+    is_fake = entry.get("is_fake")
+    if "label" not in entry and is_fake in (0, 1):
+        return "FAKE" if is_fake else "REAL"
+    return entry.get("label")
+
+
 class _JsonObject(list[tuple[str, Any]]):
     """A JSON object, with its duplicate keys."""
 
@@ -125,7 +153,7 @@ def _entry_problem(folder: Path, name: str, value: Any) -> str | None:
     entry = dict(value)
     if len(entry) < len(value):
         return "a key occurs twice in it; set aside; keep one"
-    label, original, split = entry.get("label"), entry.get("original"), entry.get("split")
+    label, original, split = _label_of(entry), entry.get("original"), entry.get("split")
     if label not in ("REAL", "FAKE"):
         return f"label {shown(label)} is not REAL or FAKE; set aside; correct it"
     if original is not None and (problem := _name_problem(original)):

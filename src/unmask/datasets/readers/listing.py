@@ -24,6 +24,8 @@ from unmask.datasets.tables import NAME_COLUMNS, column_of, read_table
 from unmask.errors import UsageError
 from unmask.storage.content import VIDEO_SUFFIXES
 
+_VIDEO_FOLDERS = ("videos", "video", "clips", "data")
+"""Folders in which files may lie whose names a table gives without it."""
 _COLUMNS = (*NAME_COLUMNS, "label", "original", "method", "compression", "person", "part", "split")
 
 
@@ -41,19 +43,36 @@ def read_listing(table: Path) -> Index | None:
     """
     if not table.is_file():
         return None
-    rows, faults = _rows(table, table.name)
-    root, find = table.parent, _Finder(table.parent)
+    clips, faults = list_clips(table, table.parent)
+    return Index(table.parent, "csv", tuple(clips), tuple(faults))
+
+
+def list_clips(table: Path, root: Path, split: str | None = None) -> tuple[list[Clip], list[Fault]]:
+    """Return the clips that a table lists, see `read_listing`, and what is wrong with others.
+
+    Args:
+        table: The table; its paths start from its folder, or from a folder of videos in that.
+        root: Folder that the clips' paths are relative to.
+        split: Split of clips whose row names none.
+
+    Raises:
+        UsageError: It is no table, a column is missing, or none of its files is there.
+    """
+    where = table.relative_to(root).as_posix()
+    rows, faults = _rows(table, where)
+    find, prefix = _Finder(table.parent), table.parent.relative_to(root)
     clips: list[Clip] = []
     places: dict[str, str] = {}
     missing: list[str] = []
     for place, row in rows:
-        path = find(row["path"])
+        found = find(row["path"])
+        path = None if found is None else (prefix / found).as_posix()
         problem = _row_problem(path or row["path"], row)
         if problem is None and path is None:
             missing.append(row["path"])
             problem = f"the file {shown(row['path'])} is not there; set aside; fetch it again"
         if problem is not None or path is None:
-            faults.append(Fault(table.name, place, problem or ""))
+            faults.append(Fault(where, place, problem or ""))
             continue
         places[path] = place
         people = tuple(sorted(name for part in row.get("person", "").split(";") if (name := part.strip())))
@@ -61,17 +80,17 @@ def read_listing(table: Path) -> Index | None:
         clips.append(
             Clip(
                 clip_id(path), path, parse_label(row["label"]), row.get("original") or None, row.get("method") or None,
-                row.get("compression") or None, people, int(part) if part else None, row.get("split") or None,
+                row.get("compression") or None, people, int(part) if part else None, row.get("split") or split,
             )
         )  # fmt: skip
     if len(missing) > 1 and len(missing) == len(rows):
         raise UsageError(
             f"{table} lists {len(missing)} files, and none of them is there, e.g. {shown(missing[0])}; paths start "
-            f"from the table's folder, {root}: move the table, or correct the paths"
+            f"from the table's folder, {table.parent}: move the table, or correct the paths"
         )
     clips = _resolve_originals(clips)
-    usable, wrong = check_originals(clips, lambda clip: (table.name, places[clip.path]))
-    return Index(root, "csv", tuple(usable), (*faults, *wrong))
+    usable, wrong = check_originals(clips, lambda clip: (where, places[clip.path]))
+    return list(usable), [*faults, *wrong]
 
 
 def read_labels(table: Path, where: str) -> tuple[dict[str, ClipLabel | None], list[Fault]]:
@@ -91,15 +110,20 @@ def read_labels(table: Path, where: str) -> tuple[dict[str, ClipLabel | None], l
 
 
 class _Finder:
-    """Finds the files that a table names, also where it leaves the suffix out."""
+    """Finds the files that a table names, also in a folder of videos beside it, or without their suffix."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._folders = [Path(name) for name in ("", *_VIDEO_FOLDERS) if (root / name).is_dir()]
         self._stems: dict[Path, dict[str, list[str]]] = {}
 
     def __call__(self, name: str) -> str | None:
         """Return the path of a file relative to the table's folder, None where it is not there."""
-        path = Path(name)
+        name = name.replace("\\", "/") if "/" not in name and not (self._root / name).exists() else name
+        return next((found for folder in self._folders if (found := self._find(folder, name))), None)
+
+    def _find(self, folder: Path, name: str) -> str | None:
+        path = folder / name
         try:
             if name and (self._root / path).is_file():
                 return path.as_posix()

@@ -26,6 +26,21 @@ _ZIP_START, _TAR_WORD = b"PK\x03\x04", slice(257, 262)
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of torch's magic number
 _LEGACY_VERSION = 1001
 _WRAPPERS = ("state_dict", "model")
+_HEAD_BYTES = 1024
+_OTHER_FILES = {
+    b"\x89HDF": "an HDF5 file, of Keras",
+    b"\x08\x03": "an ONNX file",
+    b"\x08\x04": "an ONNX file",
+    b"\x08\x07": "an ONNX file",
+    b"\x08\x08": "an ONNX file",
+    b"\x1f\x8b": "compressed with gzip; unpack it first",
+    b"7z\xbc\xaf": "a 7-Zip archive; unpack it first",
+    b"Rar!": "a RAR archive; unpack it first",
+    b"\xfd7zXZ": "compressed with xz; unpack it first",
+    b"\x80": "a pickle that torch.save did not write, which may hold anything and is not read",
+    b"%PDF": "a PDF file",
+}
+"""How other files begin that are offered as checkpoints."""
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _MAX_FACT, _MAX_FACTS, _SHORT = 1e15, 20, 200
 _MEMBER = re.compile(
@@ -53,13 +68,18 @@ class Checkpoint:
     """Plain numbers beside the weights, such as the epoch."""
     numbers: dict[str, Numbers]
     """By key of storage."""
+    weights: str = ""
+    """Key of the state dict in the file; empty where the file is one."""
+    other_weights: tuple[str, ...] = ()
+    """Keys of further state dicts, such as averages over the training."""
 
 
-def read_checkpoint(content: bytes) -> Checkpoint:
+def read_checkpoint(content: bytes, weights: str | None = None) -> Checkpoint:
     """Read the description of a checkpoint.
 
     Args:
         content: The whole file.
+        weights: Key of the state dict to take; None for the one of a usual name, or the only one.
 
     Returns:
         Its tensors, whose numbers are all in the file.
@@ -72,22 +92,63 @@ def read_checkpoint(content: bytes) -> Checkpoint:
     elif content.startswith(_LEGACY_START):
         root, numbers = _read_legacy(content)
     else:
-        tar = content[_TAR_WORD] == b"ustar"
-        what = "it has torch's format of 2016, a tar archive" if tar else "it is no file of torch.save"
-        raise ModelError(f"{what}; a .pth file of torch 0.4 or later is needed, as it was published")
-    tensors, facts = _state_dict(root)
+        raise ModelError(f"{_what_else(content)}; a .pth file of torch 0.4 or later is needed, as it was published")
+    key, others = _choose(root, weights)
+    tensors, facts = _state_dict(root, key)
     for name, tensor in tensors.items():
         found = numbers.get(tensor.storage.key)
         if found is None or found.size_bytes != tensor.storage.size_bytes:
             has = f"{found.size_bytes} bytes" if found else "nothing"
             raise ModelError(f"it has {has} for {name}, which needs {tensor.storage.size_bytes} bytes")
-    return Checkpoint(tensors, facts, numbers)
+    return Checkpoint(tensors, facts, numbers, key, others)
 
 
-def _state_dict(root: Any) -> tuple[dict[str, StoredTensor], dict[str, int | float]]:
-    """Find the mapping of names to tensors, and the numbers beside it."""
+def _what_else(content: bytes) -> str:
+    """Say what a file is that torch did not write."""
+    head = content[:_HEAD_BYTES].lstrip()
+    if content[_TAR_WORD] == b"ustar":
+        return "it has torch's format of 2016, a tar archive"
+    if content[8:10] == b'{"' and int.from_bytes(content[:8], "little") < len(content):
+        return "it is a safetensors file, which is not converted; fetch the .pth file of the same release"
+    if head.lower().startswith((b"<!doctype html", b"<html")):
+        return "it is a web page: the server showed it instead of giving the file; use the link of its download button"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer, a few lines in place of the file; run: git lfs pull"
+    found = next((what for start, what in _OTHER_FILES.items() if content.startswith(start)), None)
+    if found is None and head[:1] in (b"{", b"["):
+        found = "JSON, such as a server's error message; look into it"
+    return f"it is {found}" if found else "it is empty" if not head else "it is no file of torch.save"
+
+
+def _choose(root: Any, wanted: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the key of the state dict to take, empty for the file itself, and the keys of others."""
     outer = root if isinstance(root, dict) else {}
-    found = next((outer[name] for name in _WRAPPERS if isinstance(outer.get(name), dict)), outer)
+    there = [str(key)[:_SHORT] for key, value in outer.items() if _is_name(key) and _is_state_dict(value)]
+    if wanted is not None:
+        if wanted not in there:
+            has = f"it has {', '.join(there)}" if there else "it has no keys of state dicts"
+            raise ModelError(f"it holds no weights {wanted!r}: {has}")
+        key = wanted
+    else:
+        usual = [name for name in _WRAPPERS if isinstance(outer.get(name), dict)]
+        key = (usual or (there if len(there) == 1 else []) or [""])[0]
+        if not key and len(there) > 1:
+            raise ModelError(f"it holds several sets of weights, {', '.join(there)}; name one with --weights")
+    return key, tuple(name for name in there if name != key)
+
+
+def _is_state_dict(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(_is_name(key) and isinstance(item, StoredTensor) for key, item in value.items())
+    )
+
+
+def _state_dict(root: Any, key: str) -> tuple[dict[str, StoredTensor], dict[str, int | float]]:
+    """Return the mapping of names to tensors under a key, or the file itself, and the numbers beside it."""
+    outer = root if isinstance(root, dict) else {}
+    found = outer[key] if key else outer
     others = [key for key, value in found.items() if not (_is_name(key) and isinstance(value, StoredTensor))]
     if others or not found:
         what = f"{_shown(others[0])} is no tensor with a proper name" if others else "it has none"
@@ -119,7 +180,9 @@ def _read_zip(content: bytes) -> tuple[Any, dict[str, Numbers]]:
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ModelError(f"it is damaged or cut short: {error}") from error
     except KeyError as error:
-        raise ModelError("it is a zip archive without data.pkl; torch.save did not write it") from error
+        raise ModelError(
+            "it is a zip archive without data.pkl; torch.save did not write it: unpack it, if the file is in it"
+        ) from error
     if order.strip() != b"little":
         raise ModelError("its numbers are big-endian; save it again on a common machine")
     root, _ = read_program(pickle)

@@ -49,6 +49,8 @@ class Job:
     """Name of the model that is made."""
     kind: CheckpointKind
     """Kind of checkpoint that the file must hold."""
+    weights: str | None = None
+    """Key of the state dict to take; None for the usual one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,18 @@ class Answer:
     """Empty when the model was written."""
     message: str = ""
     """Error in a sentence; empty when the model was written."""
+    weights: str = ""
+    """Key of the state dict that was taken."""
+    other_weights: tuple[str, ...] = ()
+    """Keys of those that were not."""
 
 
 JOB: TypeAdapter[Job] = TypeAdapter(Job)
 ANSWER: TypeAdapter[Answer] = TypeAdapter(Answer)
 
 
-def run_converter(job: Job, folder: Path, timeout_seconds: float) -> None:
-    """Convert in an isolated process, which writes ``model`` into the folder.
+def run_converter(job: Job, folder: Path, timeout_seconds: float) -> Answer:
+    """Convert in an isolated process, which writes ``model`` into the folder; return what it says.
 
     Raises:
         ModelError: The checkpoint is not what it should be, or the process took too long or too much.
@@ -75,21 +81,22 @@ def run_converter(job: Job, folder: Path, timeout_seconds: float) -> None:
     answer = ANSWER.validate_json(run_isolated(__name__, JOB.dump_json(job), folder, timeout_seconds))
     if answer.error:
         raise (UsageError if answer.error == "UsageError" else ModelError)(answer.message)
+    return answer
 
 
 def main(job: bytes) -> bytes:
     """Convert; takes a `Job` and returns an `Answer`, both as JSON."""
-    answer = Answer()
     try:
-        convert(JOB.validate_json(job))
+        checkpoint = convert(JOB.validate_json(job))
+        answer = Answer(weights=checkpoint.weights, other_weights=checkpoint.other_weights)
     except (UnmaskError, MemoryError) as error:
         kind: Literal["ModelError", "UsageError"] = "UsageError" if isinstance(error, UsageError) else "ModelError"
         answer = Answer(kind, str(error)[:_MAX_MESSAGE] or "it asks for more memory than is allowed")
     return ANSWER.dump_json(answer)
 
 
-def convert(job: Job) -> None:
-    """Read the checkpoint, compare it with its kind and write the model.
+def convert(job: Job) -> Checkpoint:
+    """Read the checkpoint, compare it with its kind and write the model; return what was read.
 
     Raises:
         ModelError: It is not what it should be.
@@ -99,16 +106,19 @@ def convert(job: Job) -> None:
     if hashlib.sha256(content).hexdigest() != job.sha256:
         raise ModelError("it was changed while it was read; start again")
     with memory_bounded(3 * len(content) + _READING_BYTES):
-        checkpoint = read_checkpoint(content)
+        checkpoint = read_checkpoint(content, job.weights)
 
     network, write = _network(job.kind)
     stored = _with_our_names(checkpoint, job.kind, network)
     network.load_state_dict(tensors_for(network.state_dict(), stored, job.kind.prefix))
-    source = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
+    source: dict[str, Any] = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
+    if checkpoint.other_weights:
+        source["weights"] = checkpoint.weights
     training = job.kind.card.training | {"checkpoint": source, "checkpoint_says": checkpoint.facts}
     spec = None if job.kind.network == DETECTOR else NetworkSpec(job.kind.network, job.kind.parameters)
     card = replace(job.kind.card, name=job.name, training=training, network=spec)
     write(network, Path(FOLDER), card)
+    return checkpoint
 
 
 def _network(kind: CheckpointKind) -> tuple[nn.Module, Callable[[Any, Path, Card], Card]]:

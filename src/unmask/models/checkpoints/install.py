@@ -33,6 +33,7 @@ def import_checkpoint(
     kind: str,
     *,
     name: str | None = None,
+    weights: str | None = None,
     on_progress: OnProgress = lambda *_: None,
     say: Say = lambda _: None,
 ) -> Card:
@@ -43,6 +44,7 @@ def import_checkpoint(
         kind: Name in `CHECKPOINT_KINDS`.
         name: Name of the model; None for that of the release the file belongs to, or else kind and hash, or the kind
             alone where there is one file of it.
+        weights: Which of several sets of weights in the file, such as ``state_dict_ema``; None for the usual one.
         on_progress: Called while a download runs.
         say: Called with a sentence at each step.
 
@@ -62,8 +64,8 @@ def import_checkpoint(
     if name is not None:
         _check_name(name)
     if is_address(text):
-        return _fetch_and_convert(text, text, kind, name, on_progress, say)
-    return _convert(Path(source), _sha256(Path(source)), kind, name, file_name, say)
+        return _fetch_and_convert(text, text, kind, name, on_progress, say, weights)
+    return _convert(Path(source), _sha256(Path(source)), kind, name, file_name, say, weights)
 
 
 def pull(
@@ -120,7 +122,15 @@ def _is_there(model: str, origin: str) -> bool:
         return False
 
 
-def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, on_progress: OnProgress, say: Say) -> Card:
+def _fetch_and_convert(
+    url: str,
+    origin: str,
+    kind: str,
+    name: str | None,
+    on_progress: OnProgress,
+    say: Say,
+    weights: str | None = None,
+) -> Card:
     """Download and convert; the file goes when it was converted or refused, its hash stays where it was converted."""
     folder = models_home().parent / "downloads"
     file, ledger = folder / f"{hashlib.sha256(origin.encode()).hexdigest()[:16]}.pth", folder / "sha256.json"
@@ -136,7 +146,7 @@ def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, on_pr
                 f"{url} is not the file that was fetched before: that one's sha256 was {known[origin]}. It was "
                 f"replaced or tampered with; if you trust the new one, remove the line from {ledger}"
             )
-        card = _convert(file, digest, kind, name, origin, say)
+        card = _convert(file, digest, kind, name, origin, say, weights)
     except ModelError:
         file.unlink()
         raise
@@ -146,20 +156,25 @@ def _fetch_and_convert(url: str, origin: str, kind: str, name: str | None, on_pr
     return card
 
 
-def _convert(file: Path, digest: str, kind: str, name: str | None, origin: str, say: Say) -> Card:
+def _convert(
+    file: Path, digest: str, kind: str, name: str | None, origin: str, say: Say, weights: str | None = None
+) -> Card:
     """Let the isolated process make the model, look at what it made, and give it its place."""
     name = name or (kind if CHECKPOINT_KINDS[kind].only else f"{kind}-{digest[:8]}")
     target = _check_name(name)
     say(f"checking and converting {origin} ...")
-    job = Job(str(file.absolute()), digest, origin, name, CHECKPOINT_KINDS[kind])
+    job = Job(str(file.absolute()), digest, origin, name, CHECKPOINT_KINDS[kind], weights)
     target.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(target.parent) as scratch:
         try:
-            run_converter(job, scratch, TIMEOUT_SECONDS)
+            answer = run_converter(job, scratch, TIMEOUT_SECONDS)
         except ModelError as error:
             raise ModelError(f"{origin} is refused: {error}") from error
         card = verify_folder(scratch / FOLDER)
         (scratch / FOLDER).rename(target)
+    if answer.other_weights:
+        others = " or ".join(answer.other_weights)
+        say(f"of several sets of weights, {answer.weights} was taken; --weights {others} takes another")
     return card
 
 

@@ -1,9 +1,9 @@
-"""Cover parts of a pair of pictures alike, so that a network looks at all of a face, and not at whose it is.
+"""Cut parts out of both pictures of a pair, so that a network looks at all of a face, and not at whose it is.
 
-Where pictures are few, a network learns people by heart, and which of them were faked. Parts of the face are covered
-before compression, as a hand, a microphone or a caption does: the same parts of the real picture and the fake. What is
-covered shows nothing to be found, so the mask is empty there; a fake keeps most of its mask (cf. Cutout, DeVries and
-Taylor 2017, arXiv 1708.04552, and Face-Cutout, Das et al. 2021, arXiv 2102.09603).
+Where pictures are few, a network learns people by heart, and which of them were faked. Parts of the face are cut out
+before compression, the same ones of the real picture and the fake. They show nothing to be found, so the mask is empty
+there; a fake keeps most of its mask. Cf. Cutout (DeVries and Taylor 2017, arXiv 1708.04552) and Face-Cutout (Das et al.
+2021, arXiv 2102.09603).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FILLS = ("colour", "noise", "blur")
 
 
 @dataclass(frozen=True, slots=True)
-class Cover:
+class Cutout:
     """Rectangles and what fills them."""
 
     boxes: tuple[tuple[float, float, float, float], ...]
@@ -40,7 +40,7 @@ class Cover:
         ]  # fmt: skip
 
     def hides(self, mask_HW: NDArray[np.uint8]) -> float:
-        """Return which share of a mask is covered, 0 to 1; of an empty one nothing."""
+        """Return which share of a mask is cut out, 0 to 1; of an empty one nothing."""
         left_HW = mask_HW.copy()
         for place in self.slices(mask_HW.shape):
             left_HW[place] = 0
@@ -48,7 +48,7 @@ class Cover:
         return 1 - float(left_HW.sum(dtype=np.int64)) / whole if whole else 0.0
 
     def __call__(self, example: Example) -> Example:
-        """Cover a picture and empty its mask there."""
+        """Fill the rectangles of a picture and empty its mask there."""
         image_HW3, mask_HW = example.image_HW3.copy(), example.mask_HW.copy()
         rng = np.random.default_rng(self.seed)
         colour, noise = rng.integers(0, 256, 3), rng.integers(0, 256, (8, 8, 3))
@@ -67,8 +67,8 @@ class Cover:
 
 
 @dataclass(frozen=True, slots=True)
-class Covering:
-    """How often and how much is covered."""
+class Cutouts:
+    """How often and how much is cut out."""
 
     p: float = 0.3
     """Share of pairs."""
@@ -77,10 +77,10 @@ class Covering:
     side: tuple[float, float] = (0.15, 0.5)
     """Of a rectangle, in shares of the picture's sides."""
     most_hidden: float = 0.6
-    """Share of a fake's mask that may be covered; where more would be, nothing is."""
+    """Share of a fake's mask that may be cut out; where more would be, nothing is."""
 
-    def draw(self, rng: Rng) -> Cover | None:
-        """Return a cover, or None."""
+    def draw(self, rng: Rng) -> Cutout | None:
+        """Return what is cut out of the next pair, or None."""
         if rng.random() >= self.p:
             return None
         boxes = []
@@ -88,4 +88,4 @@ class Covering:
             width, height = rng.uniform(*self.side, 2)
             x, y = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
             boxes.append((float(x), float(y), float(x + width), float(y + height)))
-        return Cover(tuple(boxes), _FILLS[int(rng.integers(len(_FILLS)))], int(rng.integers(2**31)))
+        return Cutout(tuple(boxes), _FILLS[int(rng.integers(len(_FILLS)))], int(rng.integers(2**31)))

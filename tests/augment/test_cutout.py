@@ -1,9 +1,9 @@
-"""Covering parts of pictures: alike for both of a pair, with nothing to be found there, and never all of a fake."""
+"""Parts cut out of pictures: alike for both of a pair, with nothing to be found there, and never all of a fake."""
 
 import numpy as np
 import pytest
 
-from unmask.augment.covered import Cover, Covering
+from unmask.augment.cutout import Cutout, Cutouts
 from unmask.augment.transforms import Example
 
 
@@ -15,8 +15,8 @@ def example(label: float, seed: int = 0) -> Example:
 
 @pytest.mark.parametrize("fill", ["colour", "noise", "blur"])
 def test_both_pictures_lose_the_same_place_and_the_mask_there(fill):
-    cover = Cover(((0.25, 0.5, 0.5, 0.75),), fill, 3)
-    real, fake = cover(example(0.0, 1)), cover(example(1.0, 2))
+    cutout = Cutout(((0.25, 0.5, 0.5, 0.75),), fill, 3)
+    real, fake = cutout(example(0.0, 1)), cutout(example(1.0, 2))
     inside = (slice(30, 45), slice(20, 40))
     changed = np.zeros((60, 80), bool)
     changed[inside] = True
@@ -28,24 +28,24 @@ def test_both_pictures_lose_the_same_place_and_the_mask_there(fill):
         np.testing.assert_array_equal(real.image_HW3[inside], fake.image_HW3[inside])
 
 
-def test_what_a_cover_hides_is_measured():
+def test_what_a_cutout_hides_is_measured():
     mask_HW = np.zeros((40, 40), np.uint8)
     mask_HW[:20] = 255
-    assert Cover(((0.0, 0.0, 1.0, 0.25),), "colour", 0).hides(mask_HW) == pytest.approx(0.5)
-    assert Cover(((0.0, 0.5, 1.0, 1.0),), "colour", 0).hides(mask_HW) == 0
-    assert Cover(((0.0, 0.0, 1.0, 1.0),), "colour", 0).hides(np.zeros_like(mask_HW)) == 0
+    assert Cutout(((0.0, 0.0, 1.0, 0.25),), "colour", 0).hides(mask_HW) == pytest.approx(0.5)
+    assert Cutout(((0.0, 0.5, 1.0, 1.0),), "colour", 0).hides(mask_HW) == 0
+    assert Cutout(((0.0, 0.0, 1.0, 1.0),), "colour", 0).hides(np.zeros_like(mask_HW)) == 0
 
 
-def test_covers_follow_their_settings():
-    covering, rng = Covering(p=0.5, side=(0.2, 0.3)), np.random.default_rng(0)
-    covers = [covering.draw(rng) for _ in range(400)]
-    drawn = [cover for cover in covers if cover is not None]
+def test_cutouts_follow_their_settings():
+    cutouts, rng = Cutouts(p=0.5, side=(0.2, 0.3)), np.random.default_rng(0)
+    drawn_all = [cutouts.draw(rng) for _ in range(400)]
+    drawn = [cutout for cutout in drawn_all if cutout is not None]
     assert 150 < len(drawn) < 250
-    boxes = np.array([box for cover in drawn for box in cover.boxes])
+    boxes = np.array([box for cutout in drawn for box in cutout.boxes])
     assert boxes.min() >= 0
     assert boxes.max() <= 1
     sides = boxes[:, 2:] - boxes[:, :2]
     assert sides.min() >= 0.2 - 1e-9
     assert sides.max() <= 0.3 + 1e-9
-    assert {cover.fill for cover in drawn} == {"colour", "noise", "blur"}
-    assert Covering(p=0.0).draw(rng) is None
+    assert {cutout.fill for cutout in drawn} == {"colour", "noise", "blur"}
+    assert Cutouts(p=0.0).draw(rng) is None
