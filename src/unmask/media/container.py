@@ -22,6 +22,7 @@ from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_PICTURE_STARTS = {b"\xff\xd8\xff": "jpeg_pipe", b"\x89PNG": "png_pipe", b"RIFF": "webp_pipe"}
 _PREVIEW_SHARE = 1 / 4
 """Share of the largest film's pixels below which a picture track is a preview."""
 
@@ -86,20 +87,21 @@ def open_container(
         LimitError: Frames of more than ``frame_pixels``.
     """
     is_picture = is_image(file)
-    formats = f"{','.join(PICTURE_FORMATS)},mov" if is_picture else CONTAINER_FORMATS
+    form = _picture_format(file) if is_picture else None
+    formats = form or CONTAINER_FORMATS
     file.seek(0)
     # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.
     options = {"format_whitelist": formats, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
     try:
-        container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
+        container = av.open(
+            file, "r", format=form, options=options, metadata_errors="replace"
+        )  # titles come in any encoding
     except av.error.ArgumentError as error:
-        what, to = ("image", "JPEG or PNG") if is_picture else ("container", "MP4 or Matroska")
-        raise UnsupportedError(f"this {what} format is not read; convert the file to {to}") from error
+        raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
         if is_picture:
-            _refuse_animation(file)
             track = _pick_picture(container).index
         yield container, _pick_stream(container, frame_pixels, track)
 
@@ -110,14 +112,20 @@ def is_image(file: BufferedReader) -> bool:
     return content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file)
 
 
-def _refuse_animation(file: BufferedReader) -> None:
-    """Raise UnsupportedError for an animated WebP, of which FFmpeg decodes nothing (RFC 9649, 2.7.1)."""
-    position = file.tell()
+def _picture_format(file: BufferedReader) -> str:
+    """Return FFmpeg's name of an image file's format; what follows the first picture must not make it a film.
+
+    Raises:
+        UnsupportedError: It is not read, or a WebP is animated, of which FFmpeg decodes nothing (RFC 9649, 2.7.1).
+    """
     file.seek(0)
-    head = file.read(21)
-    file.seek(position)
+    head = file.read(HEAD_BYTES)
     if head[12:16] == b"VP8X" and head[20] & 2:
         raise UnsupportedError("this WebP is animated, which is not read; convert it to MP4 or GIF")
+    form = next((form for start, form in _PICTURE_STARTS.items() if head.startswith(start)), None)
+    if form is None and head[4:8] != b"ftyp":
+        raise UnsupportedError("this image format is not read; convert the file to JPEG or PNG")
+    return form or "mov"
 
 
 def _pick_picture(container: InputContainer) -> VideoStream:

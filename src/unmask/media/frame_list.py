@@ -114,7 +114,7 @@ def video_of_arrays(frames: Sequence[ImageHW3] | NDArray[np.uint8], times_second
         raise UsageError(f"times are {len(frames)} rising seconds, one for each frame; these are not")
     digest = hashlib.sha256()
     for frame in frames:
-        digest.update(memoryview(np.ascontiguousarray(frame)))
+        digest.update(np.ascontiguousarray(frame).data)
     facts = MediaFacts(
         size_bytes=sum(frame.nbytes for frame in frames),
         sha256=digest.hexdigest(),

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unmask.errors import UsageError
 from unmask.report.people import reason_for
 from unmask.types import Verdict
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def to_pandas(verdicts: Iterable[Verdict], *, people: bool = False) -> pd.DataFrame:
-    """Return verdicts as a table, one row each, in their order.
+def to_pandas(verdicts: Iterable[Verdict], *, people: bool = False) -> Any:
+    """Return verdicts as a `pandas.DataFrame`, one row each, in their order.
 
     Columns: ``path, status, label, fake_probability, reason, people, frames_decoded, duration_seconds, width, height,
     sha256``; what a verdict does not have is missing. With ``people``, one row for each person: ``path, person, label,
