@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from unmask.types import (
         AudioFacts,
         CropSpec,
+        DeclaredLabel,
         DetectorSpec,
         Face,
         FaceQuality,
@@ -114,6 +115,7 @@ _HOMES = {
     "unmask.types": (
         "AudioFacts",
         "CropSpec",
+        "DeclaredLabel",
         "DetectorSpec",
         "Face",
         "FaceQuality",
@@ -137,6 +139,7 @@ __all__ = [
     "BaseScanner",
     "CrashedError",
     "CropSpec",
+    "DeclaredLabel",
     "Decode",
     "Detector",
     "DetectorSpec",

@@ -32,6 +32,7 @@ from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
+from unmask.media.tags import Sayings, read_sayings
 from unmask.media.tones import forget_unknown_tags
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
@@ -71,6 +72,8 @@ class OpenFile:
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+    sayings: Sayings
+    """What its container says of itself."""
     plain: Plain
     """Makes its frames plain first."""
 
@@ -114,7 +117,8 @@ def open_in_process(
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
         if len(index.frames) == 1 and (container.format.name == "gif" or is_image(file)):
             facts = as_picture(facts)
-    return OpenFile(file, track, facts, index, orientation, limits, colours, Plain())
+        sayings = read_sayings(container)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
 
 
 def _packets_and_first_frame(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
+from unmask.evidence.labels import labels_of, read_labels
 from unmask.media import (
     Limits,
     SignatureLog,
@@ -187,8 +188,9 @@ class BaseScanner(ABC):
 
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
         """Judge one of the films of a file."""
-        with open_video_file(file, draft.sha256 or "", self.limits, self.colours, film) as video:
-            return self._judge(video, draft, stopping)
+        sha256 = draft.sha256 or ""
+        with open_video_file(file, sha256, self.limits, self.colours, film, [read_labels]) as video:
+            return self._judge(video, replace(draft, declared=labels_of(video)), stopping)
 
     def _judge(self, video: Video, draft: Verdict, stopping: threading.Event) -> Verdict:
         return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
