@@ -102,6 +102,8 @@ class MediaFacts:
     """Whether frames hold two moments, one in each half of their rows; frames that are combed are made of one."""
     high_range: HighRange | None = None
     """Curve of footage of high dynamic range, which is brought to ordinary brightness; None for ordinary footage."""
+    is_followed: bool = False
+    """Whether another recording follows in the file, which is not read."""
     film: int = 1
     """Number of the film that all this is about, from 1; most files hold one."""
     films: int = 1
