@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from unmask.types import (
         AudioFacts,
         CropSpec,
+        DeclaredLabel,
         DetectorSpec,
         Face,
         FaceQuality,
@@ -109,6 +110,7 @@ _HOMES = {
     "unmask.types": (
         "AudioFacts",
         "CropSpec",
+        "DeclaredLabel",
         "DetectorSpec",
         "Face",
         "FaceQuality",
@@ -129,6 +131,7 @@ __all__ = [
     "BaseScanner",
     "CrashedError",
     "CropSpec",
+    "DeclaredLabel",
     "Decode",
     "Detector",
     "DetectorSpec",

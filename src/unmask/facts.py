@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+Scheme = Literal["c2pa", "digital_source_type", "aigc", "program"]
+"""By what a file declares itself: a C2PA manifest, IPTC's digital source type, China's AIGC key (GB 45438-2025), or
+the name of a known program."""
+Says = Literal["generated", "perhaps_generated", "composite", "edited", "captured", "unclear", "unreadable"]
+"""What a label says: synthetic as a whole, perhaps so, in part; changed; recorded; nothing of that kind; or damaged."""
+Signature = Literal["trusted", "valid", "invalid", "not_checked"]
+"""``trusted``: by a certificate of the trust list; ``valid``: the file is as it was signed, by whomever; ``invalid``:
+it is not."""
+
+MAX_LABEL_TEXT = 600
+"""Characters of a text of a label."""
 
 HighRange = Literal["PQ", "HLG"]
 """Curves by which light of high dynamic range is stored (ITU-R BT.2100)."""
@@ -90,6 +102,8 @@ class MediaFacts:
     """Whether frames hold two moments, one in each half of their rows; frames that are combed are made of one."""
     high_range: HighRange | None = None
     """Curve of footage of high dynamic range, which is brought to ordinary brightness; None for ordinary footage."""
+    is_followed: bool = False
+    """Whether another recording follows in the file, which is not read."""
     film: int = 1
     """Number of the film that all this is about, from 1; most files hold one."""
     films: int = 1
@@ -103,3 +117,28 @@ class MediaFacts:
         check(1 <= self.film <= self.films, f"film {self.film} is not one of {self.films}")
         check(self.rotation_degrees in (0, 90, 180, 270), f"rotation {self.rotation_degrees} is no right angle")
         _check_numbers((self.sample_aspect_ratio, self.frame_rate, self.duration_seconds, self.start_seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredLabel:
+    """One thing that a file declares of where it is from: anybody can write it, or take it away."""
+
+    scheme: Scheme
+    """By what it is declared."""
+    says: Says
+    """What it says."""
+    where: str
+    """Where it stands in the file, in words."""
+    reason: str
+    """All of it as a sentence."""
+    values: dict[str, str] = field(default_factory=dict)
+    """What stands there, by name: claim generator, actions, producer, program, and so on."""
+    signature: Signature | None = None
+    """Of a C2PA manifest; None of what has none."""
+
+    def __post_init__(self) -> None:
+        texts = (self.where, self.reason, *self.values, *self.values.values())
+        check(
+            all(text.isprintable() and len(text) <= MAX_LABEL_TEXT for text in texts),
+            f"texts of a label are printable, of at most {MAX_LABEL_TEXT} characters",
+        )

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.facts import AudioFacts as AudioFacts
+from unmask.facts import DeclaredLabel as DeclaredLabel
 from unmask.facts import MediaFacts as MediaFacts
 from unmask.facts import check
 from unmask.people import FaceQuality as FaceQuality
@@ -41,7 +42,7 @@ Colours = Literal["tagged", "bt601"]
 """How stored colours become RGB. ``tagged``: by the matrix that the file names, BT.601 where it names none. ``bt601``:
 by BT.601 whatever the file says, as OpenCV 4.5 to 4.12 decoded."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TIMING = ("elapsed_seconds", "scanned_at")
 """Fields of a verdict that differ from scan to scan."""
 
@@ -296,6 +297,9 @@ class Verdict:
     """Hash of the file's bytes, 64 hex digits; None when it could not be opened."""
     media: MediaFacts | None = None
     """What the file is, None when it could not be read."""
+    declared: tuple[DeclaredLabel, ...] = ()
+    """What the file declares of itself, what matters most first; it is no part of ``fake_probability``. Of a file that
+    cannot be opened, nothing is known."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All that is needed to repeat the scan."""
     elapsed_seconds: float = field(default=0.0, compare=False)

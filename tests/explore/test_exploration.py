@@ -91,10 +91,10 @@ class TestLooking:
             Exploration(replace(index, clips=()), tmp_path / "out")
 
     def test_one_bug_costs_one_clip(self, index, tmp_path, monkeypatch):
-        def fail(path, limits):
+        def fail(exploration, explored, path):
             raise ZeroDivisionError(path.name)
 
-        monkeypatch.setattr("unmask.explore.exploration.probe", fail)
+        monkeypatch.setattr(Exploration, "_find_facts", fail)
         with Exploration(index, tmp_path / "out", ExploreSettings(sample=10, detectors=("haar",))) as exploration:
             statuses = Counter(found.status for found in exploration.run())
         assert statuses["internal_error"] == 1
@@ -108,7 +108,6 @@ class TestResume:
         out, clips = explored
         before = tree(out)
         monkeypatch.setattr("unmask.explore.exploration.open_video", None)
-        monkeypatch.setattr("unmask.explore.exploration.probe", None)
         with Exploration(index, out, SETTINGS, resume=True) as exploration:
             assert [found.to_row() for found in exploration.run()] == [found.to_row() for found in clips]
             exploration.finish()

@@ -3,12 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.evidence.label_files import AIGC, Content, write
 from tests.explore.conftest import SETTINGS, dataset
 from tests.media_factory import pattern, write_video
 from unmask.datasets import Clip
 from unmask.explore.exploration import Exploration, ExploreSettings
 from unmask.explore.records import ExploredClip
 from unmask.explore.summary import distribution, find_duplicates, find_suspicions, summarise
+from unmask.explore.tables import write_videos
 
 
 def test_counts(index, explored):
@@ -75,6 +77,22 @@ def test_suspicions(tmp_path):
     assert odd["sound0"] == ["the same file is labelled real and fake"]
     assert set(odd) == {"silent", "short", "small", "copy", "sound0"}
     assert find_duplicates(clips) == [["sound0", "copy"]]
+
+
+def test_what_files_declare_is_counted_and_stands_in_the_table(tmp_path):
+    content = {"a.mkv": Content({"AIGC": AIGC}), "b.mkv": Content({}), "c.mkv": Content({"software": "CapCut"})}
+    for name, each in content.items():
+        write(tmp_path / name, each)
+    index = dataset(tmp_path, [Clip("a", "a.mkv", "fake"), Clip("b", "b.mkv", "real"), Clip("c", "c.mkv", "fake")])
+    with Exploration(index, tmp_path / "out", ExploreSettings(sample=0)) as exploration:
+        clips = list(exploration.run())
+    bars = summarise(index, clips, ()).media_values["Declared by the file"]
+    assert {bar.name: bar.counts for bar in bars} == {
+        "generated (aigc)": (0, 1, 0), "edited (program)": (0, 1, 0), "nothing": (1, 0, 0),
+    }  # fmt: skip
+    write_videos(index, clips, {}, tmp_path / "videos.parquet")
+    table = pytest.importorskip("pyarrow.parquet").read_table(tmp_path / "videos.parquet")
+    assert table["declared"].to_pylist() == [["aigc: generated"], [], ["program: edited"]]
 
 
 def test_whole_numbers_fall_into_bins_of_equal_width():

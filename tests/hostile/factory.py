@@ -1,7 +1,7 @@
 """Files made to break a scanner, in a few seconds: PyAV encodes, bytes lie. docs/hostile.md says what each is.
 
 The letters are those of the kinds there: A broken, B lying headers, C odd but legal, D bombs, E parser tricks, F no
-regular files.
+regular files, G labels.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import av
 import numpy as np
 from av.stream import Disposition
 
+from tests.evidence.label_files import C2PA_UUID, Content, add_pieces, laughs, manifest_store, nested_jumbf
 from tests.media_factory import cut_without_reencoding, on_canvas, pattern, write_sound, write_tone, write_video
 
 QUICK = {"preset": "ultrafast", "crf": "12"}
@@ -52,11 +53,12 @@ def write_hostile(folder: Path, portrait: np.ndarray, port: int) -> None:
     write_odd_shapes(folder, images)
     write_odd_times(folder, images, plain)
     write_bombs(folder, repack(plain, folder / "c_stream.ts"))
-    crowd = [np.tile(image[::2, ::2], (7, 7, 1)) for image in images[:6]]
+    crowd = [np.tile(image, (6, 6, 1)) for image in images[:6]]
     write_video(folder / "d_crowd.mp4", crowd, rate=RATE, options=QUICK)
     for name, content in tricks(port, "c_upright.mp4").items():
         (folder / name).write_bytes(content.encode())
     write_no_files(folder)
+    write_false_labels(folder, fast)
     (folder / "e_outside_data.mp4").write_bytes(with_outside_data(plain.read_bytes(), f"http://127.0.0.1:{port}/x.mp4"))
 
 
@@ -321,6 +323,24 @@ def tricks(port: int, film: str) -> dict[str, str]:
         "e_laughs.mp4": f'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">{laughs}]><MPD>&j;</MPD>',
         "e_entity.mp4": f'<?xml version="1.0"?><!DOCTYPE s [<!ENTITY x SYSTEM "{url}">]><svg>&x;</svg>',
     }
+
+
+def write_false_labels(folder: Path, film: Path) -> None:
+    """G: a good film with labels that were made to break who reads them."""
+    pieces = {
+        "g_c2pa_nested.mp4": Content({}, c2pa=nested_jumbf()),
+        "g_c2pa_bomb.mp4": Content({}, c2pa=manifest_store()[:-24] + b"\x9f" * 100_000),
+        "g_c2pa_of_16_mb.mp4": Content({}, c2pa=bytes(16 << 20)),
+        "g_xmp_laughs.mp4": Content({}, xmp=laughs()),
+        "g_xmp_deep.mp4": Content({}, xmp=b"<li>" * 500_000),
+        "g_aigc_nested.mp4": Content({}, aigc=b'{"AIGC":' + b"[" * 200_000),
+    }
+    for name, content in pieces.items():
+        (folder / name).write_bytes(film.read_bytes())
+        add_pieces(folder / name, content)
+    lying = struct.pack(">I4sQ", 1, b"uuid", 1 << 62) + bytes.fromhex(C2PA_UUID) + b"\0\0\0\0manifest\0"
+    (folder / "g_uuid_of_4_eb.mp4").write_bytes(film.read_bytes() + lying)
+    (folder / "g_20000_boxes.mp4").write_bytes(film.read_bytes() + b"\0\0\0\x08free" * 20_000)
 
 
 def write_no_files(folder: Path) -> None:

@@ -15,12 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from tests.evidence.label_files import Content, manifest_store, write, xmp
 from unmask.datasets.index import Clip, Index
 from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
 from unmask.evaluation.labels import read_truth
 from unmask.evaluation.predictions import read_predictions
+from unmask.evidence.labels import MAX_LABELS, find_labels
+from unmask.evidence.pieces import find_pieces
 from unmask.media.index import index_packets
+from unmask.media.tags import Sayings, Tag
 from unmask.models.card import bundled_folder, load_card
 from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.prepare.aligned import TextBoxes
@@ -135,7 +139,9 @@ def read_packets(data: bytes, _: Path) -> None:
         average_rate=None,
         guessed_rate=None,
         container=SimpleNamespace(format=SimpleNamespace(name="matroska,webm")),
-        codec_context=SimpleNamespace(codec=SimpleNamespace(canonical_name="h264"), extradata=data[:5]),
+        codec_context=SimpleNamespace(
+            codec=SimpleNamespace(canonical_name="h264"), extradata=data[:5], reorder_depth=len(data) % 3
+        ),
     )
     packets = []
     for start in range(5, len(data), 38):
@@ -145,11 +151,11 @@ def read_packets(data: bytes, _: Path) -> None:
         facts = {
             "size": len(body),
             "pts": pts,
-            "dts": pts,
+            "dts": None if flags & 8 else pts,
             "is_keyframe": bool(flags & 1),
             "is_discard": bool(flags & 2),
         }
-        packets.append(Packet(body, duration=flags, **facts))
+        packets.append(Packet(body, duration=flags, pos=start, **facts))
     index = index_packets(packets, stream).frames  # type: ignore[arg-type]
     assert np.isfinite(index.times_seconds).all()
     assert (np.diff(index.times_seconds) > 0).all()
@@ -164,7 +170,24 @@ def packets(_: Path) -> list[bytes]:
     return [b"\1\0\0\0\3" + frames, b"\0\0\0\0\0" + frames.replace(b"\0\0\0\6", b"\0\0\0\1")]
 
 
+def read_pieces(data: bytes, folder: Path) -> None:
+    """A container of any kind with whatever it holds."""
+    with written(data, folder / "a.mp4").open("rb") as file:
+        labels = find_labels(Sayings((Tag("file", "aigc", data.decode("latin1")),)), find_pieces(file))
+    assert len(labels) <= MAX_LABELS
+
+
+def labelled(folder: Path) -> list[bytes]:
+    contents = [Content({}, c2pa=manifest_store()), Content({}, xmp=xmp('Iptc4xmpExt:DigitalSourceType="print"'))]
+    return [
+        write(folder / f"a{number}.{suffix}", content).read_bytes()
+        for suffix in ("mp4", "avi", "flv")
+        for number, content in enumerate(contents)
+    ]
+
+
 PARSERS = {
+    "labels": Parser(read_pieces, InputError, labelled),
     "metadata": Parser(read_metadata, UsageError, metadata),
     "listing": Parser(read_listing, UsageError, tables),
     "index": Parser(lambda data, at: read_index(written(data, at / "index.parquet")), UsageError, indices),

@@ -194,6 +194,13 @@ def _show(row: Row, outputs: ScanOutputs, verbose: bool) -> None:
         print(json_line(outputs.json_row(row)), flush=True)
 
 
+def _declared(row: Row) -> list[str]:
+    """Say what the file declares of itself."""
+    from unmask.report.words import declared_text
+
+    return [declared_text(row["declared"])] if row["declared"] else []
+
+
 def _print_row(row: Row, verbose: bool) -> None:
     """Print one verdict: a line with the reasons, and the people where that is asked for.
 
@@ -205,13 +212,14 @@ def _print_row(row: Row, verbose: bool) -> None:
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
     reasons = row["reasons"][:1] if row["label"] == "fake" else row["reasons"]
-    why = printable(" ".join(reasons))
+    why = printable(" ".join((*reasons, *_declared(row))))
     print(f"{row['label'] or row['status']:<12} {number:>6}  {printable(row['path'])}  {why}", flush=True)
     if not verbose:
         for text in row["warnings"]:
             say(f"unmask: {printable(row['path'])}: {text}")
         return
-    for text in (*row["reasons"][len(reasons) :], *row["warnings"]):
+    told = (label["reason"] for label in row["declared"])
+    for text in (*row["reasons"][len(reasons) :], *row["warnings"], *told):
         print(f"    {printable(text)}")
     for face in row["faces"]:
         print(

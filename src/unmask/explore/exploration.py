@@ -12,7 +12,7 @@ import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from glob import escape
@@ -27,11 +27,12 @@ from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UsageError
+from unmask.evidence.labels import labels_of, read_labels
 from unmask.explore.agreement import Agreement
 from unmask.explore.audio import copy_audio
 from unmask.explore.records import ExploredClip
 from unmask.faces import Detector, load_detector
-from unmask.media import Limits, Video, open_video, probe, read_frames
+from unmask.media import Limits, Video, open_video, read_frames
 from unmask.prepare.layout import encode_image
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
@@ -42,6 +43,8 @@ from unmask.types import DetectorSpec
 log = logging.getLogger(__name__)
 
 LOG = "explore.jsonl"
+_FORM = 2
+"""Form of a row; rows of another one are made again."""
 _TRIED_AGAIN = ("internal_error", "crashed", "timeout", "rejected_limit")
 """Statuses that the same bytes may not get again, under other limits or with less load on the machine."""
 DETECTORS = ("mtcnn", "haar", "dlib")
@@ -155,7 +158,7 @@ class Exploration:
         settings = asdict(self.settings) if clip.id in self.sample else None
         if settings is not None:
             del settings["sample"], settings["seed"], settings["limits"]
-        text = json.dumps([__version__, clip.id, clip.path, stamp, settings], sort_keys=True)
+        text = json.dumps([__version__, _FORM, clip.id, clip.path, stamp, settings], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _explore(self, clip: Clip) -> ExploredClip:
@@ -166,10 +169,8 @@ class Exploration:
             return known
         explored = ExploredClip(key, clip.id)
         try:
-            if clip.id in self.sample:
-                explored = self._find_faces(explored, path)
-            else:
-                explored = replace(explored, media=probe(path, self.settings.limits, stop_check(self._stopping)))
+            find = self._find_faces if clip.id in self.sample else self._find_facts
+            explored = find(explored, path)
         except InputError as error:
             explored = replace(explored, status=error.status, reason=str(error))
         except (Stopped, UsageError):
@@ -184,6 +185,10 @@ class Exploration:
         self._log.append(key, row)
         return ExploredClip.from_row(row)
 
+    def _open(self, path: Path) -> AbstractContextManager[Video]:
+        limits, check = self.settings.limits, stop_check(self._stopping)
+        return open_video(path, limits, check=check, readers=[read_labels])
+
     def _has_extracts(self, explored: ExploredClip) -> bool:
         """Tell whether the files that were extracted from a clip are still there."""
         if explored.id not in self.sample or explored.media is None:
@@ -195,15 +200,21 @@ class Exploration:
             return True
         return any((self._out / "audio").glob(f"{escape(explored.id)}.*"))
 
+    def _find_facts(self, explored: ExploredClip, path: Path) -> ExploredClip:
+        """Find out what the file is and declares, without a look at its frames."""
+        with self._open(path) as video:
+            return replace(explored, media=video.facts, declared=labels_of(video))
+
     def _find_faces(self, explored: ExploredClip, path: Path) -> ExploredClip:
         """Find the faces in some frames; keep frames and sound when asked to."""
         agreement = Agreement(self.settings.detectors)
         searched: list[int] = []
         try:
             with ExitStack() as stack:
-                video = stack.enter_context(open_video(path, self.settings.limits, check=stop_check(self._stopping)))
+                video = stack.enter_context(self._open(path))
                 wanted = frames_at_rate(video, self.settings.frames_per_second)
-                explored = replace(explored, media=video.facts, frames_asked=len(wanted))
+                facts, declared = video.facts, labels_of(video)
+                explored = replace(explored, media=facts, declared=declared, frames_asked=len(wanted))
                 folder = None
                 if self.settings.extract_frames:
                     folder = stack.enter_context(atomic_folder(self._out / "frames" / explored.id))

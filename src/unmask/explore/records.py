@@ -9,7 +9,7 @@ import numpy as np
 
 from unmask.explore.agreement import Vote
 from unmask.storage.rowlog import Row
-from unmask.types import AudioFacts, Face, MediaFacts
+from unmask.types import AudioFacts, DeclaredLabel, Face, MediaFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class ExploredClip:
     """The faces in these frames, in order of time; pixels and confidences are rounded."""
     oddities: tuple[str, ...] = ()
     """What is odd about the clip, in sentences."""
+    declared: tuple[DeclaredLabel, ...] = ()
+    """What the file declares of itself, what matters most first."""
 
     def to_row(self) -> Row:
         """Return JSON-ready values."""
@@ -47,6 +49,7 @@ class ExploredClip:
             "frames": list(self.frames),
             "faces": [_vote_row(vote) for vote in self.faces],
             "oddities": list(self.oddities),
+            "declared": [asdict(label) for label in self.declared],
         }
 
     @classmethod
@@ -68,6 +71,7 @@ class ExploredClip:
             frames=tuple(row["frames"]),
             faces=tuple(_vote(face) for face in row["faces"]),
             oddities=tuple(row["oddities"]),
+            declared=tuple(DeclaredLabel(**label) for label in row["declared"]),
         )
 
 

@@ -170,6 +170,7 @@ def summarise(index: Index, explored: Sequence[ExploredClip], detectors: Sequenc
     label_of = {clip.id: clip.label for clip in index.clips}
     media = {found.id: found.media for found in explored if found.media}
     labelled = [(facts, label_of[name]) for name, facts in media.items()]
+    declared = [(_declared(found), label_of[found.id]) for found in explored if found.media]
     searched = [found for found in explored if found.media and found.frames]
     votes = [vote for found in searched for vote in found.faces]
     return Summary(
@@ -187,7 +188,7 @@ def summarise(index: Index, explored: Sequence[ExploredClip], detectors: Sequenc
         broken=[found for found in explored if found.status != "ok"],
         suspicions=find_suspicions(index, explored),
         duplicates=find_duplicates(explored),
-        media_values=_media_values(labelled),
+        media_values=_media_values(labelled) | {"Declared by the file": _most_frequent_first("", declared)},
         media_charts=_media_charts(labelled),
         looked=len(searched),
         frames_looked=sum(len(found.frames) for found in searched),
@@ -321,9 +322,21 @@ def _media_values(labelled: _Labelled) -> dict[str, list[Bar]]:
     }
     values = {}
     for name, fact in facts.items():
-        bars = distribution(name, "", ((fact(media), label) for media, label in labelled)).bars
-        values[name] = _most_frequent(sorted(bars, key=lambda bar: (-sum(bar.counts), bar.name)), 12)
+        values[name] = _most_frequent_first(name, ((fact(media), label) for media, label in labelled))
     return values
+
+
+def _declared(found: ExploredClip) -> str:
+    """Return what matters most of what a clip declares of itself."""
+    if not found.declared:
+        return "nothing"
+    label = found.declared[0]
+    return f"{label.says.replace('_', ' ')} ({label.scheme.replace('_', ' ')})"
+
+
+def _most_frequent_first(name: str, values: Iterable[tuple[str, str | None]]) -> list[Bar]:
+    bars = distribution(name, "", values).bars
+    return _most_frequent(sorted(bars, key=lambda bar: (-sum(bar.counts), bar.name)), 12)
 
 
 def _most_frequent(bars: Sequence[Bar], count: int) -> list[Bar]:

@@ -32,11 +32,12 @@ VIDEO_COLUMNS = NOTEBOOK_COLUMNS | {
     "frames_claimed": "int64", "cut_short": "bool", "rotation_degrees": "int32", "encoder": "string",
     "frames_looked_at": "int32", "frames_without_face": "int32", "faces_most": "int32", "face_width_px": "float32",
     "face_height_px": "float32", "face_side_px": "float32", "confidence": "float32", "suspicions": "list<string>",
+    "declared": "list<string>",
 }  # fmt: skip
 """Columns of the notebook, then ours. ``count`` is the notebook's: of a fake, the number of fakes made from its
 original, whether that is there or not; ``fakes`` counts those made from an original. ``faces_most`` is the max number
 of faces in a frame; ``face_width_px`` and ``face_height_px`` are means over the faces, ``face_side_px`` and
-``confidence`` medians."""
+``confidence`` medians. ``declared`` holds scheme and statement of each label, as ``aigc: generated``."""
 
 
 def write_videos(index: Index, explored: Sequence[ExploredClip], suspicions: dict[str, list[str]], path: Path) -> None:
@@ -78,6 +79,7 @@ def _video_row(clip: Clip, explored: ExploredClip, suspicions: list[str]) -> dic
     for name in ("id", "path", "label", "original", "method", "compression", "part", "split"):
         row[name] = getattr(clip, name)
     row |= {"status": explored.status, "reason": explored.reason, "suspicions": suspicions}
+    row["declared"] = [f"{label.scheme}: {label.says}" for label in explored.declared]
     if explored.frames:
         per_frame = Counter(vote.frame_index for vote in explored.faces)
         row |= {"frames_looked_at": len(explored.frames), "faces_most": max(per_frame.values(), default=0)}

@@ -14,7 +14,7 @@ import mmap
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -69,7 +69,13 @@ class Decoder:
     """
 
     def __init__(
-        self, file: IO[bytes], sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+        self,
+        file: IO[bytes],
+        sha256: str,
+        limits: Limits,
+        colours: Colours = "tagged",
+        film: int = 1,
+        readers: Sequence[str] = (),
     ) -> None:
         """Set up without starting a process.
 
@@ -79,8 +85,10 @@ class Decoder:
             limits: What the process may cost.
             colours: How frames become RGB.
             film: Which of its films, from 1.
+            readers: Names of what else is to look at the file, see `unmask.media.readers`.
         """
         self._file, self._sha256, self._limits, self._colours, self._film = file, sha256, limits, colours, film
+        self._readers, self.notes = tuple(readers), dict[str, Any]()
         self._process: Fork | None = None
         self._is_reading, self._allotment = False, Allotment(0.0)
 
@@ -123,6 +131,7 @@ class Decoder:
             facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": size_bytes})
             self._orientation = _ORIENTATION.validate_python(header["orientation"])
             self._index = index_of([self._receive() for _ in range(3)], header["frame_index"])
+            self.notes = dict(header["notes"])
         return facts, self._index
 
     def _copy_sound(self) -> Sound | None:
@@ -227,7 +236,7 @@ class Decoder:
         try:
             self._memory, self._line = mmap.mmap(memory, 0), Line(ours)
             cpu_seconds = int(min(10 * self._limits.seconds, _MAX_CPU_SECONDS))
-            order = Order(task, self._sha256, self._limits, cpu_seconds, self._colours, self._film)
+            order = Order(task, self._sha256, self._limits, cpu_seconds, self._colours, self._film, self._readers)
             self._process = SERVER.fork(order, [theirs.fileno(), self._file.fileno(), memory])
         except BaseException:
             ours.close()

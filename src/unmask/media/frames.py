@@ -31,6 +31,7 @@ from unmask.media.orientation import Orientation, orientation_of
 from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
+from unmask.media.tags import Sayings, read_sayings
 from unmask.media.tones import forget_unknown_tags
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
@@ -70,6 +71,8 @@ class OpenFile:
     """What decoding may cost."""
     colours: Colours
     """How its frames become RGB."""
+    sayings: Sayings
+    """What its container says of itself."""
     plain: Plain
     """Makes its frames plain first."""
 
@@ -111,7 +114,8 @@ def open_in_process(
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-    return OpenFile(file, track, facts, index, orientation, limits, colours, Plain())
+        sayings = read_sayings(container)
+    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
 
 
 def _packets_and_first_frame(
@@ -222,8 +226,8 @@ def _frames(
                 context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
         before = len(pending)
         yield from decode_packet(context, packet, opened.limits.frame_pixels)
-        if index.stamped and pending and len(pending) < before:
-            # The last wanted frame is out: drop all packets up to the key packet that the next one hangs on.
+        if index.stamped and pending and (len(pending) < before or position == 0):
+            # Nothing is wanted any more, or yet: drop all packets up to the key packet that the next one hangs on.
             key = int(np.searchsorted(index.key_frames, pending[-1], side="right")) - 1
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])

@@ -48,6 +48,8 @@ class Order:
     """How frames become RGB."""
     film: int = 1
     """Which of the file's films."""
+    readers: tuple[str, ...] = ()
+    """Names of what else is to look at the file, see `unmask.media.readers`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the order as JSON values."""
@@ -56,7 +58,7 @@ class Order:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Order:
         """Return the order that `to_json` gave."""
-        return cls(**{**values, "limits": Limits(**values["limits"])})
+        return cls(**{**values, "limits": Limits(**values["limits"]), "readers": tuple(values["readers"])})
 
 
 @dataclass(frozen=True, slots=True)

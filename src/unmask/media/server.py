@@ -30,6 +30,7 @@ from unmask.media.frames import decode_stored, open_in_process
 from unmask.media.limits import Limits
 from unmask.media.memory import nameless_memory
 from unmask.media.messages import Order
+from unmask.media.readers import find_reader
 from unmask.media.worker import FILES, run
 from unmask.runtime.streams import fill_standard_streams
 
@@ -171,6 +172,8 @@ def serve(descriptor: int) -> None:
             answer = {"exit_code": _end(values["end"]) if is_own else 0}
         else:
             order = Order.from_json(values["fork"])
+            for reader in order.readers:
+                find_reader(reader)  # loads it where it is new: the decoder cannot
             pid = os.fork()
             if not pid:
                 control.close()

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from unmask.media.description import describe
 from unmask.media.frames import open_in_process
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
+from unmask.media.readers import Reader, reader_name, run_readers
 from unmask.media.regular import hashed, open_regular
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
@@ -51,6 +52,8 @@ class Video:
     """Which frames it has."""
     decode: Decode
     """Reads frames, see `read_frames`."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What each reader said of it, by `unmask.media.readers.reader_name`; who asked for it checks it."""
 
 
 @contextlib.contextmanager
@@ -60,6 +63,7 @@ def open_video(
     colours: Colours = "tagged",
     film: int = 1,
     check: Callable[[], None] = lambda: None,
+    readers: Sequence[Reader] = (),
 ) -> Iterator[Video]:
     """Open a video file, list its frames and decode the first one.
 
@@ -69,6 +73,7 @@ def open_video(
         colours: How its frames become RGB, see `unmask.types.Colours`.
         film: Which of its films, from 1; `MediaFacts.films` says how many there are.
         check: Called again and again while the file is hashed; what it raises ends that.
+        readers: What else is to look at the file, see `unmask.media.readers`.
 
     Raises:
         UnreadableError: Missing, empty, damaged beyond its first frame, or not a regular file.
@@ -82,14 +87,19 @@ def open_video(
     with (
         open_regular(path) as file,
         hashed(file, limits.file_bytes, check) as sha256,
-        open_video_file(file, sha256, limits, colours, film) as video,
+        open_video_file(file, sha256, limits, colours, film, readers) as video,
     ):
         yield video
 
 
 @contextlib.contextmanager
 def open_video_file(
-    file: BufferedReader, sha256: str, limits: Limits, colours: Colours = "tagged", film: int = 1
+    file: BufferedReader,
+    sha256: str,
+    limits: Limits,
+    colours: Colours = "tagged",
+    film: int = 1,
+    readers: Sequence[Reader] = (),
 ) -> Iterator[Video]:
     """Do as `open_video` with a file that is open already, see `unmask.media.regular.open_regular`.
 
@@ -99,14 +109,16 @@ def open_video_file(
         limits: What it may cost.
         colours: How its frames become RGB.
         film: Which of its films, from 1.
+        readers: What else is to look at the file, see `unmask.media.readers`.
     """
+    names = [reader_name(reader) for reader in readers]
     if not (limits.isolate and CAN_ISOLATE):
         opened = open_in_process(file, sha256, limits, colours, film)
-        yield Video(opened.facts, opened.index, opened.read)
+        yield Video(opened.facts, opened.index, opened.read, run_readers(names, opened))
         return
-    with contextlib.closing(Decoder(file, sha256, limits, colours, film)) as decoder:
+    with contextlib.closing(Decoder(file, sha256, limits, colours, film, names)) as decoder:
         facts, index = decoder.start()
-        yield Video(facts, index, decoder.read)
+        yield Video(facts, index, decoder.read, decoder.notes)
 
 
 def pick_frames(video: Video, count: int, sampling: str = "time") -> NDArray[np.int64]:

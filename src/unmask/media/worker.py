@@ -24,6 +24,7 @@ from unmask.media.description import describe
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
 from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, Request, index_arrays, index_scalars, send
+from unmask.media.readers import run_readers
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import copy_sound
 
@@ -106,7 +107,8 @@ def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> Non
     with os.fdopen(files[1], "rb") as video:
         opened = open_in_process(video, order.sha256, order.limits, order.colours, order.film)
         facts, orientation = asdict(opened.facts), asdict(opened.orientation)
-        send(answers, facts=facts, orientation=orientation, frame_index=index_scalars(opened.index))
+        scalars, notes = index_scalars(opened.index), run_readers(order.readers, opened)
+        send(answers, facts=facts, orientation=orientation, frame_index=scalars, notes=notes)
         for values in index_arrays(opened.index):
             answers.send_bytes(values.tobytes())
         slots = np.frombuffer(memory, np.uint8).reshape(SLOTS, -1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def probability_text(probability: float) -> str:
@@ -17,3 +18,16 @@ def count_text(counts: Mapping[str, int]) -> str:
     first = ("fake", "inconclusive", "real")
     others = sorted((name for name in counts if name not in first), key=lambda name: (-counts[name], name))
     return ", ".join(f"{counts[name]} {name}" for name in (*first, *others) if counts.get(name))
+
+
+_SAYS = {
+    "generated": "synthetic", "perhaps_generated": "perhaps synthetic", "composite": "synthetic in part",
+    "edited": "edited", "captured": "recorded", "unclear": "nothing clear", "unreadable": "something damaged",
+}  # fmt: skip
+_SCHEMES = {"c2pa": "C2PA", "digital_source_type": "digital source type", "aigc": "AIGC key", "program": "program"}
+
+
+def declared_text(declared: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a file declares of itself (``declared`` of `Verdict.to_dict`) in a few words, one for each label."""
+    told = dict.fromkeys(f"{_SAYS[label['says']]} ({_SCHEMES[label['scheme']]})" for label in declared)
+    return f"The file declares: {', '.join(told)}."

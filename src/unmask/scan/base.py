@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
+from unmask.evidence.labels import labels_of, read_labels
 from unmask.media import Limits, SignatureLog, Video, hashed, open_video_file
 from unmask.net.address import without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
@@ -151,8 +152,10 @@ class BaseScanner(ABC):
 
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
         """Judge one of the films of a file."""
-        with open_video_file(file, draft.sha256 or "", self.limits, self.colours, film) as video:
-            return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
+        sha256 = draft.sha256 or ""
+        with open_video_file(file, sha256, self.limits, self.colours, film, [read_labels]) as video:
+            known = replace(draft, media=video.facts, declared=labels_of(video))
+            return self.scan_video(_stoppable(video, stopping), known)
 
     def _draft(self, path: PathLike) -> Verdict:
         """Return a verdict without an answer, as it stands should the scan fail."""

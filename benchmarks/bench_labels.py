@@ -1,0 +1,47 @@
+"""What it costs a clip to look for declared labels, and for traces of how it was written.
+
+    python benchmarks/bench_labels.py --clips CLIPS --out benchmarks/results/labels.json
+
+Each clip is opened once, in this process; then its readers are called again and again, and the least time counts: it is
+what the decoder of a scan does beside listing the frames.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from common import Clip, Goal, load_clips, parser, row, write
+from unmask.evidence.labels import read_labels
+from unmask.media.frames import open_in_process
+from unmask.media.limits import Limits
+from unmask.media.regular import open_regular
+
+GOAL_MS = 3.0
+
+
+def main() -> None:
+    arguments = parser(__doc__).parse_args()
+    clips = {clip.name: cost(clip, arguments.rounds) for clip in load_clips(arguments.clips)}
+    most = float(np.max([clip["labels_ms"] for clip in clips.values()]))
+    what = f"milliseconds for the labels of a clip, the worst of {len(clips)}"
+    write(arguments, [Goal.single("E2", what, most, GOAL_MS, None, at_most=True)], clips)
+
+
+def cost(clip: Clip, rounds: int) -> dict[str, float]:
+    """Return the least time that each reader took, in milliseconds."""
+    with open_regular(clip.path) as file:
+        opened = open_in_process(file, "0" * 64, Limits())
+        times = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            read_labels(opened)
+            times.append(time.perf_counter() - started)
+    costs = {"labels_ms": 1000 * min(times)}
+    row(clip.name, costs)
+    return costs
+
+
+if __name__ == "__main__":
+    main()

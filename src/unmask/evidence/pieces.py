@@ -1,0 +1,161 @@
+"""Find the pieces of a container that hold labels: C2PA manifests, XMP packets, AIGC boxes.
+
+MP4 and MOV (ISO/IEC 14496-12), AVI and other RIFF files, FLV. Only headers are read on the way; what FFmpeg tells of
+any container, its tags and attachments, is in `unmask.media.tags`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from typing import Literal
+
+PieceKind = Literal["c2pa", "xmp", "aigc"]
+
+MAX_BOXES = 4096
+"""Boxes, chunks or FLV tags that are looked at in one file."""
+MAX_DEPTH = 8
+MAX_PIECES, MAX_PIECE_BYTES, MAX_BYTES = 8, 8 << 20, 24 << 20
+"""Further pieces, what stands behind so many bytes of one, and of all together, are left out."""
+
+_C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+_XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
+_OUTER_BOXES = {b"moov", b"udta", b"meta"}
+_LEAVES: dict[bytes, PieceKind] = {b"XMP_": "xmp", b"AIGC": "aigc"}
+_CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"AIGC": "aigc"}
+_FLV_SCRIPT = 18
+_AMF_AIGC = re.compile(rb"\x00\x04AIGC([\x02\x0c])")
+"""The key in the script data of FLV (AMF 0), and the kind of its value: a string, or a long one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that may hold a label."""
+
+    kind: PieceKind
+    """What they are."""
+    where: str
+    """Where they lie, in words."""
+    content: bytes
+    """At most `MAX_PIECE_BYTES` of them."""
+
+
+def find_pieces(file: BufferedReader) -> list[Piece]:
+    """Return the pieces of an open file, at most `MAX_PIECES`; of a damaged one, those before the damage."""
+    walk = _Walk(file)
+    head = walk.read(0, 12)
+    if head[4:8] in _FIRST_BOXES:
+        found = walk.boxes(0, walk.size, 0)
+    elif head[:4] in (b"RIFF", b"RF64"):
+        found = walk.chunks(0, walk.size, 0)
+    elif head[:3] == b"FLV":
+        found = walk.flv_tags()
+    else:
+        return []
+    return [piece for piece, _ in zip(found, range(MAX_PIECES), strict=False)]
+
+
+class _Walk:
+    def __init__(self, file: BufferedReader) -> None:
+        self._file, self._left, self._bytes_left = file, MAX_BOXES, MAX_BYTES
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, at: int, count: int) -> bytes:
+        self._file.seek(at)
+        return self._file.read(max(0, min(count, self.size - at)))
+
+    def _may_go_on(self) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+    def boxes(self, at: int, end: int, depth: int) -> Iterator[Piece]:
+        """Yield the pieces of the boxes of an MP4 or MOV file between two places."""
+        while at + 8 <= end and self._may_go_on():
+            head = self.read(at, 32)
+            if len(head) < 8:
+                return
+            length, kind, start = int.from_bytes(head[:4], "big"), head[4:8], 8
+            if length == 1:
+                length, start = int.from_bytes(head[8:16], "big"), 16
+            length = length or end - at  # 0: to the end
+            if length < start:
+                return
+            inner, stop = at + start, min(at + length, end)
+            if kind == b"uuid":
+                yield from self._uuid(head[start : start + 16], inner + 16, stop)
+            elif kind in _LEAVES:
+                yield Piece(_LEAVES[kind], f"{kind.decode()} box", self._content(inner, stop))
+            elif kind in _OUTER_BOXES and depth < MAX_DEPTH:
+                is_full = kind == b"meta" and self.read(inner + 4, 4) != b"hdlr"  # with version and flags
+                yield from self.boxes(inner + 4 * is_full, stop, depth + 1)
+            at += length
+
+    def _uuid(self, name: bytes, start: int, stop: int) -> Iterator[Piece]:
+        if name == _XMP_UUID:
+            yield Piece("xmp", "XMP box", self._content(start, stop))
+        if name == _C2PA_UUID:
+            content = self._content(start, stop)
+            purpose, end, rest = content[4:].partition(b"\0")
+            if not end or purpose == b"manifest":  # "merkle" boxes hold hashes alone
+                yield Piece("c2pa", "C2PA box", rest[8:])
+
+    def chunks(self, at: int, end: int, depth: int) -> Iterator[Piece]:
+        """Yield the pieces of the chunks of a RIFF file between two places."""
+        while at + 8 <= end and depth < MAX_DEPTH and self._may_go_on():
+            head = self.read(at, 8)
+            if len(head) < 8:
+                return
+            kind, length = head[:4], int.from_bytes(head[4:], "little")
+            stop = min(at + 8 + length, end)
+            if kind in _CHUNKS:
+                yield Piece(_CHUNKS[kind], f"{kind.decode()} chunk", self._content(at + 8, stop))
+            elif (kind == b"RIFF" and depth == 0) or (kind == b"LIST" and self.read(at + 8, 4) == b"INFO"):
+                yield from self.chunks(at + 12, stop, depth + 1)
+            at += 8 + length + length % 2
+
+    def flv_tags(self) -> Iterator[Piece]:
+        """Yield the XMP packets and AIGC keys of the script tags of an FLV file."""
+        at = int.from_bytes(self.read(5, 4), "big") + 4
+        while at + 11 <= self.size and self._may_go_on():
+            head = self.read(at, 11)
+            if len(head) < 11:
+                return
+            length = int.from_bytes(head[1:4], "big")
+            if head[0] & 31 == _FLV_SCRIPT:
+                content = self._content(at + 11, at + 11 + length)
+                if b"onXMPData" in content[:16] and (start := content.find(b"<")) >= 0:
+                    yield Piece("xmp", "onXMPData tag", content[start : content.rfind(b">") + 1] or content[start:])
+                if found := _AMF_AIGC.search(content):  # FFmpeg drops a longer text than a kilobyte
+                    length_bytes = 2 if found[1] == b"\x02" else 4
+                    start = found.end() + length_bytes
+                    length_text = int.from_bytes(content[found.end() : start], "big")
+                    yield Piece("aigc", "onMetaData tag", content[start : start + length_text])
+            at += 11 + length + 4
+
+    def _content(self, start: int, stop: int) -> bytes:
+        content = self.read(start, min(stop - start, MAX_PIECE_BYTES, self._bytes_left))
+        self._bytes_left -= len(content)
+        return content
+
+
+def jumbf_boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and end of each box of a JUMBF superbox (ISO/IEC 19566-5) between two places.
+
+    Raises:
+        ValueError: A box makes no sense.
+    """
+    while at + 8 <= end:
+        length, kind = struct.unpack_from(">I4s", content, at)
+        start = at + 8
+        if length == 1 and at + 16 <= end:
+            length, start = int.from_bytes(content[at + 8 : at + 16], "big"), at + 16
+        length = length or end - at
+        if length < start - at or at + length > end:
+            raise ValueError("a JUMBF box that cannot be")
+        yield kind, start, at + length
+        at += length
