@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
     from unmask.models.passages import PassageRule
+    from unmask.report.frame import to_pandas
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
     from unmask.scan.options import ScanKeywords, ScanOptions
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
         FrameScore,
         MediaFacts,
         Passage,
+        PersonPictures,
         PersonVerdict,
+        Scene,
+        Sighting,
         UnjudgedPerson,
         Verdict,
     )
@@ -91,6 +95,7 @@ _HOMES = {
         "Thresholds",
     ),
     "unmask.models.passages": ("PassageRule",),
+    "unmask.report.frame": ("to_pandas",),
     "unmask.scan.base": ("BaseScanner",),
     "unmask.scan.decide": ("Judgement",),
     "unmask.scan.options": (
@@ -118,7 +123,10 @@ _HOMES = {
         "FrameScore",
         "MediaFacts",
         "Passage",
+        "PersonPictures",
         "PersonVerdict",
+        "Scene",
+        "Sighting",
         "UnjudgedPerson",
         "Verdict",
     ),
@@ -151,13 +159,16 @@ __all__ = [
     "NoVideoError",
     "Passage",
     "PassageRule",
+    "PersonPictures",
     "PersonVerdict",
     "Progress",
     "Sampler",
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "Scene",
     "Shots",
+    "Sighting",
     "SignatureLog",
     "Step",
     "StopRule",
@@ -177,6 +188,7 @@ __all__ = [
     "probe",
     "read_frames",
     "sample_frames",
+    "to_pandas",
 ]
 
 
