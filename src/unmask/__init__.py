@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         MediaFacts,
         Passage,
         PersonVerdict,
+        Trace,
         UnjudgedPerson,
         Verdict,
     )
@@ -119,6 +120,7 @@ _HOMES = {
         "MediaFacts",
         "Passage",
         "PersonVerdict",
+        "Trace",
         "UnjudgedPerson",
         "Verdict",
     ),
@@ -164,6 +166,7 @@ __all__ = [
     "Thresholds",
     "TimedOutError",
     "Timeline",
+    "Trace",
     "UnjudgedPerson",
     "UnmaskError",
     "UnreadableError",

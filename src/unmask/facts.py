@@ -15,6 +15,12 @@ Signature = Literal["trusted", "valid", "invalid", "not_checked"]
 """``trusted``: by a certificate of the trust list; ``valid``: the file is as it was signed, by whomever; ``invalid``:
 it is not."""
 
+TraceKind = Literal[
+    "written_by", "encoder_settings", "key_frames", "hidden_frames", "time_gaps", "joined", "sound", "dates"
+]
+"""What a trace is about: the writing program; settings of the encoder; the rhythm of key frames; frames that an edit
+list hides; gaps between time stamps; parts that were encoded one by one; sound beside picture; dates of the tracks."""
+
 MAX_LABEL_TEXT = 600
 """Characters of a text of a label."""
 
@@ -139,4 +145,23 @@ class DeclaredLabel:
         check(
             all(text.isprintable() and len(text) <= MAX_LABEL_TEXT for text in texts),
             f"texts of a label are printable, of at most {MAX_LABEL_TEXT} characters",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One fact of how a file was written; alone, it speaks neither for nor against its film."""
+
+    kind: TraceKind
+    """What it is about."""
+    reason: str
+    """The fact as a sentence."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Its numbers and names, as text."""
+
+    def __post_init__(self) -> None:
+        texts = (self.reason, *self.values, *self.values.values())
+        check(
+            all(text.isprintable() and len(text) <= MAX_LABEL_TEXT for text in texts),
+            f"texts of a trace are printable, of at most {MAX_LABEL_TEXT} characters",
         )

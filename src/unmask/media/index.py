@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from unmask.media.pictures import FieldPairs, Picture, is_hidden_vp8, kind_reade
 _STREAMED = frozenset({"mpegts", "mpeg", "mpegvideo"})
 """Formats in which a clock may jump: recordings of broadcasts, and discs."""
 _USUAL_RATE = 25.0
+_X264 = re.compile(rb"x264 - core [ -~]{1,1500}")
+_HEAD_BYTES, _MAX_SETTINGS = 4096, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class PacketIndex:
     """(packets,) index of the frame of each packet, in decoding order; -1 for those that are not shown."""
     last_tick: int
     """Latest time stamp of decoding, 0 where there is none."""
+    sizes: NDArray[np.int64]
+    """(packets,) length of each packet in bytes."""
+    settings: tuple[tuple[int, str], ...] = ()
+    """Position of a packet, and the settings that x264 wrote into it: once for each time that it was started."""
 
 
 def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream) -> PacketIndex:
@@ -64,13 +71,21 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     """
     pictures: list[Picture] = []
     afresh: list[int] = []
-    read, starts_afresh, size_bytes = _picture_reader(stream), _key_test(stream), 0
+    read, starts_afresh = _picture_reader(stream), _key_test(stream)
+    sizes: list[int] = []
+    settings: list[tuple[int, str]] = []
     for packet in packets:
         if not packet.size:
             continue
         if packet.is_keyframe and (not afresh or starts_afresh(packet)):
             afresh.append(len(pictures))
-        size_bytes += packet.size
+        if (
+            packet.is_keyframe
+            and len(settings) < _MAX_SETTINGS
+            and (found := _X264.search(bytes(packet)[:_HEAD_BYTES]))
+        ):
+            settings.append((len(pictures), found.group().decode("ascii")))
+        sizes.append(packet.size)
         pictures.append(read(packet))
     tick = float(stream.time_base) if stream.time_base else 1.0
     rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
@@ -80,8 +95,9 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     keys = _usable_keys(np.array(afresh, np.int64), shown.ranks)
     times = shown.ticks * tick if shown.stamped else np.arange(len(shown.ticks)) / rate
     end = shown.length_ticks * tick if shown.stamped else len(times) / rate
-    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), size_bytes)
-    return PacketIndex(index, shown.ranks, max((picture.dts or 0 for picture in pictures), default=0))
+    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), sum(sizes))
+    last_tick = max((picture.dts or 0 for picture in pictures), default=0)
+    return PacketIndex(index, shown.ranks, last_tick, np.array(sizes, np.int64), tuple(settings))
 
 
 def _picture_reader(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], Picture]:
