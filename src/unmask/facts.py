@@ -11,15 +11,16 @@ Scheme = Literal["c2pa", "digital_source_type", "aigc", "program"]
 the name of a known program."""
 Says = Literal["generated", "perhaps_generated", "composite", "edited", "captured", "unclear", "unreadable"]
 """What a label says: synthetic as a whole, perhaps so, in part; changed; recorded; nothing of that kind; or damaged."""
-Signature = Literal["trusted", "valid", "invalid", "not_checked"]
-"""``trusted``: by a certificate of the trust list; ``valid``: the file is as it was signed, by whomever; ``invalid``:
-it is not."""
+Signature = Literal["not_checked"]
+"""What is known of the signature of a manifest: that it is there."""
 
 TraceKind = Literal[
-    "written_by", "encoder_settings", "key_frames", "hidden_frames", "time_gaps", "joined", "sound", "dates"
-]
+    "written_by", "encoder_settings", "key_frames", "hidden_frames", "time_gaps", "joined", "sound", "dates",
+    "second_encoding",
+]  # fmt: skip
 """What a trace is about: the writing program; settings of the encoder; the rhythm of key frames; frames that an edit
-list hides; gaps between time stamps; parts that were encoded one by one; sound beside picture; dates of the tracks."""
+list hides; gaps between time stamps; parts that were encoded one by one; sound beside picture; dates of the tracks;
+signs that the film was encoded before."""
 
 MAX_LABEL_TEXT = 600
 """Characters of a text of a label."""
@@ -108,6 +109,8 @@ class MediaFacts:
     """Whether frames hold two moments, one in each half of their rows; frames that are combed are made of one."""
     high_range: HighRange | None = None
     """Curve of footage of high dynamic range, which is brought to ordinary brightness; None for ordinary footage."""
+    is_followed: bool = False
+    """Whether another recording follows in the file, which is not read."""
     film: int = 1
     """Number of the film that all this is about, from 1; most files hold one."""
     films: int = 1

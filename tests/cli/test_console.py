@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from unmask.cli.console import ExitCode, byte_progress, exit_code, printable, progress, tally, wrong_use
+from unmask.cli.console import ExitCode, byte_progress, exit_code, printable, progress, say, tally, wrong_use
 from unmask.errors import UsageError
 
 
@@ -56,3 +56,11 @@ def test_bars_are_for_terminals_only(capsys):
     with byte_progress("fetched", quiet=False) as show:
         show(1, None)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("hidden", ["\x1b[2J", "\x9b31m", "\x1b]0;title\x07", "\r", "\u202e", "\x08" * 9, "\u2028"])
+def test_what_others_say_moves_no_cursor(capsys, hidden):
+    say(f"unmask: {hidden}the server answers\nand more")
+    said = capsys.readouterr().err
+    assert hidden not in said
+    assert said.count("\n") == 2

@@ -53,7 +53,7 @@ def write_hostile(folder: Path, portrait: np.ndarray, port: int) -> None:
     write_odd_shapes(folder, images)
     write_odd_times(folder, images, plain)
     write_bombs(folder, repack(plain, folder / "c_stream.ts"))
-    crowd = [np.tile(image[::2, ::2], (7, 7, 1)) for image in images[:6]]
+    crowd = [np.tile(image, (6, 6, 1)) for image in images[:6]]
     write_video(folder / "d_crowd.mp4", crowd, rate=RATE, options=QUICK)
     for name, content in tricks(port, "c_upright.mp4").items():
         (folder / name).write_bytes(content.encode())

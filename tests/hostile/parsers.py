@@ -139,7 +139,9 @@ def read_packets(data: bytes, _: Path) -> None:
         average_rate=None,
         guessed_rate=None,
         container=SimpleNamespace(format=SimpleNamespace(name="matroska,webm")),
-        codec_context=SimpleNamespace(codec=SimpleNamespace(canonical_name="h264"), extradata=data[:5]),
+        codec_context=SimpleNamespace(
+            codec=SimpleNamespace(canonical_name="h264"), extradata=data[:5], reorder_depth=len(data) % 3
+        ),
     )
     packets = []
     for start in range(5, len(data), 38):
@@ -149,11 +151,11 @@ def read_packets(data: bytes, _: Path) -> None:
         facts = {
             "size": len(body),
             "pts": pts,
-            "dts": pts,
+            "dts": None if flags & 8 else pts,
             "is_keyframe": bool(flags & 1),
             "is_discard": bool(flags & 2),
         }
-        packets.append(Packet(body, duration=flags, **facts))
+        packets.append(Packet(body, duration=flags, pos=start, **facts))
     index = index_packets(packets, stream).frames  # type: ignore[arg-type]
     assert np.isfinite(index.times_seconds).all()
     assert (np.diff(index.times_seconds) > 0).all()

@@ -42,6 +42,12 @@ def test_the_answer_comes_back_and_what_is_printed_does_not(run, tmp_path):
     assert run("print('talk'); return job[::-1] + os.getcwd().encode()", b"abc") == b"cba" + str(tmp_path).encode()
 
 
+def test_an_answer_has_a_length(run):
+    assert len(run("return bytes(1 << 20)")) == 1 << 20
+    with pytest.raises(ModelError, match="gave 1048577 bytes"):
+        run("return bytes((1 << 20) + 1)")
+
+
 @pytest.mark.parametrize("what", TRIES)
 def test_hostile_code_may_not(what, run):
     imports, body = TRIES[what]

@@ -72,3 +72,12 @@ def test_the_last_frame_of_a_variable_rate_clip_has_its_own_length(tmp_path):
     times = [0, 40, 1500, 1540, 1580]
     facts = probe(write_video(tmp_path / "vfr.mp4", map(pattern, range(5)), times=times))
     assert 1.58 <= facts.duration_seconds < 1.8
+
+
+@pytest.mark.parametrize("suffix", ["flv", "mp4", "wmv", "y4m"])
+def test_another_recording_in_the_file_is_noticed(tmp_path, suffix):
+    codec = {"wmv": "wmv2", "y4m": "rawvideo"}.get(suffix, "libx264")
+    path = write_video(tmp_path / f"clip.{suffix}", map(pattern, range(8)), codec=codec)
+    assert not probe(path).is_followed
+    path.write_bytes(2 * path.read_bytes())
+    assert probe(path).is_followed

@@ -112,5 +112,9 @@ def test_a_key_frame_far_ahead_is_jumped_to(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "decode_packet", counting)
     with open_video(path, Limits(isolate=False)) as video:
         frames = list(read_frames(video, pick_frames(video, 4)))
-    assert [number_of(frame.image_HW3) for frame in frames] == [0, 200, 399, 599]
-    assert 0 < decoded < 80
+        assert [number_of(frame.image_HW3) for frame in frames] == [0, 200, 399, 599]
+        assert 0 < decoded < 80
+        decoded = 0
+        (late,) = read_frames(video, np.array([590]))
+    assert number_of(late.image_HW3) == 590
+    assert 0 < decoded < 20, "also the first one"

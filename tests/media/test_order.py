@@ -138,3 +138,22 @@ def test_a_film_of_photographs_with_stamps_that_run_backwards(tmp_path):
             packet.stream, packet.pts, packet.dts = stream, 2 * len(FIRST) - place, place
             container.mux(packet)
     assert read_numbers(path) == FIRST
+
+
+@pytest.mark.parametrize("suffix", ["avi", "mkv", "webm", "gif"])
+def test_other_joined_files_are_read_to_their_end(tmp_path, suffix):
+    codec, pixels = {"avi": ("mpeg4", "yuv420p"), "gif": ("gif", "rgb8")}.get(suffix, ("libvpx", "yuv420p"))
+    data = b""
+    for numbers in (FIRST, SECOND):
+        path = write_video(
+            tmp_path / f"clip.{suffix}", map(pattern, numbers), codec=codec, pixel_format=pixels, rate=25
+        )
+        data += path.read_bytes()
+    path.write_bytes(data)
+    assert read_numbers(path) == FIRST + SECOND
+
+
+def test_avi_does_not_say_when_frames_are_shown(tmp_path):
+    options = {"x264-params": "bframes=3:b-pyramid=normal:b-adapt=0"}
+    path = write_video(tmp_path / "clip.avi", map(pattern, FIRST), options=options)
+    assert read_numbers(path) == FIRST

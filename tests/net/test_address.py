@@ -1,7 +1,7 @@
 import pytest
 
 from unmask.errors import UsageError
-from unmask.net.address import check_address, is_address, is_public, percent_encoded
+from unmask.net.address import check_address, is_address, is_public, percent_encoded, without_password
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,22 @@ def test_plain_http_stays_within_this_machine():
 
 def test_what_is_encoded_stays_and_the_rest_is_encoded():
     assert percent_encoded("https://host/a b%20\u00e9?k=\u00e9 #part") == "https://host/a%20b%20%C3%A9?k=%C3%A9%20"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://user:secret@host/a@b?c=d@e", "https://***@host/a@b?c=d@e"),
+        ("https://secret@host", "https://***@host"),
+        ("https://user:se@cret@host/a", "https://***@host/a"),
+        ("https://host/a@b", "https://host/a@b"),
+        ("https://host?to=a@b", "https://host?to=a@b"),
+        ("a@b.mp4", "a@b.mp4"),
+    ],
+)
+def test_no_password_is_shown_and_none_is_sent(address, shown):
+    assert without_password(address) == shown
+    if shown != address:
+        with pytest.raises(UsageError, match="no names or passwords are sent") as raised:
+            check_address(address)
+        assert "cret" not in str(raised.value)

@@ -9,7 +9,26 @@ from hypothesis import strategies as st
 from unmask.evaluation import read_predictions
 from unmask.report.csv import spreadsheet_name, spreadsheet_safe, write_csv
 
-HOSTILE = ["=cmd|calc!A1.mp4", "+1.mp4", "-rf.mp4", "@SUM(1+1).mp4", "\tx.mp4", "\rx.mp4", "'=x.mp4", "'quoted'.mp4"]
+HOSTILE = [
+    "=cmd|calc!A1.mp4",
+    "+1.mp4",
+    "-rf.mp4",
+    "@SUM(1+1).mp4",
+    "\tx.mp4",
+    "\rx.mp4",
+    "'=x.mp4",
+    "'quoted'.mp4",
+    "\n=1+1.mp4",
+    " =1+1.mp4",
+    "\u3000=1+1.mp4",
+    "\u200b=1.mp4",
+    "\uff1d1+1.mp4",
+    "\uff0b1.mp4",
+    "\uff0d1.mp4",
+    "\uff20SUM(1).mp4",
+    " \t\uff1d1.mp4",
+    "\ufe621.mp4",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -91,6 +91,31 @@ def test_printed_pages_carry_name_and_hash(row, tmp_path):
     assert row["sha256"] in running
 
 
+def test_a_reader_sees_the_old_report_or_the_new_one(row, tmp_path):
+    """Pages are not exchanged one by one: a run that ends among them leaves all as it was."""
+    write_index([row] * 2, tmp_path / "report")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+
+    def rows():
+        yield row | {"reasons": ["Another one."]}
+        assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == before
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_index(rows(), tmp_path / "report")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_other_files_in_the_folder_of_a_report_stay(row, tmp_path):
+    write_index([row] * 2, tmp_path / "report")
+    (tmp_path / "report" / "notes.txt").write_text("mine")
+    (tmp_path / "report" / ".000001.html.0123456789abcdef.tmp").write_text("left by a killed run")
+    write_index([row], tmp_path / "report")
+    assert (tmp_path / "report" / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "report" / "000002.html").exists()
+
+
 def test_a_second_report_leaves_no_pages_of_other_videos(row, tmp_path):
     write_index([row] * 3, tmp_path / "report")
     (tmp_path / "report" / "000009.html").write_text("mine")

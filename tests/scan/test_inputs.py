@@ -160,3 +160,11 @@ def test_folders_in_folders_have_an_end(tmp_path):
     (levels[-1] / "film.mp4").unlink()
     for level in reversed(levels[1:]):
         level.rmdir()
+
+
+def test_a_password_in_an_address_goes_no_further(scanner):
+    (item,) = list_inputs(["https://user:secret@example.org/film.mp4"])
+    assert (item.path, item.name) == ("https://***@example.org/film.mp4", "film.mp4")
+    verdict = scanner.scan("https://user:secret@example.org/film.mp4")
+    assert verdict.status == "unreadable"
+    assert "secret" not in str(verdict.to_dict())

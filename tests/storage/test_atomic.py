@@ -1,9 +1,19 @@
 import os
 import stat
+import sys
 
 import pytest
 
-from unmask.storage.atomic import atomic_file, atomic_folder, is_device, scratch_folder, sweep, write_file
+from unmask.storage import atomic
+from unmask.storage.atomic import (
+    atomic_file,
+    atomic_folder,
+    is_device,
+    scratch_folder,
+    sweep,
+    sweep_beside,
+    write_file,
+)
 
 
 def names(folder):
@@ -78,4 +88,57 @@ def test_only_what_killed_writers_left_is_swept(tmp_path):
     for name in kept:
         (tmp_path / name).touch()
     sweep(tmp_path, tmp_path / "missing")
+    assert names(tmp_path) == sorted(kept)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_who_might_read_the_old_one_may_read_the_new_one(tmp_path, mode):
+    write_file(tmp_path / "a.json", b"old")
+    (tmp_path / "a.json").chmod(mode)
+    with atomic_file(tmp_path / "a.json") as file:
+        (written,) = tmp_path.glob(".a.json.*")
+        assert stat.S_IMODE(written.stat().st_mode) == mode  # also while it is written
+        file.write(b"new")
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == mode
+    with atomic_folder(tmp_path / "run") as folder:
+        (folder / "a").touch()
+    (tmp_path / "run").chmod(0o700)
+    with atomic_folder(tmp_path / "run"):
+        pass
+    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere folders change places in two steps")
+def test_there_is_no_moment_without_the_folder(tmp_path, monkeypatch):
+    with atomic_folder(tmp_path / "last") as folder:
+        (folder / "old").touch()
+    monkeypatch.setattr(type(tmp_path), "replace", lambda *_: pytest.fail("a kill could come between two of them"))
+    with atomic_folder(tmp_path / "last") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path / "last") == ["new"]
+    assert names(tmp_path) == ["last"]
+
+
+def test_where_folders_cannot_change_places_two_steps_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
+    for name in ("old", "new"):
+        with atomic_folder(tmp_path / "last") as folder:
+            (folder / name).touch()
+    assert names(tmp_path / "last") == ["new"]
+    assert names(tmp_path) == ["last"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "x" * 251 + ".csv", "\u00e9" * 125 + ".csv", "\U0001f600" * 60 + ".csv"])
+def test_any_name_that_a_file_may_have_can_be_written(tmp_path, name):
+    write_file(tmp_path / name, b"whole")
+    assert names(tmp_path) == [name]
+
+
+def test_what_a_killed_writer_left_beside_a_file_goes(tmp_path):
+    left = [".a.csv.0123456789abcdef.tmp", ".a.csv.ffffffffffffffff.tmp"]
+    kept = [".b.csv.0123456789abcdef.tmp", "a.csv", ".a.csv.tmp", ".a.csv.0123456789abcdef.tmp.txt"]
+    for name in (*left, *kept):
+        (tmp_path / name).touch()
+    sweep_beside(tmp_path / "a.csv")
     assert names(tmp_path) == sorted(kept)

@@ -26,3 +26,18 @@ def test_a_file_is_locked_until_it_is_closed(tmp_path):
 def test_a_folder_that_is_missing_is_reported(tmp_path):
     with pytest.raises(UsageError, match=r"cannot write .*No such file or directory; mend that"):
         lock_file(tmp_path / "missing" / "log")
+
+
+@pytest.mark.parametrize("start", ["x" * 60, "x" * 200, "\u00e9" * 100], ids=["60 letters", "200", "200 bytes"])
+def test_outputs_whose_names_begin_alike_do_not_lock_each_other_out(tmp_path, start):
+    with sole_writer(tmp_path / f"{start}1.csv"), sole_writer(tmp_path / f"{start}2.csv"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path):
+    (tmp_path / ".s.csv.0123456789abcdef.tmp").touch()
+    (tmp_path / ".t.csv.0123456789abcdef.tmp").touch()  # another output's, which may be under way
+    with sole_writer(tmp_path / "s.csv"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".t.csv.0123456789abcdef.tmp"]

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import safetensors.torch  # noqa: E402
 
 from tests.training.conftest import TINY  # noqa: E402
 from unmask.errors import ModelError, UsageError  # noqa: E402
-from unmask.training.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from unmask.training.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint  # noqa: E402
 from unmask.training.data import PreparedCrops, TrainingItems, collate, numbers_of  # noqa: E402
 from unmask.training.loop import Trainer, video_metrics  # noqa: E402
 from unmask.training.recipe import load_recipe  # noqa: E402
@@ -35,6 +36,48 @@ def undisturbed(prepared_often, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "run"
     events = finish(load_recipe(TINY, SMALLEST), prepared_often, out)
     return out, events
+
+
+class TestKilledRun:
+    """Whatever a kill comes between, a run goes on where it was, and its log tells each step once."""
+
+    @pytest.fixture
+    def killed(self, undisturbed, tmp_path):
+        return shutil.copytree(undisturbed[0], tmp_path / "run")
+
+    @pytest.mark.parametrize("left", [".tmp-0123456789abcdef-old", ".tmp-0123456789abcdef"])
+    def test_between_two_names_of_the_last_checkpoint(self, killed, left, smallest, prepared_often):
+        """Where folders cannot change places in one step, there is a moment without ``last``."""
+        shutil.rmtree(killed / "epoch_002")
+        (killed / "last").rename(killed / left)
+        (killed / ".tmp-ffffffffffffffff").mkdir()  # and half of another
+        assert newest_checkpoint(killed) == killed / left
+        assert Trainer(smallest, prepared_often, killed, resume=True).iteration == 6
+
+    def test_all_other_checkpoints_are_gone_on_from(self, killed, smallest, prepared_often):
+        shutil.rmtree(killed / "last")
+        (killed / "epoch_002" / "model.safetensors").write_bytes(b"damaged")
+        assert newest_checkpoint(killed) == killed / "epoch_001"
+        with pytest.raises(UsageError, match="--resume"):
+            Trainer(smallest, prepared_often, killed)
+
+    def test_what_is_done_again_is_told_once(self, killed, undisturbed, smallest, prepared_often):
+        shutil.rmtree(killed / "last")
+        shutil.rmtree(killed / "epoch_002")
+        with (killed / "log.jsonl").open("a") as file:
+            file.write('{"event":"st')  # torn
+        assert len(finish(smallest, prepared_often, killed, resume=True)) == 4
+        events = [json.loads(line) for line in (killed / "log.jsonl").read_text().splitlines()]
+        assert [event["iteration"] for event in events] == [event["iteration"] for event in undisturbed[1]]
+        assert same(weights_of(killed), weights_of(undisturbed[0]))
+        assert not [path for path in killed.iterdir() if path.name.startswith(".")]
+
+    def test_the_last_checkpoint_is_written_last(self, smallest, prepared_often, tmp_path, monkeypatch):
+        """So nothing of an epoch is missing that ``last`` says is done."""
+        order = []
+        monkeypatch.setattr(Trainer, "_save", lambda self, name: order.append(name))
+        finish(smallest, prepared_often, tmp_path / "run")
+        assert [name for name in order if name != "best"] == ["epoch_001", "last", "epoch_002", "last"]
 
 
 class TestRun:

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from unmask.evidence.labels import plain
+from unmask.evidence.second_encoding import MIN_STRENGTH, find_rhythm
 from unmask.facts import Trace
 from unmask.media import Video
 from unmask.media.frames import OpenFile
@@ -51,7 +53,17 @@ def traces_of(video: Video) -> tuple[Trace, ...]:
 
 def find_traces(opened: OpenFile) -> Iterator[Trace]:
     """Yield the traces of an open file."""
-    for find in (_written_by, _settings, _joins, _key_frames, _hidden_frames, _time_gaps, _sound, _dates):
+    for find in (
+        _written_by,
+        _settings,
+        _joins,
+        _key_frames,
+        _hidden_frames,
+        _time_gaps,
+        _sound,
+        _dates,
+        _second_encoding,
+    ):
         yield from find(opened)
 
 
@@ -155,6 +167,26 @@ def _dates(opened: OpenFile) -> Iterator[Trace]:
         words = ", ".join(f"{place} {date}" for place, date in list(dates.items())[:MAX_NAMED])
         reason = f"The file and its tracks were not made at one time: {words}."
         yield Trace("dates", reason, dict(list(dates.items())[:MAX_NAMED]))
+
+
+def _second_encoding(opened: OpenFile) -> Iterator[Trace]:
+    rhythm = find_rhythm(*picture_sizes(opened))
+    if rhythm is not None and rhythm.strength >= MIN_STRENGTH:
+        reason = (
+            f"There are signs of an earlier encoding with key frames every {rhythm.period_frames} frames: pictures at "
+            "that distance cost more than those around them. Most second encodings leave none; see docs/evidence.md."
+        )
+        values = {"period_frames": str(rhythm.period_frames), "strength": f"{rhythm.strength:.1f}"}
+        yield Trace("second_encoding", reason, values)
+
+
+def picture_sizes(opened: OpenFile) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return the arguments of `find_rhythm`."""
+    ranks = opened.packets.ranks
+    shown = ranks >= 0
+    places = np.flatnonzero(shown)[np.argsort(ranks[shown], kind="stable")]
+    is_key = np.isin(places, opened.index.key_packets)
+    return opened.packets.sizes[places], is_key, (ranks < np.maximum.accumulate(ranks))[places]
 
 
 def _list(times_seconds: list[float], unit: str = " s") -> str:

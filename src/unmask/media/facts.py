@@ -20,6 +20,11 @@ from unmask.types import AudioFacts, MediaFacts
 _HEADER_TELLS_LENGTH = re.compile("matroska|asf|flv|mxf|nut|rm$")
 """Formats whose header tells how long the file is; of others, FFmpeg guesses it from time stamps and rates."""
 
+_TAIL_BYTES = 1 << 24
+_HEADERS = (b"FLV\x01", b"YUV4MPEG2 ", b"\0\0\0\x1cftyp", b"\0\0\0\x18ftyp", b"\0\0\0\x20ftyp", b"\0\0\0\x14ftyp",
+            bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"))  # fmt: skip
+"""Headers of formats of which FFmpeg reads the first recording only: FLV, YUV4MPEG2, MP4, ASF."""
+
 
 def read_facts(
     file: BufferedReader,
@@ -66,6 +71,7 @@ def read_facts(
         audio=_audio_facts(container),
         interlaced=frame.interlaced_frame,
         high_range=high_range_of(frame),
+        is_followed=_is_followed(file, packets.end_byte),
     )
 
 
@@ -87,6 +93,15 @@ def _is_cut_short(container: InputContainer, stream: VideoStream, packets: Packe
         claimed = container.duration / av.time_base  # sound may well outlast the video
     tick = float(stream.time_base) if stream.time_base else 0.0
     return claimed > 1.05 * (index.end_seconds + max(0, stream.start_time or 0) * tick) + 0.5
+
+
+def _is_followed(file: BufferedReader, end_byte: int) -> bool:
+    """Tell whether the header of another recording stands behind the last packet, as where files were joined."""
+    if not end_byte:
+        return False
+    file.seek(end_byte)
+    tail = file.read(_TAIL_BYTES)
+    return any(header in tail for header in _HEADERS)
 
 
 def _audio_facts(container: InputContainer) -> AudioFacts | None:

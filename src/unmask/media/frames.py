@@ -226,8 +226,8 @@ def _frames(
                 context.skip_frame = "DEFAULT" if number in wanted else "NONREF"
         before = len(pending)
         yield from decode_packet(context, packet, opened.limits.frame_pixels)
-        if index.stamped and pending and len(pending) < before:
-            # The last wanted frame is out: drop all packets up to the key packet that the next one hangs on.
+        if index.stamped and pending and (len(pending) < before or position == 0):
+            # Nothing is wanted any more, or yet: drop all packets up to the key packet that the next one hangs on.
             key = int(np.searchsorted(index.key_frames, pending[-1], side="right")) - 1
             if key >= 0 and index.key_packets[key] > position:
                 resume_at = int(index.key_packets[key])

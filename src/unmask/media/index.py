@@ -54,6 +54,8 @@ class PacketIndex:
     """(packets,) index of the frame of each packet, in decoding order; -1 for those that are not shown."""
     last_tick: int
     """Latest time stamp of decoding, 0 where there is none."""
+    end_byte: int
+    """Where the last packet ends in the file; 0 where the container does not tell."""
     sizes: NDArray[np.int64]
     """(packets,) length of each packet in bytes."""
     settings: tuple[tuple[int, str], ...] = ()
@@ -72,6 +74,7 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     pictures: list[Picture] = []
     afresh: list[int] = []
     read, starts_afresh = _picture_reader(stream), _key_test(stream)
+    end_byte = 0
     sizes: list[int] = []
     settings: list[tuple[int, str]] = []
     for packet in packets:
@@ -86,6 +89,7 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
         ):
             settings.append((len(pictures), found.group().decode("ascii")))
         sizes.append(packet.size)
+        end_byte = max(end_byte, (packet.pos or 0) + packet.size)
         pictures.append(read(packet))
     tick = float(stream.time_base) if stream.time_base else 1.0
     rate = float(stream.average_rate or stream.guessed_rate or _USUAL_RATE)
@@ -97,7 +101,7 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     end = shown.length_ticks * tick if shown.stamped else len(times) / rate
     index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), sum(sizes))
     last_tick = max((picture.dts or 0 for picture in pictures), default=0)
-    return PacketIndex(index, shown.ranks, last_tick, np.array(sizes, np.int64), tuple(settings))
+    return PacketIndex(index, shown.ranks, last_tick, end_byte, np.array(sizes, np.int64), tuple(settings))
 
 
 def _picture_reader(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], Picture]:
@@ -105,12 +109,13 @@ def _picture_reader(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], P
     context = stream.codec_context
     name = context.codec.canonical_name
     kind_of, fields = kind_reader(name), FieldPairs(context.extradata or b"") if name == "h264" else None
+    is_guessed = stream.container.format.name == "avi" and context.reorder_depth > 0  # AVI only says when to decode
 
     def read(packet: av.Packet[VideoStream]) -> Picture:
         may_have_fields = fields is not None and (fields.may_occur or packet.is_keyframe)
         data = bytes(packet) if kind_of or may_have_fields or name == "vp8" else b""
         return Picture(
-            pts=packet.pts,
+            pts=None if is_guessed else packet.pts,
             dts=packet.dts,
             duration=packet.duration or 0,
             is_key=packet.is_keyframe,

@@ -62,7 +62,7 @@ def display_order(
     stamps = [pictures[at].pts for at in shown]
     order = _order_by_type([pictures[at] for at in shown])
     if order is None:
-        stamps = _filled([pictures[at] for at in shown])
+        stamps = _filled([pictures[at] for at in shown], may_reorder)
         order = _order_by_stamp([pictures[at] for at in shown], stamps)
     stamped = order is not None or not may_reorder
     order = np.arange(len(shown)) if order is None else order
@@ -122,11 +122,12 @@ def _by_rank(
     return list(decoding) if back(decoding) < back(shown) else shown
 
 
-def _filled(pictures: Sequence[Picture]) -> list[int | None]:
+def _filled(pictures: Sequence[Picture], may_reorder: bool) -> list[int | None]:
     """Return time stamps; where nothing is reordered, those of decoding stand in for missing ones."""
-    reordered = any(picture.dts is not None and picture.pts not in (None, picture.dts) for picture in pictures)
-    if reordered:
-        return [picture.pts for picture in pictures]
+    told = [picture.pts for picture in pictures]
+    is_reordered = any(picture.dts is not None and picture.pts not in (None, picture.dts) for picture in pictures)
+    if is_reordered or (may_reorder and not any(pts is not None for pts in told)):
+        return told
     return [picture.pts if picture.pts is not None else picture.dts for picture in pictures]
 
 

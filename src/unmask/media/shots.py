@@ -155,11 +155,10 @@ def _dissolves(times_seconds: Floats, x_NYX: NDArray[np.float32], steps: Floats,
     starts = starts[cuts_before[starts] == cuts_before[ends[starts]]]
     found: list[int] = []
     resume_at = 0
-    for start in starts.tolist():
+    for start, is_calm in zip(starts.tolist(), _are_calm(x_NYX, starts, ends[starts]), strict=True):
         if start < resume_at:
             continue
         end = int(ends[start])
-        is_calm = _is_calm(x_NYX, start, end)
         middle = _middle_of_dissolve(x_NYX[start : end + 1], steps[start:end]) if is_calm else None
         resume_at = start + max(1, (end - start) // 8)
         if middle is not None:
@@ -168,11 +167,12 @@ def _dissolves(times_seconds: Floats, x_NYX: NDArray[np.float32], steps: Floats,
     return found
 
 
-def _is_calm(x_NYX: NDArray[np.float32], start: int, end: int) -> bool:
-    """Whether little happens right before the start and right after the end, as around a dissolve."""
-    most = _MAX_REST * float(distance(x_NYX[start], x_NYX[end]))
-    before, after = x_NYX[max(0, start - 2)], x_NYX[min(len(x_NYX) - 1, end + 2)]
-    return bool(max(distance(before, x_NYX[start]), distance(x_NYX[end], after)) < most)
+def _are_calm(x_NYX: NDArray[np.float32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[bool]:
+    """Say, for each start and end, whether little happens right before and right after, as around a dissolve."""
+    most = _MAX_REST * distance(x_NYX[starts], x_NYX[ends])
+    before = distance(x_NYX[np.maximum(0, starts - 2)], x_NYX[starts])
+    after = distance(x_NYX[ends], x_NYX[np.minimum(len(x_NYX) - 1, ends + 2)])
+    return (np.maximum(before, after) < most).tolist()
 
 
 def _middle_of_dissolve(x_NYX: NDArray[np.float32], steps: Floats) -> int | None:

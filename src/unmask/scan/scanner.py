@@ -284,6 +284,8 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
             f"The footage is of high dynamic range ({video.facts.high_range}): the model saw it brought to ordinary "
             "brightness, as no footage it was trained with."
         )
+    if video.facts.is_followed:
+        found.append("Another recording follows in the file, and was not looked at: files were joined; split it again.")
     if video.facts.interlaced:
         found.append("The footage is interlaced: where rows show two moments, the model saw one, at half the detail.")
     return found

@@ -264,7 +264,10 @@ class Trainer:
         path, kept = self.out / "log.jsonl", []
         for line in path.read_bytes().splitlines() if path.is_file() else ():
             with suppress(ValueError, KeyError, TypeError):
-                if json.loads(line)["iteration"] <= self.iteration:
+                event = json.loads(line)
+                if (
+                    event["iteration"] + (event["event"] == "step") <= self.iteration
+                ):  # a step names what came before it
                     kept.append(line + b"\n")
         write_file(path, b"".join(kept))
 

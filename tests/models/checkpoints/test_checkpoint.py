@@ -20,6 +20,7 @@ from unmask.errors import ModelError
 from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.models.checkpoints.convert import tensors_for
 from unmask.models.checkpoints.program import MAX_INSTRUCTIONS, read_program
+from unmask.models.networks.export import layout_differences
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +342,17 @@ def test_storages_of_the_old_format_must_have_their_length(files):
 def test_files_without_a_state_dict_are_refused(value):
     with pytest.raises(ModelError, match="holds no state dict"):
         read_checkpoint(saved(value))
+
+
+def test_no_file_makes_a_message_longer_than_a_message(layout):
+    """A megabyte that holds itself a million times over was once told at its full length."""
+    with pytest.raises(ModelError, match="a key of type int is no tensor") as raised:
+        read_checkpoint(saved({1 << 2000: torch.zeros(1)}))
+    assert len(str(raised.value)) < 300
+    long = dict.fromkeys(layout, (1,) * 100_000)
+    told = layout_differences({name: tuple(tensor.shape) for name, tensor in layout.items()}, long)
+    assert "of 100000 axes" in str(told)
+    assert len(str(told)) < 5000
 
 
 def test_names_that_would_disturb_a_terminal_are_refused():

@@ -190,10 +190,18 @@ def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
+_MAX_AXES = 8
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    """Return a shape for a message; a file may claim one of a hundred thousand axes."""
+    return str(list(shape)) if len(shape) <= _MAX_AXES else f"of {len(shape)} axes"
+
+
 def layout_differences(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> list[str]:
     """Return what stands in the way of loading: names missing, unexpected or with other shapes."""
     other_shapes = [
-        f"{name} {list(found[name])} instead of {list(shape)}"
+        f"{name} {_shown(found[name])} instead of {_shown(shape)}"
         for name, shape in wanted.items()
         if name in found and found[name] != shape
     ]
