@@ -16,8 +16,8 @@ MIN_FRAMES, MAX_FRAMES = 48, 2000
 """Films of fewer frames tell nothing; of longer ones, so many are looked at."""
 PERIODS = range(8, 61)
 """Distances in frames that are tried, the key frames of the first encoding."""
-MIN_STRENGTH = 7.5
-"""Strength from which there are signs: above all of 40 films that were encoded once, see
+MIN_STRENGTH = 10.0
+"""Strength from which there are signs: one of 100 films that were encoded once reached it; see
 benchmarks/bench_second_encoding.py for what it gives on others."""
 _NEIGHBOURS, _MIN_PLACES, _LEAST_SPREAD = 4, 3, 0.02
 
