@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import Goal, processor, versions
 from unmask.evidence.second_encoding import MIN_STRENGTH, find_rhythm
 from unmask.evidence.traces import picture_sizes
 from unmask.media.frames import open_in_process
@@ -47,7 +49,19 @@ def main() -> None:
     for name, share in found.items():
         print(f"signs in {100 * share:5.1f} % of {len(groups[name]):3} films encoded {name}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"share_with_signs": found, "min_strength": MIN_STRENGTH, "first_seed": FIRST_SEED, "films": rows}
+    once, twice = found["once"], found["twice"]
+    goals = [
+        Goal.single("E3", "share of films encoded once that have signs of a second", once, 0.02, None, at_most=True),
+        Goal.single("E3", "share of films encoded twice that have signs of it", twice, 0.95, None, at_most=False),
+    ]
+    content = {
+        "goals": [goal.to_dict() for goal in goals],
+        "share_with_signs": found,
+        "min_strength": MIN_STRENGTH,
+        "films": rows,
+        "source": f"{len(rows)} made films, seeds from {FIRST_SEED} on",
+        "environment": {"processor": processor(), "cores": os.cpu_count()} | versions("unmask", "numpy", "av"),
+    }
     arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 

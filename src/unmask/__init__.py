@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from unmask.media.video import Decode
     from unmask.models import Fusion, Thresholds
     from unmask.models.passages import PassageRule
+    from unmask.report.frame import to_pandas
     from unmask.scan.base import BaseScanner
     from unmask.scan.decide import Judgement
     from unmask.scan.options import ScanKeywords, ScanOptions
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
         FrameScore,
         MediaFacts,
         Passage,
+        PersonPictures,
         PersonVerdict,
+        Scene,
+        Sighting,
         Trace,
         UnjudgedPerson,
         Verdict,
@@ -92,6 +96,7 @@ _HOMES = {
         "Thresholds",
     ),
     "unmask.models.passages": ("PassageRule",),
+    "unmask.report.frame": ("to_pandas",),
     "unmask.scan.base": ("BaseScanner",),
     "unmask.scan.decide": ("Judgement",),
     "unmask.scan.options": (
@@ -119,7 +124,10 @@ _HOMES = {
         "FrameScore",
         "MediaFacts",
         "Passage",
+        "PersonPictures",
         "PersonVerdict",
+        "Scene",
+        "Sighting",
         "Trace",
         "UnjudgedPerson",
         "Verdict",
@@ -153,13 +161,16 @@ __all__ = [
     "NoVideoError",
     "Passage",
     "PassageRule",
+    "PersonPictures",
     "PersonVerdict",
     "Progress",
     "Sampler",
     "ScanKeywords",
     "ScanOptions",
     "Scanner",
+    "Scene",
     "Shots",
+    "Sighting",
     "SignatureLog",
     "Step",
     "StopRule",
@@ -180,6 +191,7 @@ __all__ = [
     "probe",
     "read_frames",
     "sample_frames",
+    "to_pandas",
 ]
 
 

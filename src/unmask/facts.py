@@ -117,6 +117,8 @@ class MediaFacts:
     """Picture tracks that are films: cameras, programmes, views."""
     other_pictures: int = 0
     """Other moving picture tracks, which are not looked at: previews, and codecs that are not read."""
+    is_picture: bool = False
+    """Whether it is one picture, not a film."""
 
     def __post_init__(self) -> None:
         check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")

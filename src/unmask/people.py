@@ -1,8 +1,8 @@
-"""The values that say how well, how long and when people were seen; `unmask.types` has them as well."""
+"""The values that say how well, how long and when people were seen, and show them; `unmask.types` has them as well."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from unmask.facts import check
@@ -66,3 +66,49 @@ class UnjudgedPerson:
     """Side of the largest of the person's faces in pixels."""
     matters: bool
     """Whether the clip is not called real on account of the person; see `unmask.scan.unjudged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one frame, as a report shows it."""
+
+    time_seconds: float
+    """Time since the first frame."""
+    fake_probability: float
+    """Calibrated, mean over the models, 0 real to 1 fake."""
+    crop_jpeg: bytes = field(repr=False)
+    """The crop that the first model saw, as JPEG, square."""
+    map_png: bytes | None = field(default=None, repr=False)
+    """Where in the crop the first model sees manipulation, as gray PNG, 0 nowhere to 255 certainly; None where it
+    gives no map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A frame in small, and where one person is in it."""
+
+    time_seconds: float
+    """Time since the first frame."""
+    width_px: int
+    """Width of the small frame, above 0."""
+    height_px: int
+    """Height of the small frame, above 0."""
+    xyxy_px: tuple[float, float, float, float]
+    """Box of the person in pixels of the small frame; may reach past its border."""
+    jpeg: bytes = field(repr=False)
+    """The small frame, upright, as JPEG."""
+
+    def __post_init__(self) -> None:
+        check(self.width_px > 0 and self.height_px > 0, f"a scene of {self.width_px}x{self.height_px} is empty")
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPictures:
+    """What a report shows of one person."""
+
+    person: int
+    """Number of the person, from 1."""
+    strip: tuple[Sighting, ...]
+    """The highest score of each sixth of the person's frames, in order of time: at most six."""
+    scene: Scene | None
+    """The frame in which the person can be seen best."""

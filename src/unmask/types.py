@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,9 @@ from unmask.facts import Trace as Trace
 from unmask.facts import check
 from unmask.people import FaceQuality as FaceQuality
 from unmask.people import Passage as Passage
+from unmask.people import PersonPictures as PersonPictures
+from unmask.people import Scene as Scene
+from unmask.people import Sighting as Sighting
 from unmask.people import UnjudgedPerson as UnjudgedPerson
 from unmask.people import WhyUnjudged as WhyUnjudged
 from unmask.runtime.jsonable import from_jsonable, jsonable, portable
@@ -192,6 +195,8 @@ class ScoredFace:
     """The crop that the first model saw, `THUMBNAIL_PX` wide: (S, S, 3) uint8 RGB."""
     quality: FaceQuality
     """How well it can be seen."""
+    crop_jpeg: bytes | None = field(default=None, repr=False)
+    """The crop that the first model saw, as a report shows it; None where none is wanted."""
 
     @property
     def fake_probability(self) -> float:
@@ -305,6 +310,8 @@ class Verdict:
     """How the file was written: facts, which are no part of ``fake_probability`` either."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All that is needed to repeat the scan."""
+    pictures: tuple[PersonPictures, ...] = field(default=(), repr=False, compare=False)
+    """What a report shows of each person, in the order of ``faces``; empty where that was not asked for."""
     elapsed_seconds: float = field(default=0.0, compare=False)
     """Wall time of this scan."""
     scanned_at: str = field(default_factory=_now, compare=False)
@@ -326,14 +333,17 @@ class Verdict:
         )
         check(_is_probability(self.fake_probability), f"fake_probability {self.fake_probability} is not in 0..1")
 
-    def to_dict(self, *, timing: bool = False) -> dict[str, Any]:
+    def to_dict(self, *, timing: bool = False, pictures: bool = False) -> dict[str, Any]:
         """Return the verdict as JSON-ready values: what the CLI, the report and a service share.
 
         Args:
             timing: With ``elapsed_seconds`` and ``scanned_at``. Without, scanning the same file with the same settings
                 gives the same values.
+            pictures: With the crops, maps and frames that a report shows, some 80 KB a person; without, ``pictures`` is
+                empty.
         """
-        data = {"schema_version": SCHEMA_VERSION, **jsonable(self), "path": portable(self.path)}
+        verdict = self if pictures else replace(self, pictures=())
+        data = {"schema_version": SCHEMA_VERSION, **jsonable(verdict), "path": portable(self.path)}
         return data if timing else {key: value for key, value in data.items() if key not in TIMING}
 
     @classmethod
@@ -358,6 +368,11 @@ class Verdict:
             f"Verdict({path!r}, status={self.status!r}, label={self.label!r}, fake_probability={score}, "
             f"people={len(self.faces)}, frames={self.frames_decoded})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the words, and of each person the telling crops and the scores over time."""
+        text: str = import_module("unmask.report.html").notebook(self)
+        return text
 
     def save(self, path: str | Path) -> Path:
         """Write the verdict; the suffix of ``path`` picks the form, e.g. ``.json``, ``.html``, ``.csv``.

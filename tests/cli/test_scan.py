@@ -1,3 +1,4 @@
+import base64
 import csv
 import json
 import os
@@ -37,9 +38,9 @@ def test_options_are_frozen():
     commands = get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
-        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--fuse", "--html", "--identity", "--json",
-        "--limits", "--model", "--people", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--timing",
-        "--verbose", "--workers",
+        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--frames-folder", "--fuse", "--html",
+        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
+        "--recursive", "--resume", "--timing", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
@@ -362,3 +363,20 @@ def test_an_unreadable_name_still_gets_a_row(clips):
     done = unmask("scan", clips["authentic"], "", "-q", "--frames", 2)
     assert len(done.stdout.splitlines()) == 2
     assert done.exit_code == 3
+
+
+def test_maps_are_written_on_request_alone(short_clips, tmp_path):
+    clip, out, page = short_clips["blended"], tmp_path / "o.jsonl", tmp_path / "page.html"
+    assert unmask("scan", clip, "--json", out, "--html", page, "-q").exit_code == 0
+    assert json.loads(out.read_text())["pictures"] == []
+    assert 'class="strip"' in page.read_text()
+    assert unmask("scan", clip, "--json", out, "--maps", "-q").exit_code == 0
+    (person,) = json.loads(out.read_text())["pictures"]
+    assert len(person["strip"]) == 6
+    assert all(base64.b64decode(sighting["map_png"]).startswith(b"\x89PNG") for sighting in person["strip"])
+
+
+def test_maps_need_a_place(short_clips):
+    done = unmask("scan", short_clips["blended"], "--maps")
+    assert done.exit_code == 2
+    assert "--json FILE" in done.stderr

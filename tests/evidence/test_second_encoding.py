@@ -9,7 +9,7 @@ from unmask.evidence.second_encoding import MAX_FRAMES, MIN_STRENGTH, find_rhyth
 def sizes(rng, frames=120, every=None, start=0):
     values = rng.lognormal(7, 0.15, frames)
     if every:
-        values[start::every] *= 2
+        values[start::every] *= 4
     return values.astype(np.int64)
 
 

@@ -61,7 +61,8 @@ def mixed(tmp_path, clips):
 def test_a_folder_says_what_was_passed_over(mixed):
     done = unmask("scan", mixed, "--frames", 1)
     lines = [line for line in done.stderr.splitlines() if "passed over" in line]
-    told = "2 images, 2 sound files, 3 other files (.txt, without suffix), 1 folder (-r looks into them)"
+    told = "2 images (name them to have them judged), 2 sound files, 3 other files (.txt, without suffix), "
+    told += "1 folder (-r looks into them)"
     assert lines == [f"unmask: passed over: {told}"]
     names = ("carved", "download.bin", "named.mp4")
     assert [line.split()[2].rpartition("/")[2] for line in done.stdout.splitlines()] == list(names)
@@ -86,16 +87,15 @@ def test_a_folder_without_videos_says_what_it_holds(tmp_path):
     cv2.imwrite(str(tmp_path / "a.jpg"), np.zeros((9, 9, 3), np.uint8))
     done = unmask("scan", tmp_path)
     assert done.exit_code == 2
-    assert "passed over: 1 image\n" in done.stderr
+    assert "passed over: 1 image (name" in done.stderr
     assert "no video found" in done.stderr
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tiff"])
-def test_a_picture_gets_a_plain_sentence(tmp_path, suffix, portrait):
+@pytest.mark.parametrize("suffix", ["bmp", "tiff"])
+def test_a_picture_that_is_not_read_gets_a_plain_sentence(tmp_path, suffix, portrait):
     for name in (f"photo.{suffix}", "photo.mp4"):
         path = tmp_path / name
         path.write_bytes(cv2.imencode(f".{suffix}", portrait)[1].tobytes())
         done = unmask("scan", path)
         assert done.stdout.startswith("unsupported")
-        assert "this is an image, and images are not judged yet" in done.stdout
-        assert "convert" not in done.stdout
+        assert "this image format is not read; convert the file to JPEG or PNG" in done.stdout

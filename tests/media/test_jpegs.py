@@ -6,7 +6,6 @@ import pytest
 
 from tests.media.odd import encoded, exif
 from tests.media_factory import number_of, pattern, write_video
-from unmask.errors import UnsupportedError
 from unmask.media import open_video, probe, read_frames
 from unmask.media.jpegs import is_motion_jpeg
 
@@ -77,7 +76,6 @@ def test_raw_streams_are_read(tmp_path, suffix, codec, form, size):
     assert not video.facts.cut_short
 
 
-def test_one_photograph_is_still_refused(tmp_path):
+def test_one_photograph_is_a_picture(tmp_path):
     (tmp_path / "a.mjpeg").write_bytes(PICTURES[0])
-    with pytest.raises(UnsupportedError, match="image"):
-        probe(tmp_path / "a.mjpeg")
+    assert probe(tmp_path / "a.mjpeg").is_picture

@@ -113,7 +113,7 @@ def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], 
     from unmask.scan.scanner import Scanner
 
     index = read_index(data, follow_links=True)
-    scanner = Scanner(model)
+    scanner = Scanner(model, pictures=False)
     count = sum(clip.label is not None for clip in index.clips)
     given = list(progress(scan_index(scanner, index), count, "scanning", quiet))
     names = ", ".join(f"{facts['name']} {facts['version']}" for facts in scanner.models)

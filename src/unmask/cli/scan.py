@@ -83,6 +83,12 @@ def scan(
     html: Annotated[
         Path | None, typer.Option(help="Write a report: a folder, or NAME.html for one video.", show_default=False)
     ] = None,
+    frames_folder: Annotated[
+        bool, typer.Option("--frames-folder", help="Each folder you name holds the frames of one clip, as pictures.")
+    ] = False,
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
+    ] = False,
     timing: Annotated[
         bool, typer.Option("--timing", help="Write into the JSON when and how long each video was scanned.")
     ] = False,
@@ -118,13 +124,13 @@ def scan(
 ) -> None:
     """Judge videos: one line a video on stdout, and the files you ask for."""
     statuses, labels = Counter[str](), Counter[str]()
-    outputs = ScanOutputs(csv, people, json, html, timing)
+    outputs = ScanOutputs(csv, people, json, html, timing, maps)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        items = _list_items(inputs, recursive, follow_links, outputs, resume, quiet)
+        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
         options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
@@ -136,6 +142,8 @@ def scan(
             options["adaptive"] = True
         if identity is not None:
             options["identity"] = identity
+        if preset is not Preset.ROBUSTFORENSICS:
+            options["pictures"] = outputs.keeps_pictures
         costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
@@ -167,12 +175,22 @@ def _is_given(context: typer.Context, option: str) -> bool:
 
 
 def _list_items(
-    inputs: Sequence[str], recursive: bool, follow_links: bool, outputs: ScanOutputs, resume: bool, quiet: bool
+    inputs: Sequence[str],
+    recursive: bool,
+    follow_links: bool,
+    frames_folder: bool,
+    outputs: ScanOutputs,
+    resume: bool,
+    quiet: bool,
 ) -> tuple[Input, ...]:
     """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
-    from unmask.scan.inputs import survey_inputs
+    from unmask.scan.inputs import frames_folders, survey_inputs
 
     named = list(named_inputs(inputs))
+    if frames_folder:
+        folders = frames_folders(named, follow_links=follow_links)
+        outputs.check(named, folders, resume)
+        return folders
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
     passed_over = listing.passed_over()
     if passed_over is not None and not quiet:

@@ -33,6 +33,13 @@ class ScanOutputs:
     """A folder of pages, or one page where it ends in .html."""
     timing: bool = False
     """Write into JSON when and how long each video was scanned."""
+    maps: bool = False
+    """Write into JSON what the report shows of people."""
+
+    @property
+    def keeps_pictures(self) -> bool:
+        """Whether some output shows pictures of people."""
+        return self.html is not None or self.maps
 
     @property
     def files(self) -> dict[str, Path]:
@@ -65,6 +72,8 @@ class ScanOutputs:
         from unmask.errors import UsageError
         from unmask.storage.outputs import Output, check_outputs
 
+        if self.maps and self.json is None:
+            raise UsageError("--maps writes into the JSON; name it: --json FILE")
         if resume and not self.files:
             raise UsageError("--resume needs an output to go on with: --json, --csv, --people or --html")
         if len(self.on_stdout) > 1:
@@ -135,10 +144,11 @@ class ScanOutputs:
             write_json_lines(map(self.json_row, journal.rows(paths)), self.json)
 
     def json_row(self, row: Row) -> Row:
-        """Return a row as JSON shows it: without its time, unless that was asked for."""
+        """Return a row as JSON shows it: without its time and pictures, unless they were asked for."""
         from unmask.types import TIMING
 
-        return row if self.timing else {key: value for key, value in row.items() if key not in TIMING}
+        shown = row if self.timing else {key: value for key, value in row.items() if key not in TIMING}
+        return shown if self.maps else shown | {"pictures": []}
 
 
 def named_inputs(inputs: Sequence[str]) -> Iterator[str]:

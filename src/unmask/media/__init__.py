@@ -11,6 +11,7 @@ but decode it. See `unmask.media.decoder`.
 """
 
 from unmask.media.decoder import guards_in_force
+from unmask.media.frame_list import open_frames_folder, video_of_arrays
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.regular import hashed, sha256_of
@@ -39,6 +40,7 @@ __all__ = [
     "find_shots",
     "guards_in_force",
     "hashed",
+    "open_frames_folder",
     "open_video",
     "open_video_file",
     "pick_frames",
@@ -48,4 +50,5 @@ __all__ = [
     "read_sound",
     "sample_frames",
     "sha256_of",
+    "video_of_arrays",
 ]

@@ -16,12 +16,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
-from unmask.media.formats import CONTAINER_FORMATS, SOUND_CODECS, VIDEO_CODECS
+from unmask.media.formats import CONTAINER_FORMATS, PICTURE_FORMATS, SOUND_CODECS, VIDEO_CODECS
 from unmask.media.jpegs import is_motion_jpeg
 from unmask.media.quantiser import EXPORT
 from unmask.storage.content import HEAD_BYTES, content_of
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
+_PICTURE_STARTS = {b"\xff\xd8\xff": "jpeg_pipe", b"\x89PNG": "png_pipe", b"RIFF": "webp_pipe"}
 _PREVIEW_SHARE = 1 / 4
 """Share of the largest film's pixels below which a picture track is a preview."""
 
@@ -46,6 +47,8 @@ def find_films(file: BufferedReader, frame_pixels: int) -> Films:
         InputError: As `open_container`.
     """
     with open_container(file, frame_pixels) as (container, first):
+        if is_image(file):
+            return Films((first.index,), 0)
         tracks = [track for track in container.streams.video if _is_read(track)]
         shut = sum(not track.disposition & _STILL and not _is_read(track) for track in container.streams.video)
         if len(tracks) < 2:
@@ -79,24 +82,64 @@ def open_container(
 
     Raises:
         UnreadableError: The bytes are no media file.
-        UnsupportedError: An image, a container format outside the allow-list, or a codec without decoder.
+        UnsupportedError: A format outside the allow-list, a codec without decoder, or a picture made of tiles.
         NoVideoError: Sound only, or a still cover image.
         LimitError: Frames of more than ``frame_pixels``.
     """
-    file.seek(0)
-    if content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file):
-        raise UnsupportedError("this is an image, and images are not judged yet; name a video that shows the face")
+    is_picture = is_image(file)
+    form = _picture_format(file) if is_picture else None
+    formats = form or CONTAINER_FORMATS
     file.seek(0)
     # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.
-    options = {"format_whitelist": CONTAINER_FORMATS, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
+    options = {"format_whitelist": formats, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
     try:
-        container = av.open(file, "r", options=options, metadata_errors="replace")  # titles come in any encoding
+        container = av.open(
+            file, "r", format=form, options=options, metadata_errors="replace"
+        )  # titles come in any encoding
     except av.error.ArgumentError as error:
         raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
+        if is_picture:
+            track = _pick_picture(container).index
         yield container, _pick_stream(container, frame_pixels, track)
+
+
+def is_image(file: BufferedReader) -> bool:
+    """Tell whether a file begins as an image does; a film of JPEG pictures does not count."""
+    file.seek(0)
+    return content_of(file.read(HEAD_BYTES)) == "image" and not is_motion_jpeg(file)
+
+
+def _picture_format(file: BufferedReader) -> str:
+    """Return FFmpeg's name of an image file's format; what follows the first picture must not make it a film.
+
+    Raises:
+        UnsupportedError: It is not read, or a WebP is animated, of which FFmpeg decodes nothing (RFC 9649, 2.7.1).
+    """
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if head[12:16] == b"VP8X" and head[20] & 2:
+        raise UnsupportedError("this WebP is animated, which is not read; convert it to MP4 or GIF")
+    form = next((form for start, form in _PICTURE_STARTS.items() if head.startswith(start)), None)
+    if form is None and head[4:8] != b"ftyp":
+        raise UnsupportedError("this image format is not read; convert the file to JPEG or PNG")
+    return form or "mov"
+
+
+def _pick_picture(container: InputContainer) -> VideoStream:
+    """Return the picture that an image file is about, not its thumbnail or its transparency.
+
+    Raises:
+        UnsupportedError: It is made of tiles, as those of many telephones, which FFmpeg gives one by one.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & (_STILL | Disposition.dependent) and stream.disposition & Disposition.default:
+            return stream
+    if container.format.name in PICTURE_FORMATS:
+        return container.streams.video[0]
+    raise UnsupportedError("this HEIC or AVIF picture is made of tiles, which are not put together; convert it to JPEG")
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from io import BufferedReader
 
 import av
@@ -12,6 +13,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from unmask.media.formats import PICTURE_FORMATS
 from unmask.media.index import PacketIndex
 from unmask.media.orientation import Orientation
 from unmask.media.tones import high_range_of
@@ -52,7 +54,7 @@ def read_facts(
     return MediaFacts(
         size_bytes=os.fstat(file.fileno()).st_size,
         sha256=sha256,
-        container=container.format.long_name,
+        container=PICTURE_FORMATS.get(container.format.name, container.format.long_name),
         codec=context.codec.canonical_name,
         pixel_format=frame.format.name,
         width=width,
@@ -73,6 +75,11 @@ def read_facts(
         high_range=high_range_of(frame),
         is_followed=_is_followed(file, packets.end_byte),
     )
+
+
+def as_picture(facts: MediaFacts) -> MediaFacts:
+    """Return the facts of a file that holds one picture: what FFmpeg says of its times is made up."""
+    return replace(facts, is_picture=True, frame_rate=None, duration_seconds=0.0, start_seconds=None, bit_rate=None)
 
 
 def _is_cut_short(container: InputContainer, stream: VideoStream, packets: PacketIndex) -> bool:

@@ -11,11 +11,14 @@ CONTAINER_FORMATS = (
 )
 """Formats that hold video and sound and nothing else, by FFmpeg's names."""
 
+PICTURE_FORMATS = {"jpeg_pipe": "JPEG", "png_pipe": "PNG", "webp_pipe": "WebP"}
+"""Formats of single pictures, FFmpeg's name -> that which people know. AVIF and HEIC are of the family of ``mov``."""
+
 VIDEO_CODECS = frozenset({
     "av1", "cfhd", "dnxhd", "dvvideo", "ffv1", "ffvhuff", "flv1", "gif", "h261", "h263", "h263i", "h263p", "h264",
     "hevc", "huffyuv", "jpeg2000", "mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v2", "msmpeg4v3", "png",
     "prores", "qtrle", "rawvideo", "rv30", "rv40", "theora", "utvideo", "v210", "vc1", "vp6", "vp6f", "vp8", "vp9",
-    "wmv1", "wmv2", "wmv3",
+    "webp", "wmv1", "wmv2", "wmv3",
 })  # fmt: skip
 """Codecs of cameras, telephones, editors and web sites, by FFmpeg's names. FFmpeg knows two hundred more, of games and
 dead formats, that few have looked at: they stay shut."""

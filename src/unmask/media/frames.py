@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from unmask.errors import LimitError, NoVideoError, UnreadableError
 from unmask.media.colours import RgbConverter
-from unmask.media.container import decode_packet, find_films, open_container
-from unmask.media.facts import read_facts
+from unmask.media.container import decode_packet, find_films, is_image, open_container
+from unmask.media.facts import as_picture, read_facts
+from unmask.media.formats import PICTURE_FORMATS
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
@@ -114,6 +115,8 @@ def open_in_process(
         orientation = orientation_of(first_frames[0])
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
+        if len(index.frames) == 1 and (container.format.name == "gif" or is_image(file)):
+            facts = as_picture(facts)
         sayings = read_sayings(container)
     return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
 
@@ -263,6 +266,8 @@ def _demux(container: InputContainer, stream: VideoStream) -> Iterator[av.Packet
         for packet in container.demux(stream):
             if unpack is None:
                 yield packet
+                if packet.size and container.format.name in PICTURE_FORMATS:  # another view, or a preview, may follow
+                    return
             elif packet.size:
                 yield from unpack.filter(packet)
             else:

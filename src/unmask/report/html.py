@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from unmask.html import render
+from unmask.report.pictures import fitting_pictures
+from unmask.report.repeat import repeat_command
 from unmask.report.words import probability_text
 from unmask.storage.atomic import atomic_folder, write_file
 from unmask.storage.outputs import FileForm, FolderForm, is_own_page
@@ -27,7 +30,12 @@ TICKS = 8
 """How many times an axis shows at most."""
 MAX_LISTED = 80
 """Scores of single frames that stand on the page at once; more are folded away, on the screen."""
+NOTEBOOK_PEOPLE = 3
+"""People whom a notebook shows, at most: the most suspicious."""
+MAX_PAGE_BYTES = 250_000
+"""Length of a page: crops and frames are left out beyond it, and so are portraits and plots of people in a crowd."""
 
+_MAX_PLOT_BYTES, _DOT_BYTES, _STRIP_MARKUP_BYTES = 150_000, 200, 6_000
 _PLOT_WIDTH, _PLOT_HEIGHT = 600.0, 90.0
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800)
 
@@ -44,6 +52,8 @@ class Dot:
     """Seconds since the first frame."""
     fake_probability: float
     """0 real to 1 fake."""
+    in_strip: bool = False
+    """Whether the frame's crop is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,8 @@ class Plot:
     """Place of the threshold below which a person is called real."""
     fake_y: float
     """Place of the threshold above which a person is called fake."""
+    passage: tuple[float, float] | None = None
+    """Place and width of the passage that decided; None where all frames did."""
 
     @property
     def lowest(self) -> float:
@@ -73,8 +85,46 @@ class Plot:
 def write_page(row: Mapping[str, Any], path: Path) -> None:
     """Write the report of one verdict (`Verdict.to_dict`)."""
     plots = {face["person"]: plot for face in row["faces"] if (plot := make_plot(row, face["person"])) is not None}
+    values = {
+        "row": row,
+        "name": _readable(row["path"]),
+        "plots": _fitting_plots(row, plots),
+        "max_listed": MAX_LISTED,
+        "has_passage": any(plot.passage for plot in plots.values()),
+        "command": repeat_command(row),
+        "settings": json.dumps(row["settings"]),
+    }
+    plain = _render("verdict.html.j2", **values, **_shown({}, 0))
+    shown = fitting_pictures(row, MAX_PAGE_BYTES - _STRIP_MARKUP_BYTES - len(plain))
+    write_file(path, _render("verdict.html.j2", **values, **_shown(*shown)) if any(shown) else plain)
+
+
+def _shown(pictures: Mapping[int, Mapping[str, Any]], left_out: int) -> dict[str, Any]:
+    has_maps = any(sighting["overlay_png"] for each in pictures.values() for sighting in each["strip"])
+    return {"pictures": pictures, "left_out": left_out, "has_maps": has_maps}
+
+
+def _fitting_plots(row: Mapping[str, Any], plots: Mapping[int, Plot]) -> dict[int, Plot]:
+    """Return the plots of the most suspicious people: in a crowd, the others have a line of text."""
+    shown, room = {}, _MAX_PLOT_BYTES
+    for face in row["faces"]:
+        plot = plots.get(face["person"])
+        room -= len(face["thumbnail_jpeg"]) + (_DOT_BYTES * len(plot.dots) if plot else 0)
+        if room < 0:
+            break
+        if plot is not None:
+            shown[face["person"]] = plot
+    return shown
+
+
+def notebook(verdict: Verdict) -> str:
+    """Return a verdict as a part of a page, as notebooks show it: the first `NOTEBOOK_PEOPLE` people at most."""
+    row = verdict.to_dict(pictures=True)
+    people = [face["person"] for face in row["faces"][:NOTEBOOK_PEOPLE]]
+    plots = {person: plot for person in people if (plot := make_plot(row, person)) is not None}
+    pictures, _ = fitting_pictures(row, MAX_PAGE_BYTES)
     values = {"row": row, "name": _readable(row["path"]), "plots": plots, "max_listed": MAX_LISTED}
-    write_file(path, _render("verdict.html.j2", **values))
+    return _render("notebook.html.j2", **values, **_shown(pictures, 0)).decode()
 
 
 def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
@@ -112,12 +162,19 @@ def _write_pages(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
 def make_plot(row: Mapping[str, Any], person: int) -> Plot | None:
     """Return the plot of one person's frame scores, None where there are none."""
     duration = max(row["media"]["duration_seconds"], 1e-6) if row["media"] else 1e-6
+    strip = {
+        sighting["time_seconds"]
+        for each in row.get("pictures", ())
+        if each["person"] == person
+        for sighting in each["strip"]
+    }
     dots = tuple(
         Dot(
             x=round(min(frame["time_seconds"] / duration, 1) * _PLOT_WIDTH, 1),
             y=_height(frame["fake_probability"]),
             time_seconds=frame["time_seconds"],
             fake_probability=frame["fake_probability"],
+            in_strip=frame["time_seconds"] in strip,
         )
         for frame in row["frames"]
         if frame["person"] == person
@@ -126,7 +183,8 @@ def make_plot(row: Mapping[str, Any], person: int) -> Plot | None:
         return None
     thresholds = row["settings"]["thresholds"]
     times = tuple((round(time / duration * _PLOT_WIDTH, 1), clock(time)) for time in _axis(duration))
-    return Plot(dots, times, _height(thresholds["real_below"]), _height(thresholds["fake_above"]))
+    band = _band(next((face["passage"] for face in row["faces"] if face["person"] == person), None), duration)
+    return Plot(dots, times, _height(thresholds["real_below"]), _height(thresholds["fake_above"]), band)
 
 
 def clock(time_seconds: float) -> str:
@@ -141,6 +199,14 @@ def clock(time_seconds: float) -> str:
 def _render(template: str, **values: Any) -> bytes:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return render("unmask.report", template, written=now, score=probability_text, clock=clock, **values)
+
+
+def _band(passage: Mapping[str, Any] | None, duration_seconds: float) -> tuple[float, float] | None:
+    """Return place and width of a passage in a plot, at least as wide as a dot."""
+    if passage is None:
+        return None
+    start, end = (min(passage[key] / duration_seconds, 1) * _PLOT_WIDTH for key in ("start_seconds", "end_seconds"))
+    return round(start - 3, 1), round(end - start + 6, 1)
 
 
 def _height(probability: float) -> float:
@@ -161,4 +227,4 @@ def _readable(path: str) -> str:
 
 def save_verdict(verdict: Verdict, path: Path) -> None:
     """Write one verdict; `Verdict.save` finds this function by the suffix."""
-    write_page(verdict.to_dict(), path)
+    write_page(verdict.to_dict(timing=True, pictures=True), path)

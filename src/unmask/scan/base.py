@@ -21,12 +21,20 @@ from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
 from unmask.evidence.traces import read_traces, traces_of
-from unmask.media import Limits, SignatureLog, Video, hashed, open_video_file
+from unmask.media import (
+    Limits,
+    SignatureLog,
+    Video,
+    hashed,
+    open_frames_folder,
+    open_video_file,
+    video_of_arrays,
+)
 from unmask.net.address import without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
-from unmask.scan.inputs import list_inputs, open_input
-from unmask.types import SCHEMA_VERSION, Colours, Frame, Verdict
+from unmask.scan.inputs import Input, list_inputs, open_input
+from unmask.types import SCHEMA_VERSION, Colours, Frame, ImageHW3, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -137,9 +145,37 @@ class BaseScanner(ABC):
                 raise outcome.error  # on_verdict could not take it
             yield outcome
 
+    def scan_frames(
+        self,
+        frames: Sequence[ImageHW3] | NDArray[np.uint8],
+        times_seconds: Sequence[float] | None = None,
+        *,
+        name: str = "frames",
+    ) -> Verdict:
+        """Judge frames that are in memory as one clip.
+
+        Args:
+            frames: n upright RGB images, (H, W, 3) uint8 each, or one array (n, H, W, 3); at least one.
+            times_seconds: Rising seconds, one for each; None counts 25 frames a second.
+            name: What the verdict calls them.
+
+        Raises:
+            UsageError: A frame has another form, or the times do not fit.
+            ModelError: The model gave something that is not a number.
+        """
+        started, video = time.perf_counter(), video_of_arrays(frames, times_seconds)
+        verdict = self._judge(video, replace(self._draft(name), sha256=video.facts.sha256), threading.Event())
+        return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, draft = time.perf_counter(), self._draft(path)
         try:
+            if isinstance(path, Input) and path.is_frames:
+                with open_frames_folder(
+                    path, self.limits, self.colours, stop_check(stopping), follow_links=path.below is None
+                ) as video:
+                    verdict = self._judge(video, replace(draft, sha256=video.facts.sha256), stopping)
+                return replace(verdict, elapsed_seconds=time.perf_counter() - started)
             with (
                 open_input(path, self.limits.download_bytes, stopping.is_set) as file,
                 hashed(file, self.limits.file_bytes, stop_check(stopping)) as sha256,
@@ -158,8 +194,10 @@ class BaseScanner(ABC):
         """Judge one of the films of a file."""
         sha256 = draft.sha256 or ""
         with open_video_file(file, sha256, self.limits, self.colours, film, READERS) as video:
-            known = replace(draft, media=video.facts, declared=labels_of(video), traces=traces_of(video))
-            return self.scan_video(_stoppable(video, stopping), known)
+            return self._judge(video, replace(draft, declared=labels_of(video), traces=traces_of(video)), stopping)
+
+    def _judge(self, video: Video, draft: Verdict, stopping: threading.Event) -> Verdict:
+        return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))
 
     def _draft(self, path: PathLike) -> Verdict:
         """Return a verdict without an answer, as it stands should the scan fail."""

@@ -17,7 +17,7 @@ from io import BufferedReader
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from unmask.errors import DownloadError, InputError, UnreadableError
+from unmask.errors import DownloadError, InputError, UnreadableError, UsageError
 from unmask.media.regular import open_regular, sha256_of
 from unmask.net.address import is_address, is_public, without_password
 from unmask.net.public import fetch_public
@@ -33,6 +33,8 @@ class Input:
     """As it is opened or fetched."""
     name: str
     """As a table shows it: relative to the folder that was named; the whole path where that is ambiguous."""
+    is_frames: bool = False
+    """Whether it is a folder whose pictures are the frames of one clip."""
     below: str | None = None
     """Folder in which it was found and from which on no link is followed; None where links are."""
 
@@ -61,7 +63,7 @@ class Listing:
             [suffix or "without suffix" for suffix, _ in self.others[:5]] + ["..."] * (len(self.others) > 5)
         )
         counts = {
-            "image{}": self.images,
+            "image{} (name them to have them judged)": self.images,
             "sound file{}": self.sounds,
             "other file{} (" + suffixes + ")": sum(count for _, count in self.others),
             "folder{} (-r looks into them)": self.folders,
@@ -111,9 +113,33 @@ def survey_inputs(
     passed: Counter[str] = Counter()
     found = [item for path in paths for item in _expand(path, recursive, follow_links, passed)]
     times = Counter(item.name for item in found)
-    items = tuple(item if times[item.name] == 1 else Input(item.path, item.path, item.below) for item in found)
+    items = tuple(item if times[item.name] == 1 else Input(item.path, item.path, below=item.below) for item in found)
     images, sounds, folders = (passed.pop(kind, 0) for kind in ("image", "sound", "folder"))
     return Listing(items, images, sounds, folders, tuple(passed.most_common()))
+
+
+def frames_folders(paths: Iterable[str | os.PathLike[str]], *, follow_links: bool = False) -> tuple[Input, ...]:
+    """Return folders, each of which holds the frames of one clip, as inputs.
+
+    Raises:
+        UsageError: One is no folder.
+    """
+    names = [os.fspath(path) for path in paths]
+    for name in names:
+        if not Path(name).is_dir():
+            raise UsageError(
+                f"{name} is no folder; --frames-folder takes folders that hold the frames of one clip each"
+            )
+    times = Counter(Path(name).name for name in names)
+    return tuple(
+        Input(
+            name,
+            Path(name).name if times[Path(name).name] == 1 else name,
+            is_frames=True,
+            below=None if follow_links else name,
+        )
+        for name in names
+    )
 
 
 @contextmanager
@@ -191,7 +217,7 @@ def _expand_folder(root: str, recursive: bool, follow_links: bool, passed: Count
     below = None if follow_links else root
 
     def found(path: Path) -> Input:
-        return Input(str(path), str(path.relative_to(root)), below)
+        return Input(str(path), str(path.relative_to(root)), below=below)
 
     closed: list[OSError] = []
     seen = {os.path.realpath(root)}

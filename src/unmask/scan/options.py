@@ -27,6 +27,7 @@ class ScanKeywords(TypedDict, total=False):
     fuse: str | Fusion | None
     adaptive: bool | Adaptive
     identity: str | os.PathLike[str] | None
+    pictures: bool
     limits: Limits
 
 
@@ -61,6 +62,8 @@ class ScanOptions:
     """Whether the scan stops as soon as the verdict is clear, and by which bounds; see `Adaptive`."""
     identity: str | os.PathLike[str] | None = None
     """Folder of a face embedder, which joins the tracks of one person across shots; see `unmask.models.embedder`."""
+    pictures: bool = True
+    """Whether verdicts hold what a report and a notebook show of each person: crops, maps and a frame."""
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     """What one file may cost."""
 

@@ -68,9 +68,10 @@ def pool_reasons(probability: float, count: int, card: Card) -> tuple[str, ...]:
 def accusation(person: PersonVerdict, threshold: float) -> str:
     """Say who looks manipulated, and from when to when the traces are."""
     passage = person.passage
+    frames = "1 frame" if person.frames == 1 else f"{person.frames} frames"
     if passage is None:
         when = _when(person.start_seconds, person.end_seconds)
-        score = f"fake probability {probability_text(person.fake_probability)} over {person.frames} frames"
+        score = f"fake probability {probability_text(person.fake_probability)} over {frames}"
     else:
         when = _when(passage.start_seconds, passage.end_seconds)
         score = (

@@ -17,15 +17,17 @@ from unmask.storage.rowlog import Row
 
 
 def scan_rows(scanner: BaseScanner, items: Sequence[Input], journal: Journal | None, limits: Limits) -> Iterator[Row]:
-    """Yield one row for each input, in order, with its time; with a journal each is kept as soon as it is there."""
+    """Yield one row for each input, in order, with time and pictures; with a journal each is kept once it is there."""
     known = find_known(items, journal, limits) if journal is not None else set()
-    keep = (lambda verdict: journal.append(verdict.to_dict(timing=True))) if journal is not None else None
+    keep = (
+        (lambda verdict: journal.append(verdict.to_dict(timing=True, pictures=True))) if journal is not None else None
+    )
     fresh = scanner.scan_many((item for item in items if item.path not in known), on_verdict=keep)
     for item in items:
         if journal is not None and item.path in known:
             yield from journal.rows([item.path])
         else:
-            yield next(fresh).to_dict(timing=True)
+            yield next(fresh).to_dict(timing=True, pictures=True)
 
 
 def find_known(items: Sequence[Input], journal: Journal, limits: Limits) -> set[str]:

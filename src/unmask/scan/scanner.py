@@ -22,10 +22,12 @@ from unmask.scan.crowd import Crowd
 from unmask.scan.decide import Judgement, judge
 from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
+from unmask.scan.pictures import pictures_of
 from unmask.scan.reasons import why_unseen
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.stillness import still_people
+from unmask.scan.stills import as_picture, picture_card
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
 from unmask.scan.timeline import max_gap_seconds, timeline_of
 from unmask.scan.turning import (
@@ -87,7 +89,7 @@ class Scanner(BaseScanner):
         self.embedder = Embedder(self.options.identity) if self.options.identity is not None else None
         self.sampler = self.make_sampler(self.options)
         self.detector = self.make_detector(self.cards[0].crop.detection)
-        self.cutter = Cutter(self.cards, self.embedder)
+        self.cutter = Cutter(self.cards, self.embedder, pictures=self.options.pictures)
         self.stop_rule = self.make_stop_rule(self.options)
         models_used = [
             {"name": card.name, "version": card.version, "sha256": card.files[network.weights_file].sha256}
@@ -103,7 +105,8 @@ class Scanner(BaseScanner):
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video: the flow, from its frames to its verdict."""
-        card, scores, log = self.cards[0], FaceScores(self.networks, max_faces=self.max_faces), SignatureLog()
+        card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
+        scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
         crowd = Crowd(self.detector, self.limits.seconds)
         signed = 0  # frames whose signatures the shots are made of
         progress = Progress(
@@ -134,7 +137,7 @@ class Scanner(BaseScanner):
                 progress,
                 looked=looked,
                 members=scores.members,
-                judgement=crowd.limit(self._judgement(scores, people, scored)),  # scores -> verdict
+                judgement=crowd.limit(self._judgement(video, scores, people, scored)),  # scores -> verdict
                 is_whole=self._status(video, scores.decoded, len(looked))[0] == "ok",
                 timeline=timeline,
                 decoded=scores.decoded,
@@ -145,7 +148,10 @@ class Scanner(BaseScanner):
             )
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
-        return self.conclude(video, draft, progress)
+        verdict = self.conclude(video, draft, progress)
+        if video.facts.is_picture:
+            verdict = as_picture(verdict, card)
+        return replace(verdict, pictures=pictures_of(verdict.faces, scored, scores.small_frames()))
 
     def conclude(self, video: Video, draft: Verdict, progress: Progress) -> Verdict:
         """Put the judgement into words: status, reasons and warnings of the whole file."""
@@ -200,7 +206,7 @@ class Scanner(BaseScanner):
         return min_partial_frames(asked)
 
     def _judgement(
-        self, scores: FaceScores, people: Sequence[Sequence[int]], scored: Sequence[ScoredFace]
+        self, video: Video, scores: FaceScores, people: Sequence[Sequence[int]], scored: Sequence[ScoredFace]
     ) -> Judgement | None:
         """Judge the faces so far; None where there is none that can be."""
         if not scored:
@@ -214,7 +220,8 @@ class Scanner(BaseScanner):
             [seen.still for seen in frames],
             [seen.time_seconds for seen in frames],
         )
-        return judge(scored, self.cards[: scores.members], scores.small(people), still)
+        cards = [picture_card(card) for card in self.cards] if video.facts.is_picture else self.cards
+        return judge(scored, cards[: scores.members], scores.small(people), still)
 
     def _lost_turn(self, video: Video, scores: FaceScores) -> Turn:
         """Return the turn that the video lacks; 0 where its faces stand upright, or none is found any way up."""

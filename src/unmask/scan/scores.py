@@ -11,6 +11,7 @@ from typing import Any
 from unmask.models import BATCH_CROPS, QueuedNetwork
 from unmask.models.card import Calibration
 from unmask.scan.crops import CutFace, SeenFrame
+from unmask.scan.pictures import SmallFrame, small_frame
 from unmask.scan.stillness import still_view
 from unmask.scan.unjudged import SmallFace
 from unmask.types import CropScore, Face, FaceQuality, Frame, ScoredFace
@@ -34,12 +35,15 @@ class _AskedFace:
 class FaceScores:
     """The faces of one video, and the scores that members of the ensemble give them."""
 
-    def __init__(self, networks: Sequence[QueuedNetwork[Any]], *, max_faces: int | None = None) -> None:
+    def __init__(
+        self, networks: Sequence[QueuedNetwork[Any]], *, max_faces: int | None = None, pictures: bool = False
+    ) -> None:
         """Start without faces; no member is asked yet.
 
         Args:
             networks: All members of the ensemble.
             max_faces: Faces that are judged, at most; those beyond are counted only. None for no limit.
+            pictures: Keep each frame that shows a judged face in small, for a report.
         """
         self.members = 0
         """Members that are asked about every face."""
@@ -47,7 +51,7 @@ class FaceScores:
         """Faces that were too small to be judged."""
         self.dropped_faces = 0
         """Faces that were not judged because ``max_faces`` had been."""
-        self._networks, self._max_faces = networks, max_faces
+        self._networks, self._max_faces, self._pictures = networks, max_faces, pictures
         self._frames: dict[int, tuple[SeenFrame, list[_AskedFace]]] = {}
         self._asked: list[_AskedFace] = []
         self._held: list[_AskedFace] = []
@@ -79,7 +83,8 @@ class FaceScores:
             return
         asked: list[_AskedFace] = []
         kept = [self._admit(cut, asked) for cut in faces]
-        seen = SeenFrame(frame.index, frame.time_seconds, tuple(kept), still_view(frame.image_HW3))
+        small = small_frame(frame.image_HW3) if self._pictures and asked else None
+        seen = SeenFrame(frame.index, frame.time_seconds, tuple(kept), still_view(frame.image_HW3), small)
         self._frames[frame.index] = seen, asked
         self._asked += asked
         self._held += asked
@@ -89,6 +94,10 @@ class FaceScores:
     def frames(self) -> list[SeenFrame]:
         """Return all frames that came, in order of time."""
         return [self._frames[index][0] for index in sorted(self._frames)]
+
+    def small_frames(self) -> dict[int, SmallFrame]:
+        """Return index -> the frame in small, of those that are kept for a report."""
+        return {index: seen.small for index, (seen, _) in self._frames.items() if seen.small is not None}
 
     def scored_faces(self, people: Sequence[Sequence[int]]) -> list[ScoredFace]:
         """Wait for the scores, and return the judged faces in order of time.
@@ -127,7 +136,7 @@ class FaceScores:
             return cut
         if self._max_faces is not None and len(self._asked) + len(asked) >= self._max_faces:
             self.dropped_faces += 1
-            return replace(cut, portrait_SS3=None, crops={}, quality=None, embedding_C=None)
+            return replace(cut, portrait_SS3=None, crops={}, quality=None, embedding_C=None, crop_jpeg=None)
         self._least_side_px = min(self._least_side_px, cut.face.side_px)
         asked.append(_AskedFace(cut))
         return cut
@@ -161,7 +170,8 @@ def _scored(
     scores = tuple(_at_quality(score, calibration, quality) for score, calibration in answers)
     if last is not None and frame.time_seconds > last.time_seconds:
         quality = replace(quality, motion=_sides_moved(last.face, face) / (frame.time_seconds - last.time_seconds))
-    return ScoredFace(person, frame.index, frame.time_seconds, face, scores, portrait_SS3, quality)
+    cut = asked.cut
+    return ScoredFace(person, frame.index, frame.time_seconds, face, scores, portrait_SS3, quality, cut.crop_jpeg)
 
 
 def _at_quality(score: CropScore, calibration: Calibration, quality: FaceQuality) -> CropScore:

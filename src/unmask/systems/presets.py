@@ -40,4 +40,6 @@ def open_preset(name: str, models: PathLike | Sequence[PathLike] = (), **options
     if name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}; use one of {', '.join(PRESETS)}")
     chosen = [models] if isinstance(models, (str, os.PathLike)) else models
-    return PRESETS[name].open(chosen, **options)
+    scanner = PRESETS[name].open(chosen, **options)
+    scanner.settings["preset"] = name  # so that a report can say how to repeat the scan
+    return scanner
