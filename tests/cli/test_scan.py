@@ -46,6 +46,7 @@ def test_options_are_frozen():
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
         "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
     ]  # fmt: skip
+    assert options["faces"] == ["--at", "--out", "--stages"]
     assert options["prepare"] == [
         "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
         "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
@@ -58,7 +59,17 @@ def test_options_are_frozen():
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
-    assert sorted(commands) == ["doctor", "evaluate", "explore", "models", "prepare", "sample", "scan", "train"]
+    assert sorted(commands) == [
+        "doctor",
+        "evaluate",
+        "explore",
+        "faces",
+        "models",
+        "prepare",
+        "sample",
+        "scan",
+        "train",
+    ]
 
 
 def test_one_line_a_video(folder):

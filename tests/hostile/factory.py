@@ -130,6 +130,13 @@ def lying(fast: bytes) -> dict[str, bytes]:
     }
 
 
+def _as_pq(image: np.ndarray) -> np.ndarray:
+    """Return an ordinary picture as it is stored for a screen of high dynamic range (SMPTE ST 2084)."""
+    power = (203 / 10_000 * (np.arange(256) / 255) ** 2.4) ** (2610 / 16384)
+    signal = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+    return np.rint(255 * signal).astype(np.uint8)[image]
+
+
 def write_odd_codecs(folder: Path, images: Sequence[np.ndarray]) -> None:
     """C: sound, covers, and ways of storing images."""
     few = images[:12]
@@ -148,7 +155,8 @@ def write_odd_codecs(folder: Path, images: Sequence[np.ndarray]) -> None:
     }
     for name, (codec, form, options) in forms.items():
         rate = 25 if name.endswith(".mpg") else RATE
-        write_video(folder / name, few, rate=rate, codec=codec, pixel_format=form, options=options)
+        shown = [_as_pq(image) for image in few] if name == "c_hdr.mp4" else few
+        write_video(folder / name, shown, rate=rate, codec=codec, pixel_format=form, options=options)
     write_video(folder / "c_still.png", [pattern(0)], codec="png", pixel_format="rgb24")
     (folder / "c_still.png").rename(folder / "c_still.mp4")
     write_video(folder / "c_moving.gif", few[::2], codec="gif", pixel_format="rgb8")

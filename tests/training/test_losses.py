@@ -4,7 +4,14 @@ torch = pytest.importorskip("torch")
 
 from torch.nn.functional import binary_cross_entropy_with_logits  # noqa: E402
 
-from unmask.training.losses import class_loss, mask_loss, triplet_loss  # noqa: E402
+from unmask.training.losses import (  # noqa: E402
+    cascade_loss,
+    class_loss,
+    mask_loss,
+    semi_hard_triplets,
+    squared_triplet_loss,
+    triplet_loss,
+)
 from unmask.training.optimizer import Average, build_optimizer, sharpen  # noqa: E402
 from unmask.training.recipe import LossRecipe, OptimizerRecipe  # noqa: E402
 
@@ -105,3 +112,39 @@ def test_the_average_follows_the_weights():
     average.update(network, 1000)
     assert average.tensors["weight"].tolist() == [2.0, 2.0]
     assert int(average.tensors["num_batches_tracked"]) == 7
+
+
+def on_circle(*degrees):
+    angles = torch.tensor(degrees).deg2rad()
+    return torch.stack([angles.cos(), angles.sin()], 1)
+
+
+def test_the_squared_form_of_facenet():
+    """Squared chords are 2 - 2 cos(angle)."""
+    anchor, positive, negative = on_circle(0.0, 0.0), on_circle(60.0, 90.0), on_circle(90.0, 90.0)
+    hinges = [max(0.0, 1.0 - 2.0 + 0.2), 2.0 - 2.0 + 0.2]
+    assert squared_triplet_loss(3 * anchor, positive, 5 * negative) == pytest.approx(sum(hinges) / 2, abs=1e-6)
+
+
+def test_semi_hard_triplets_are_farther_than_the_positive():
+    """Of strangers nearer than the positive FaceNet takes none, and of those farther the nearest."""
+    x, identity = on_circle(0.0, 40.0, 20.0, 60.0, 170.0), torch.tensor([5, 5, 8, 8, 9])
+    found = semi_hard_triplets(x, identity).tolist()
+    assert [row for row in found if row[0] < 2] == [[0, 1, 3], [1, 0, 4]]  # 20 degrees is nearer than 40; 60 is next
+    assert semi_hard_triplets(x, torch.zeros(5)).shape == (0, 3)
+
+
+def test_the_losses_of_mtcnn():
+    logits = torch.tensor([[0.0, 2.0], [0.0, 2.0], [5.0, 0.0], [1.0, 1.0]])
+    kind = torch.tensor([2, 0, 0, 1])
+    each = torch.nn.functional.cross_entropy(logits[:3], torch.tensor([1, 0, 0]), reduction="none")
+    shift, true_shift = torch.zeros(4, 4), torch.full((4, 4), 0.1)
+    points, true_points = torch.zeros(4, 10), torch.full((4, 10), 0.2)
+    found = cascade_loss(logits, shift, points, kind, true_shift, true_points, hardest=0.7)
+    assert found["face"] == pytest.approx(float(each.topk(2).values.mean())), "two of three, the hardest"
+    assert found["box"] == pytest.approx(0.04), "of the face and the part"
+    assert found["landmarks"] == pytest.approx(0.4), "of the face alone"
+    without = cascade_loss(logits, shift, None, kind, true_shift, true_points, hardest=0.7)
+    assert without["landmarks"] == 0
+    unknown = cascade_loss(logits, shift, points, kind, true_shift, true_points * float("nan"), hardest=0.7)
+    assert unknown["landmarks"] == 0

@@ -9,7 +9,7 @@ from unmask.training.recipe import load_recipe
 from unmask.training.schedule import learning_rate
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-ALL = sorted(RECIPES.rglob("*.toml"))
+ALL = sorted(path for path in RECIPES.rglob("*.toml") if path.stem != "mtcnn")  # a cascade, see test_cascade
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

@@ -36,6 +36,13 @@ RUN = FolderForm(
     ("recipe.json", "log.jsonl", "loss.html", "tensorboard", "last", "best", "epoch_*"),
     "run",
 )
+CASCADE = FolderForm(
+    "the run",
+    (("recipe.json", json_form("kind", "name", "purpose", "steps")),),
+    ("recipe.json", "log.jsonl", "*net.safetensors"),
+    "run",
+)
+FACES = FileForm("the faces", is_own_page, "faces.html")
 LOSSES = FileForm("the losses", is_own_page, "loss.html")
 MODEL = FolderForm(
     "the model",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask.cli.console import ExitCode, progress, say, wrong_use
-from unmask.cli.outputs import LOSSES, RUN, check_output
+from unmask.cli.outputs import CASCADE, LOSSES, RUN, check_output
 
 if TYPE_CHECKING:
     from unmask.training.loop import Trainer
@@ -30,7 +30,9 @@ def train(
     recipe: Annotated[
         Path | None, typer.Argument(help="A file, or the name of one that comes along, e.g. tiny.", show_default=False)
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of unmask prepare.", show_default=False)] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of unmask prepare; of mtcnn, a table of boxes.", show_default=False)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
     changes: Annotated[
         list[str] | None,
@@ -59,10 +61,14 @@ def train(
 
         if recipe is None or data is None or out is None:
             raise UsageError("training needs a recipe, --data and --out; or name a run to --plot")
-        check_output("--out", out, RUN, [data, recipe])
         from unmask.training.recipes import find_recipe
 
         file = find_recipe(recipe)
+        if _is_cascade(file):
+            check_output("--out", out, CASCADE, [data, recipe])
+            _train_cascade(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
+            return
+        check_output("--out", out, RUN, [data, recipe])
         from unmask.training.cluster import join
         from unmask.training.loop import Trainer
         from unmask.training.recipe import load_recipe
@@ -92,6 +98,26 @@ def _stop_on_sigterm(trainer: Trainer) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _is_cascade(file: Path) -> bool:
+    from unmask.training.cascade import is_cascade_recipe
+
+    return is_cascade_recipe(file)
+
+
+def _train_cascade(
+    file: Path, table: Path, out: Path, changes: dict[str, Any], device: Device, resume: bool, quiet: bool
+) -> None:
+    from unmask.training.cascade import load_cascade_recipe, train_cascade
+
+    recipe = load_cascade_recipe(file, changes)
+    events = train_cascade(recipe, table, out, device=device.value, resume=resume)
+    for event in progress(events, 3 * recipe.steps, "training", quiet):
+        if event["event"] == "validation" and not quiet:
+            print(
+                f"{event['network']} step {event['step']:>6}  accuracy {event['accuracy']:.4f}  IoU {event['iou']:.4f}"
+            )
 
 
 def _run(trainer: Trainer, quiet: bool) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import hashlib
 import math
 import queue
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import cast
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
+from unmask.faces.box_rules import largest_regions, nms, nms_of_smaller, pixel_regions, regress, square
 from unmask.faces.detect import detector_scale, register, scaled_frame
 from unmask.runtime.openvino import compile_network, op, ov
 from unmask.types import DetectorSpec, Face, ImageHW3
@@ -45,6 +46,24 @@ _SHA256 = {
     "rnet": "cb00e6460f3c98b0bfafaba3c0a0ded4bdf6e62cee7174d969e8670d7e757fee",
     "onet": "94f6ea2f4cf985275ee958cdd762d17b6009348a4fb9d8c6be39ba73ffd22ca3",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What is left of the boxes at one step of the cascade."""
+
+    name: str
+    """The network, and whether overlapping boxes are gone."""
+    boxes_N4: Floats
+    """(N, 4) xyxy in pixels of the image that is searched."""
+    scores_N: Floats
+    """(N,) probability of a face that the network gives, 0 to 1."""
+    landmarks_N52: Floats | None = None
+    """(N, 5, 2) in pixels of that image, of the last step alone."""
+
+
+Note = Callable[[Stage], None]
+"""Takes each step of the cascade as it is done."""
 
 
 @register("mtcnn")
@@ -84,62 +103,85 @@ class Mtcnn:
         Returns:
             Boxes (N, 4) xyxy in pixels, scores (N,), landmarks (N, 5, 2) in pixels; in no particular order.
         """
+        last = self.stages(image_HW3)[-1]
+        assert last.landmarks_N52 is not None
+        return last.boxes_N4, last.scores_N, last.landmarks_N52
+
+    def stages(self, image_HW3: ImageHW3) -> list[Stage]:
+        """Run the three stages on an image as it is; return the candidates of each, and what is left of them.
+
+        The last one holds the faces.
+        """
+        stages: list[Stage] = []
         with _networks() as networks:
-            return self._cascade(cv2.integral(image_HW3), image_HW3.shape[:2], networks)
+            self._cascade(cv2.integral(image_HW3), image_HW3.shape[:2], networks, stages.append)
+        return stages
 
-    def _cascade(
-        self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks
-    ) -> tuple[Floats, Floats, Floats]:
+    def _cascade(self, sums_HW3: NDArray[np.int32], shape: tuple[int, ...], networks: _Networks, note: Note) -> None:
         t_propose, t_refine, t_output = self.settings.thresholds
-        squares = _square(self._propose(sums_HW3, t_propose, networks))[:_MAX_REFINED]  # best first
+        squares = square(self._propose(sums_HW3, t_propose, networks, note))[:_MAX_REFINED]  # best first
 
-        regions, inside = _pixel_regions(squares, shape)
+        regions, inside = pixel_regions(squares, shape)
         probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
-        kept = _nms(boxes, scores, 0.7)
-        squares = _square(_regress(boxes[kept], shift[kept], 1))
+        note(Stage("R-Net candidates", boxes, scores))
+        kept = nms(boxes, scores, 0.7)
+        boxes = regress(boxes[kept], shift[kept], 1)
+        note(Stage("R-Net after NMS", boxes, scores[kept]))
+        squares = square(boxes)
 
-        regions, inside = _pixel_regions(squares, shape)
-        regions, inside = _largest(regions, inside, _MAX_OUTPUT)
+        regions, inside = pixel_regions(squares, shape)
+        regions, inside = largest_regions(regions, inside, _MAX_OUTPUT)
         probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
         sides = boxes[:, 2:] - boxes[:, :2] + 1
         landmarks = np.stack([points[:, :5], points[:, 5:]], 2) * sides[:, None] + boxes[:, None, :2] - 1
-        boxes = _regress(boxes, shift, 1)
-        kept = _nms_of_smaller(boxes, scores, 0.7)
-        return boxes[kept], scores[kept], landmarks[kept]
+        boxes = regress(boxes, shift, 1)
+        note(Stage("O-Net candidates", boxes, scores))
+        kept = nms_of_smaller(boxes, scores, 0.7)
+        note(Stage("O-Net after NMS", boxes[kept], scores[kept], landmarks[kept]))
 
-    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks) -> Floats:
+    def _propose(self, sums_HW3: NDArray[np.int32], threshold: float, networks: _Networks, note: Note) -> Floats:
         """Run stage one; return (N, 4) regressed boxes.
 
         The dense pass over the pyramid may run in bf16, where the CPU has it. Each cell that comes near
         the threshold is then computed again, from its own 12 x 12 pixels, in fp32: the result is that of a
         dense fp32 pass at a fraction of the time.
         """
-        height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
         scales, levels, cells = [], [], []
-        scale = _CELL_PX / self.settings.min_face_px
-        while min(height, width) * scale >= _CELL_PX:
-            level_HW3 = area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+        for scale, level_HW3 in pyramid(sums_HW3, self.settings.min_face_px):
             (probability_1RC,) = networks.infer("pnet_dense", level_HW3[None])
             scales.append(scale)
             levels.append(level_HW3)
             cells.append(_best_cells(probability_1RC[0], threshold - _COARSE_SLACK))
-            scale *= _PYRAMID_FACTOR
-        found = [np.zeros((0, 9), np.float32)]
+        found, all_passed = [np.zeros((0, 9), np.float32)], [np.zeros((0, 5), np.float32)]
         exact = networks.exact_cells(levels, cells)
         for scale, cells_N2, result_N6 in zip(scales, cells, exact, strict=True):
             corner = np.tile(cells_N2[:, ::-1] * _STRIDE_PX + 1, 2) + [0, 0, _CELL_PX - 1, _CELL_PX - 1]
             boxes = np.floor(corner.astype(np.float32) / np.float32(scale))
             scores, shift = result_N6[:, 1], result_N6[:, 2:]
             passed = np.flatnonzero(scores >= threshold)
-            kept = passed[_nms(boxes[passed], scores[passed], 0.5)]
+            all_passed.append(np.hstack([boxes, scores[:, None]])[passed])
+            kept = passed[nms(boxes[passed], scores[passed], 0.5)]
             found.append(np.hstack([boxes, scores[:, None], shift])[kept])
+        proposed = np.concatenate(all_passed)
+        note(Stage("P-Net candidates", proposed[:, :4], proposed[:, 4]))
         candidates = np.concatenate(found)
-        candidates = candidates[_nms(candidates[:, :4], candidates[:, 4], 0.7)]
-        return _regress(candidates[:, :4], candidates[:, 5:], 0)
+        candidates = candidates[nms(candidates[:, :4], candidates[:, 4], 0.7)]
+        boxes = regress(candidates[:, :4], candidates[:, 5:], 0)
+        note(Stage("P-Net after NMS", boxes, candidates[:, 4]))
+        return boxes
+
+
+def pyramid(sums_HW3: NDArray[np.int32], min_face_px: float) -> Iterator[tuple[float, Floats]]:
+    """Yield scale and pixels, (h, w, 3) in -1..1, of each level of an image, given as its integral."""
+    height, width = sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1
+    scale = _CELL_PX / min_face_px
+    while min(height, width) * scale >= _CELL_PX:
+        yield scale, area_pool(sums_HW3, (int(height * scale + 1), int(width * scale + 1)))
+        scale *= _PYRAMID_FACTOR
 
 
 def without_small_faces(settings: DetectorSpec, min_px: float) -> DetectorSpec:
@@ -246,41 +288,6 @@ def area_crops(sums_HW3: NDArray[np.int32], xyxy_N4: NDArray[np.int64], side: in
     return total * (np.float32(1 / 128) / area.astype(np.float32)) - np.float32(127.5 / 128)
 
 
-def _square(boxes_N4: Floats) -> Floats:
-    """Widen boxes to squares around their centres."""
-    sides = boxes_N4[:, 2:] - boxes_N4[:, :2]
-    longest = sides.max(1, keepdims=True)
-    corner = boxes_N4[:, :2] + sides * 0.5 - longest * 0.5
-    return np.hstack([corner, corner + longest])
-
-
-def _regress(boxes_N4: Floats, shift_N4: Floats, extra_px: int) -> Floats:
-    """Move each edge by the network's answer, a share of the box side (plus ``extra_px``)."""
-    sides = boxes_N4[:, 2:] - boxes_N4[:, :2] + extra_px
-    return boxes_N4 + shift_N4 * np.tile(sides, 2)
-
-
-def _pixel_regions(boxes_N4: Floats, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Truncate boxes to pixels inside the image: coordinates are one-based and inclusive in this network.
-
-    Returns:
-        (M, 4) zero-based regions with exclusive ends, and a mask (N,) of the boxes that have any pixel.
-    """
-    height, width = shape[:2]
-    whole = np.trunc(boxes_N4).astype(np.int64)
-    regions = np.stack(
-        [
-            np.maximum(whole[:, 0], 1) - 1,
-            np.maximum(whole[:, 1], 1) - 1,
-            np.minimum(whole[:, 2], width),
-            np.minimum(whole[:, 3], height),
-        ],
-        1,
-    )
-    inside = (regions[:, 2] > regions[:, 0]) & (regions[:, 3] > regions[:, 1])
-    return regions[inside], inside
-
-
 def _best_cells(probability_RC: Floats, threshold: float) -> NDArray[np.int64]:
     """Return rows and columns (N, 2) of the cells at or above the threshold, at most the best `_MAX_CELLS`."""
     cells_N2 = np.argwhere(probability_RC >= threshold)
@@ -288,48 +295,6 @@ def _best_cells(probability_RC: Floats, threshold: float) -> NDArray[np.int64]:
         best = np.argsort(-probability_RC[tuple(cells_N2.T)], kind="stable")[:_MAX_CELLS]
         cells_N2 = cells_N2[np.sort(best)]
     return cells_N2
-
-
-def _largest(
-    regions_M4: NDArray[np.int64], inside_N: NDArray[np.bool_], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Keep the largest regions where there are more than ``count``; a frame full of faces has a price all the same.
-
-    Args:
-        regions_M4: See `_pixel_regions`.
-        inside_N: Which boxes they are of.
-        count: How many are kept.
-    """
-    if len(regions_M4) <= count:
-        return regions_M4, inside_N
-    places = np.flatnonzero(inside_N)
-    chosen = np.sort(np.argsort(regions_M4[:, 0] - regions_M4[:, 2], kind="stable")[:count])
-    inside = np.zeros_like(inside_N)
-    inside[places[chosen]] = True
-    return regions_M4[chosen], inside
-
-
-def _nms(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """Return the indices of boxes that survive non-maximum suppression by intersection over union, best first."""
-    if len(boxes_N4) == 0:
-        return np.zeros(0, np.int64)
-    xywh = np.hstack([boxes_N4[:, :2], boxes_N4[:, 2:] - boxes_N4[:, :2]]).astype(np.float64)
-    kept = cv2.dnn.NMSBoxes(xywh, scores_N, 0.0, threshold)  # type: ignore[arg-type]  # arrays will do
-    return np.asarray(kept, np.int64).reshape(-1)
-
-
-def _nms_of_smaller(boxes_N4: Floats, scores_N: Floats, threshold: float) -> NDArray[np.int64]:
-    """Suppress boxes by the intersection over the smaller area, in inclusive pixels: drops a face inside a face."""
-    order, kept = np.argsort(scores_N, kind="stable")[::-1], []  # of equals, the last
-    area = (boxes_N4[:, 2] - boxes_N4[:, 0] + 1) * (boxes_N4[:, 3] - boxes_N4[:, 1] + 1)
-    while len(order):
-        best, rest = order[0], order[1:]
-        kept.append(best)
-        corner = np.maximum(boxes_N4[best, :2], boxes_N4[rest, :2])
-        sides = np.maximum(0, np.minimum(boxes_N4[best, 2:], boxes_N4[rest, 2:]) - corner + 1)
-        overlap = sides[:, 0] * sides[:, 1] / np.minimum(area[best], area[rest])
-        order = rest[overlap <= threshold]
-    return np.asarray(kept, np.int64)
 
 
 def load_weights(name: str) -> list[Floats]:

@@ -86,3 +86,72 @@ def triplet_loss(x_NC: Tensor, identity_N: Tensor, margin: float = 0.2) -> Tenso
     ally_N = distance_NN.masked_fill(~ally_NN, 0).amax(1)
     stranger_N = distance_NN.masked_fill(same_NN, float("inf")).amin(1)
     return functional.relu(margin + ally_N[compared_N] - stranger_N[compared_N]).mean()
+
+
+def squared_triplet_loss(anchor_NC: Tensor, positive_NC: Tensor, negative_NC: Tensor, margin: float = 0.2) -> Tensor:
+    """Return the triplet loss in the form of FaceNet: squared distances of embeddings normalised to length one.
+
+    max(0, |anchor - positive|^2 - |anchor - negative|^2 + margin), the mean over the triplets where the paper has the
+    sum. Source: Schroff et al. 2015, arXiv 1503.03832, eq. 2.
+
+    Args:
+        anchor_NC: (N, C) embeddings of faces, of any length above 0.
+        positive_NC: (N, C) of other faces of the same people.
+        negative_NC: (N, C) of faces of other people.
+        margin: Least gap of the squares, which lie in 0..4.
+    """
+    anchor_NC, positive_NC, negative_NC = (
+        functional.normalize(x.float(), dim=1) for x in (anchor_NC, positive_NC, negative_NC)
+    )
+    nearer_N = (anchor_NC - positive_NC).square().sum(1)
+    farther_N = (anchor_NC - negative_NC).square().sum(1)
+    return functional.relu(nearer_N - farther_N + margin).mean()
+
+
+def semi_hard_triplets(x_NC: Tensor, identity_N: Tensor) -> Tensor:
+    """Return the triplets of a batch as FaceNet chooses them: (T, 3) numbers of anchor, positive and negative.
+
+    All pairs of one person; with each the nearest stranger that is farther from the anchor than the positive. A pair
+    without such a stranger gives none. Source: Schroff et al. 2015, arXiv 1503.03832, section 3.2 and eq. 4.
+
+    Args:
+        x_NC: (N, C) embeddings, of any length above 0.
+        identity_N: (N,) whose face it is, whole numbers.
+    """
+    x_NC = functional.normalize(x_NC.detach().float(), dim=1)
+    squared_NN = torch.cdist(x_NC, x_NC, compute_mode="donot_use_mm_for_euclid_dist").square()
+    same_NN = identity_N[:, None] == identity_N[None]
+    anchor_T, positive_T = (same_NN & ~torch.eye(len(x_NC), dtype=torch.bool, device=x_NC.device)).nonzero(
+        as_tuple=True
+    )
+    farther_TN = ~same_NN[anchor_T] & (squared_NN[anchor_T] > squared_NN[anchor_T, positive_T][:, None])
+    nearest_T = squared_NN[anchor_T].masked_fill(~farther_TN, float("inf"))
+    there_T = farther_TN.any(1)
+    return torch.stack([anchor_T, positive_T, nearest_T.argmin(1)], 1)[there_T]
+
+
+def cascade_loss(
+    logits_N2: Tensor,
+    shift_N4: Tensor,
+    landmarks_N10: Tensor | None,
+    kind_N: Tensor,
+    true_shift_N4: Tensor,
+    true_landmarks_N10: Tensor,
+    *,
+    hardest: float,
+) -> dict[str, Tensor]:
+    """Return the three losses of one of MTCNN's networks. Source: Zhang et al. 2016, arXiv 1604.02878, eq. 1 to 4.
+
+    ``face``: cross entropy over crops that show a face (kind 2) or none (0), of the ``hardest`` share of them;
+    ``box``: squared distance of the edges over faces and parts (1); ``landmarks``: squared distance over faces whose
+    landmarks are known (not NaN). What has no crop is 0.
+    """
+    sure_N, faced_N = kind_N != 1, kind_N >= 1
+    losses = functional.cross_entropy(logits_N2[sure_N].float(), (kind_N[sure_N] == 2).long(), reduction="none")
+    kept = losses.topk(max(1, int(hardest * len(losses)))).values if len(losses) else losses
+    found = {"face": kept.sum() / max(1, len(kept))}
+    found["box"] = (shift_N4 - true_shift_N4)[faced_N].square().sum() / max(1, int(faced_N.sum()))
+    known_N = (kind_N == 2) & ~true_landmarks_N10.isnan().any(1)
+    if landmarks_N10 is None or not bool(known_N.any()):
+        return found | {"landmarks": logits_N2.sum() * 0}
+    return found | {"landmarks": (landmarks_N10 - true_landmarks_N10)[known_N].square().sum(1).mean()}
