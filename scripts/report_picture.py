@@ -22,7 +22,7 @@ from unmask.datasets.synthetic import film, read_portrait, write_clip
 
 OUT = Path(__file__).parents[1] / "docs" / "report.jpg"
 FRAMES = 100
-SIZE_PX = (1000, 1195)
+SIZE_PX = (1000, 1215)
 """What is seen of the page: words, people, timeline, the frame."""
 
 
