@@ -1,11 +1,11 @@
 """What closer looks cost and find: a scan with them against one of 32 evenly spread frames, in the same run.
 
-    python benchmarks/bench_closer.py --out benchmarks/results/closer.json
+    python -m benchmarks.bench_closer --out benchmarks/results/closer.json
 
 The clips are made on the spot of a public-domain portrait: authentic ones of one shot, and ones of 0.5, 2 and 10
 minutes in which 1, 3 or 10 seconds are manipulated, as a shot of its own and as a passage within the shot. The ratio is
-one of CPU seconds, decoders included; scans of both kinds alternate and the median counts. The even scan takes no
-signatures of frames and knows of no shots.
+one of CPU seconds, with decoding in this process; scans of both kinds alternate and the median counts. The even scan
+takes no signatures of frames and knows of no shots.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from examples.make_clips import PORTRAIT, blend_portrait
 
 from unmask import Scanner, Verdict
 from unmask.datasets.synthetic import RATE, SIZE_PX, looped_films, read_portrait, with_passage
-from unmask.media import Video
-from unmask.media.server import SERVER
+from unmask.media import Limits, Video
 from unmask.types import ImageHW3
 
 LOOP = 75
@@ -75,7 +74,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--max-seconds", type=float, default=600, help="leave longer clips out")
     arguments = parser.parse_args()
-    closer, even = Scanner(precision="fp32"), EvenScanner(precision="fp32", max_frames=0)
+    here = Limits(isolate=False)
+    closer, even = Scanner(limits=here), EvenScanner(limits=here, max_frames=0)
     portrait = read_portrait(PORTRAIT)
     films, rows = looped_films(portrait, blend_portrait(portrait), LOOP), []
     for case in CASES:
@@ -131,17 +131,9 @@ def measure(case: Case, path: Path, scanners: Sequence[Scanner], rounds: int) ->
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of this process and of its decoders, which the server of decoders waits for."""
+    """Return the CPU time of this process, which decodes, too."""
     own = resource.getrusage(resource.RUSAGE_SELF)
-    return own.ru_utime + own.ru_stime + server_seconds()
-
-
-def server_seconds() -> float:
-    """Return the CPU time of the server of decoders and of those it has waited for (Linux)."""
-    if SERVER.pid is None:
-        return 0.0
-    fields = Path(f"/proc/{SERVER.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return sum(int(fields[place]) for place in (11, 12, 13, 14)) / os.sysconf("SC_CLK_TCK")
+    return own.ru_utime + own.ru_stime
 
 
 if __name__ == "__main__":

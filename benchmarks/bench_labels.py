@@ -14,11 +14,14 @@ import numpy as np
 
 from common import Clip, Goal, load_clips, parser, row, write
 from unmask.evidence.labels import read_labels
-from unmask.media.frames import open_in_process
+from unmask.evidence.traces import read_traces
+from unmask.media.frames import OpenFile, open_in_process
 from unmask.media.limits import Limits
+from unmask.media.readers import Reader
 from unmask.media.regular import open_regular
 
 GOAL_MS = 3.0
+READERS = {"labels_ms": read_labels, "traces_ms": read_traces}
 
 
 def main() -> None:
@@ -33,14 +36,19 @@ def cost(clip: Clip, rounds: int) -> dict[str, float]:
     """Return the least time that each reader took, in milliseconds."""
     with open_regular(clip.path) as file:
         opened = open_in_process(file, "0" * 64, Limits())
-        times = []
-        for _ in range(rounds):
-            started = time.perf_counter()
-            read_labels(opened)
-            times.append(time.perf_counter() - started)
-    costs = {"labels_ms": 1000 * min(times)}
+        costs = {name: 1000 * least(reader, opened, rounds) for name, reader in READERS.items()}
     row(clip.name, costs)
     return costs
+
+
+def least(reader: Reader, opened: OpenFile, rounds: int) -> float:
+    """Return the least time of some calls in seconds."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        reader(opened)
+        times.append(time.perf_counter() - started)
+    return min(times)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make the picture of a report that README and docs show, from the public-domain portrait in examples/data.
 
-python scripts/report_picture.py
+    PYTHONPATH=. python scripts/report_picture.py
 
 A clip of the portrait, whose face is a blended one from the middle on, is scanned, and its page photographed by
 Chromium, which must be on the path as ``chromium``.
@@ -22,7 +22,7 @@ from unmask.datasets.synthetic import film, read_portrait, write_clip
 
 OUT = Path(__file__).parents[1] / "docs" / "report.jpg"
 FRAMES = 100
-SIZE_PX = (1000, 1130)
+SIZE_PX = (1000, 1215)
 """What is seen of the page: words, people, timeline, the frame."""
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         films = zip(film(portrait, FRAMES), film(blend_portrait(portrait), FRAMES), strict=True)
         views = ((both[number >= FRAMES // 2])[0] for number, both in enumerate(films))
         write_clip(views, Path("clip.mp4"))
-        Scanner(precision="fp32").scan("clip.mp4").save("clip.html")
+        Scanner().scan("clip.mp4").save("clip.html")
         photograph(Path("clip.html").absolute(), Path("page.png").absolute())
         with Image.open("page.png") as picture:
             picture.convert("RGB").save(OUT, quality=80, optimize=True)

@@ -63,7 +63,7 @@ class KeepingScanner(Scanner):
 
     def __init__(self, model: str, work: Path) -> None:
         self.work = work
-        super().__init__(model, precision="fp32")
+        super().__init__(model)
 
     def make_detector(self, spec: DetectorSpec) -> Detector:
         """Return the card's detector with a memory."""

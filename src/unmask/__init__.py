@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         PersonVerdict,
         Scene,
         Sighting,
+        Trace,
         UnjudgedPerson,
         Verdict,
     )
@@ -127,6 +128,7 @@ _HOMES = {
         "PersonVerdict",
         "Scene",
         "Sighting",
+        "Trace",
         "UnjudgedPerson",
         "Verdict",
     ),
@@ -175,6 +177,7 @@ __all__ = [
     "Thresholds",
     "TimedOutError",
     "Timeline",
+    "Trace",
     "UnjudgedPerson",
     "UnmaskError",
     "UnreadableError",

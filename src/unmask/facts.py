@@ -11,9 +11,16 @@ Scheme = Literal["c2pa", "digital_source_type", "aigc", "program"]
 the name of a known program."""
 Says = Literal["generated", "perhaps_generated", "composite", "edited", "captured", "unclear", "unreadable"]
 """What a label says: synthetic as a whole, perhaps so, in part; changed; recorded; nothing of that kind; or damaged."""
-Signature = Literal["trusted", "valid", "invalid", "not_checked"]
-"""``trusted``: by a certificate of the trust list; ``valid``: the file is as it was signed, by whomever; ``invalid``:
-it is not."""
+Signature = Literal["not_checked"]
+"""What is known of the signature of a manifest: that it is there."""
+
+TraceKind = Literal[
+    "written_by", "encoder_settings", "key_frames", "hidden_frames", "time_gaps", "joined", "sound", "dates",
+    "second_encoding",
+]  # fmt: skip
+"""What a trace is about: the writing program; settings of the encoder; the rhythm of key frames; frames that an edit
+list hides; gaps between time stamps; parts that were encoded one by one; sound beside picture; dates of the tracks;
+signs that the film was encoded before."""
 
 MAX_LABEL_TEXT = 600
 """Characters of a text of a label."""
@@ -143,4 +150,23 @@ class DeclaredLabel:
         check(
             all(text.isprintable() and len(text) <= MAX_LABEL_TEXT for text in texts),
             f"texts of a label are printable, of at most {MAX_LABEL_TEXT} characters",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One fact of how a file was written; alone, it speaks neither for nor against its film."""
+
+    kind: TraceKind
+    """What it is about."""
+    reason: str
+    """The fact as a sentence."""
+    values: dict[str, str] = field(default_factory=dict)
+    """Its numbers and names, as text."""
+
+    def __post_init__(self) -> None:
+        texts = (self.reason, *self.values, *self.values.values())
+        check(
+            all(text.isprintable() and len(text) <= MAX_LABEL_TEXT for text in texts),
+            f"texts of a trace are printable, of at most {MAX_LABEL_TEXT} characters",
         )

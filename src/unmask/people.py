@@ -111,4 +111,5 @@ class PersonPictures:
     strip: tuple[Sighting, ...]
     """The highest score of each sixth of the person's frames, in order of time: at most six."""
     scene: Scene | None
-    """The frame in which the person can be seen best."""
+    """Of the frames that were kept, one a second, that in which the person can be seen best; None where none shows
+    them."""

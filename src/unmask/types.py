@@ -22,6 +22,7 @@ from unmask.errors import UsageError
 from unmask.facts import AudioFacts as AudioFacts
 from unmask.facts import DeclaredLabel as DeclaredLabel
 from unmask.facts import MediaFacts as MediaFacts
+from unmask.facts import Trace as Trace
 from unmask.facts import check
 from unmask.people import FaceQuality as FaceQuality
 from unmask.people import Passage as Passage
@@ -305,6 +306,8 @@ class Verdict:
     declared: tuple[DeclaredLabel, ...] = ()
     """What the file declares of itself, what matters most first; it is no part of ``fake_probability``. Of a file that
     cannot be opened, nothing is known."""
+    traces: tuple[Trace, ...] = ()
+    """How the file was written: facts, which are no part of ``fake_probability`` either."""
     settings: dict[str, Any] = field(default_factory=dict)
     """All that is needed to repeat the scan."""
     pictures: tuple[PersonPictures, ...] = field(default=(), repr=False, compare=False)

@@ -98,7 +98,8 @@ def test_what_a_page_must_carry(verdict, tmp_path):
     page = page_of(verdict.to_dict(pictures=True, timing=True), tmp_path)
     for text in (verdict.sha256, "h264", "bundled 3", verdict.models[0]["sha256"], verdict.settings["hash"]):
         assert text in page
-    assert f"unmask scan {verdict.path} --frames 16 --precision fp32 --html report.html" in page
+    precision = verdict.settings["precision"][0]
+    assert f"unmask scan {verdict.path} --frames 16 --precision {precision} --html report.html" in page
     assert f"Scanned {verdict.scanned_at[:10]}" in page
     assert "Only faces were examined" in page
     assert f"fake from {verdict.settings['thresholds']['fake_above']:.2f} on" in page

@@ -62,6 +62,14 @@ def test_each_person_gets_their_own_pictures_in_the_order_of_the_verdict():
     assert scene.xyxy_px == (5, 10, 50, 55), "in pixels of the small frame"
 
 
+def test_the_scene_is_of_a_frame_that_was_kept():
+    small = small_frame(np.zeros((48, 96, 3), np.uint8))
+    (shown,) = pictures_of([person()], seen([1, 1, 1], sides=[60, 90, 70]), {0: small, 20: small})
+    assert shown.scene.time_seconds == 2.0
+    (hidden,) = pictures_of([person()], seen([1, 1]), {})
+    assert hidden.scene is None
+
+
 def test_nothing_is_shown_where_nothing_was_kept():
     group = [ScoredFace(*(getattr(face, name) for name in ScoredFace.__slots__[:-1])) for face in seen([1, 2])]
     assert pictures_of([person()], group, {}) == ()

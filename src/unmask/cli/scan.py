@@ -236,7 +236,7 @@ def _print_row(row: Row, verbose: bool) -> None:
         for text in row["warnings"]:
             say(f"unmask: {printable(row['path'])}: {text}")
         return
-    told = (label["reason"] for label in row["declared"])
+    told = (fact["reason"] for fact in (*row["declared"], *row["traces"]))
     for text in (*row["reasons"][len(reasons) :], *row["warnings"], *told):
         print(f"    {printable(text)}")
     for face in row["faces"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from unmask.media.pictures import FieldPairs, Picture, is_hidden_vp8, kind_reade
 _STREAMED = frozenset({"mpegts", "mpeg", "mpegvideo"})
 """Formats in which a clock may jump: recordings of broadcasts, and discs."""
 _USUAL_RATE = 25.0
+_X264 = re.compile(rb"x264 - core [ -~]{1,1500}")
+_HEAD_BYTES, _MAX_SETTINGS = 4096, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class PacketIndex:
     """Latest time stamp of decoding, 0 where there is none."""
     end_byte: int
     """Where the last packet ends in the file; 0 where the container does not tell."""
+    sizes: NDArray[np.int64]
+    """(packets,) length of each packet in bytes."""
+    settings: tuple[tuple[int, str], ...] = ()
+    """Position of a packet, and the settings that x264 wrote into it: once for each time that it was started."""
 
 
 def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream) -> PacketIndex:
@@ -66,13 +73,22 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     """
     pictures: list[Picture] = []
     afresh: list[int] = []
-    read, starts_afresh, size_bytes, end_byte = _picture_reader(stream), _key_test(stream), 0, 0
+    read, starts_afresh = _picture_reader(stream), _key_test(stream)
+    end_byte = 0
+    sizes: list[int] = []
+    settings: list[tuple[int, str]] = []
     for packet in packets:
         if not packet.size:
             continue
         if packet.is_keyframe and (not afresh or starts_afresh(packet)):
             afresh.append(len(pictures))
-        size_bytes += packet.size
+        if (
+            packet.is_keyframe
+            and len(settings) < _MAX_SETTINGS
+            and (found := _X264.search(bytes(packet)[:_HEAD_BYTES]))
+        ):
+            settings.append((len(pictures), found.group().decode("ascii")))
+        sizes.append(packet.size)
         end_byte = max(end_byte, (packet.pos or 0) + packet.size)
         pictures.append(read(packet))
     tick = float(stream.time_base) if stream.time_base else 1.0
@@ -83,9 +99,9 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     keys = _usable_keys(np.array(afresh, np.int64), shown.ranks)
     times = shown.ticks * tick if shown.stamped else np.arange(len(shown.ticks)) / rate
     end = shown.length_ticks * tick if shown.stamped else len(times) / rate
-    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), size_bytes)
+    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), sum(sizes))
     last_tick = max((picture.dts or 0 for picture in pictures), default=0)
-    return PacketIndex(index, shown.ranks, last_tick, end_byte)
+    return PacketIndex(index, shown.ranks, last_tick, end_byte, np.array(sizes, np.int64), tuple(settings))
 
 
 def _picture_reader(stream: VideoStream) -> Callable[[av.Packet[VideoStream]], Picture]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
+from unmask.evidence.traces import read_traces, traces_of
 from unmask.media import (
     Limits,
     SignatureLog,
@@ -38,6 +39,9 @@ from unmask.types import SCHEMA_VERSION, Colours, Frame, ImageHW3, Verdict
 log = logging.getLogger(__name__)
 
 PathLike = str | os.PathLike[str]
+
+READERS = (read_labels, read_traces)
+"""What looks at each file beside the frames, within its decoder."""
 
 
 class BaseScanner(ABC):
@@ -189,8 +193,8 @@ class BaseScanner(ABC):
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
         """Judge one of the films of a file."""
         sha256 = draft.sha256 or ""
-        with open_video_file(file, sha256, self.limits, self.colours, film, [read_labels]) as video:
-            return self._judge(video, replace(draft, declared=labels_of(video)), stopping)
+        with open_video_file(file, sha256, self.limits, self.colours, film, READERS) as video:
+            return self._judge(video, replace(draft, declared=labels_of(video), traces=traces_of(video)), stopping)
 
     def _judge(self, video: Video, draft: Verdict, stopping: threading.Event) -> Verdict:
         return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))

@@ -88,8 +88,10 @@ def pictures_of(
             if face.crop_jpeg is not None
         )
         if strip:
-            clearest = max(group, key=lambda face: face.clarity)
-            found.append(PersonPictures(person.person, strip, _scene(clearest, frames.get(clearest.index))))
+            kept = [face for face in group if face.index in frames]
+            clearest = max(kept, key=lambda face: face.clarity, default=None)
+            scene = None if clearest is None else _scene(clearest, frames[clearest.index])
+            found.append(PersonPictures(person.person, strip, scene))
     return tuple(found)
 
 
@@ -98,9 +100,7 @@ def _first_map(face: ScoredFace) -> bytes | None:
     return None if map_hw is None else map_png(map_hw)
 
 
-def _scene(face: ScoredFace, small: SmallFrame | None) -> Scene | None:
-    if small is None:
-        return None
+def _scene(face: ScoredFace, small: SmallFrame) -> Scene:
     x1, y1, x2, y2 = (round(side * small.scale, 1) for side in face.face.xyxy_px)
     return Scene(face.time_seconds, small.width_px, small.height_px, (x1, y1, x2, y2), small.jpeg)
 

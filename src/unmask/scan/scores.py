@@ -22,6 +22,9 @@ MAX_KEPT_FACES = 256
 LARGE_SHARE = 0.5
 """Share of the least side that was judged so far, below which a face is much smaller."""
 
+KEPT_SECONDS = 1.0
+"""Frames that are kept in small for a report lie so far apart: to compress each would cost a twentieth of a scan."""
+
 
 @dataclass(frozen=True, slots=True)
 class _AskedFace:
@@ -52,6 +55,7 @@ class FaceScores:
         self.dropped_faces = 0
         """Faces that were not judged because ``max_faces`` had been."""
         self._networks, self._max_faces, self._pictures = networks, max_faces, pictures
+        self._last_kept = (-math.inf, 0)
         self._frames: dict[int, tuple[SeenFrame, list[_AskedFace]]] = {}
         self._asked: list[_AskedFace] = []
         self._held: list[_AskedFace] = []
@@ -83,7 +87,7 @@ class FaceScores:
             return
         asked: list[_AskedFace] = []
         kept = [self._admit(cut, asked) for cut in faces]
-        small = small_frame(frame.image_HW3) if self._pictures and asked else None
+        small = small_frame(frame.image_HW3) if asked and self._is_kept(frame, asked) else None
         seen = SeenFrame(frame.index, frame.time_seconds, tuple(kept), still_view(frame.image_HW3), small)
         self._frames[frame.index] = seen, asked
         self._asked += asked
@@ -128,6 +132,16 @@ class FaceScores:
             for person, cut in zip(numbers, seen.faces, strict=True)
             if cut.is_small
         ]
+
+    def _is_kept(self, frame: Frame, asked: Sequence[_AskedFace]) -> bool:
+        """Tell whether a frame is kept in small: one a second, and each that shows more people than the last one."""
+        if not self._pictures:
+            return False
+        last_seconds, people = self._last_kept
+        if abs(frame.time_seconds - last_seconds) < KEPT_SECONDS and len(asked) <= people:
+            return False
+        self._last_kept = frame.time_seconds, len(asked)
+        return True
 
     def _admit(self, cut: CutFace, asked: list[_AskedFace]) -> CutFace:
         """Return the face as it is kept; one that is judged is appended to ``asked``."""
