@@ -30,13 +30,13 @@ def sides(faces):
 
 
 def test_a_few_faces_are_all_judged_in_the_order_in_which_they_were_found():
-    crowd = Crowd(Finds(20, 90, 50), 60)
+    crowd = Crowd(Finds(20, 90, 50), 60, 10)
     assert sides(crowd.look(IMAGE)) == [20, 90, 50]
     assert (crowd.warnings(), crowd.limit(REAL)) == ((), REAL)
 
 
 def test_of_many_the_largest_are_judged_and_the_others_counted():
-    crowd = Crowd(Finds(*range(10, 110)), 60)
+    crowd = Crowd(Finds(*range(10, 110)), 60, 10)
     assert sides(crowd.look(IMAGE)) == list(range(110 - MAX_FACES_A_FRAME, 110))
     (warning,) = crowd.warnings()
     assert warning.startswith("68 faces in 1 frame were not judged: the largest of each frame are, at most 32, and 8 ")
@@ -48,7 +48,7 @@ def test_of_many_the_largest_are_judged_and_the_others_counted():
 
 @pytest.mark.parametrize(("small", "label"), [(33, "real"), (34, "inconclusive")])
 def test_a_background_that_is_far_smaller_keeps_nothing_from_being_real(small, label):
-    crowd = Crowd(Finds(*[100] * MAX_FACES_A_FRAME, *[small] * 50), 60)
+    crowd = Crowd(Finds(*[100] * MAX_FACES_A_FRAME, *[small] * 50), 60, 10)
     assert len(crowd.look(IMAGE)) == MAX_FACES_A_FRAME
     assert crowd.limit(REAL).label == label
 
@@ -56,7 +56,7 @@ def test_a_background_that_is_far_smaller_keeps_nothing_from_being_real(small, l
 @pytest.mark.parametrize("faces", [5, 25, 60])
 def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
     """A meeting of twenty-five tiles is judged frame after frame; only of very many frames fewer of each are."""
-    crowd = Crowd(Finds(*[50] * faces), 60)
+    crowd = Crowd(Finds(*[50] * faces), 60, 10)
     counts = [len(crowd.look(IMAGE)) for _ in range(400)]
     assert sum(counts) < MAX_FACES_A_FILE + MAX_FACES_A_FRAME + 400 * FACES_BEYOND
     assert counts[:64] == [min(faces, MAX_FACES_A_FRAME)] * 64
@@ -67,7 +67,7 @@ def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
 def test_looking_for_faces_has_an_end(monkeypatch):
     now = iter(np.arange(0, 1000, 0.5))
     monkeypatch.setattr(time, "thread_time", lambda: next(now))
-    crowd = Crowd(Finds(50), 2.1)
+    crowd = Crowd(Finds(50), 2.1, 10)
     for _ in range(4):
         crowd.look(IMAGE)
     with pytest.raises(TimedOutError, match=r"in 5 frames, more than the limits allow; see --limits seconds="):
@@ -78,6 +78,18 @@ def test_many_frames_have_more_time(monkeypatch):
     now = iter(np.arange(0, 1000, 0.5))
     monkeypatch.setattr(time, "thread_time", lambda: next(now))
     monkeypatch.setattr(module, "_FRAMES_IN_TIME", 4)
-    crowd = Crowd(Finds(50), 2.1)
+    crowd = Crowd(Finds(50), 2.1, 10)
     for _ in range(40):
         crowd.look(IMAGE)
+
+
+def test_a_crowd_in_a_short_film_is_searched_for_a_short_time(monkeypatch):
+    now = iter(range(0, 1000, 3))  # each look takes three seconds
+    monkeypatch.setattr(module.time, "thread_time", lambda: next(now))
+    crowd = Crowd(Finds(*[50] * 40), 60, 0.5)
+    counts = [len(crowd.look(IMAGE)) for _ in range(9)]
+    assert counts == [MAX_FACES_A_FRAME] * 3 + [0] * 6  # 9 seconds are more than 6 + 2 x 0.5
+    assert crowd.warnings()[0].endswith("6 frames were not searched, since a crowd takes long.")
+    assert crowd.limit(REAL).label == "inconclusive"
+    few = Crowd(Finds(50), 60, 0.5)
+    assert [len(few.look(IMAGE)) for _ in range(9)] == [1] * 9

@@ -22,16 +22,20 @@ MAX_FACES_A_FILE, FACES_BEYOND = 2048, 8
 _FRAMES_IN_TIME = 128
 """Frames in which faces are looked for within `unmask.media.Limits.seconds` of CPU time; it grows with more."""
 
+_CROWD_SECONDS = 6.0, 2.0
+"""CPU time for looking at a crowd, and for each second of its film: the rest of what a bad file may cost is judging."""
+
 
 class Crowd:
     """Looks for the faces of one file, and bounds their number and the time that finding them takes."""
 
-    def __init__(self, detector: Detector, seconds: float) -> None:
+    def __init__(self, detector: Detector, seconds: float, duration_seconds: float) -> None:
         """Start without frames.
 
         Args:
             detector: Finds the faces.
             seconds: CPU time that looking for them may take.
+            duration_seconds: Of the film; the time that a crowd gets grows with it.
         """
         self.left_out = 0
         """Faces that are not judged since there are too many."""
@@ -39,7 +43,10 @@ class Crowd:
         """Frames in which faces were left out."""
         self.matters = False
         """Whether a frame shows more than are ever judged, and the next one is not far smaller than the largest."""
+        self.not_searched = 0
+        """Frames that were not searched, since those before them took too long."""
         self._detector, self._seconds = detector, seconds
+        self._crowd_seconds = min(seconds, _CROWD_SECONDS[0] + _CROWD_SECONDS[1] * duration_seconds)
         self._looked, self._admitted, self._used_seconds = 0, 0, 0.0
 
     def look(self, image_HW3: ImageHW3, least_side_px: float = 0.0) -> list[Face]:
@@ -52,6 +59,10 @@ class Crowd:
         Raises:
             TimedOutError: Looking for faces takes too long in this file.
         """
+        if self.left_out and self._used_seconds > self._crowd_seconds:
+            self.not_searched += 1
+            self.matters = True
+            return []
         started = time.thread_time()
         faces = detect_large(self._detector, image_HW3, least_side_px)
         self._used_seconds += time.thread_time() - started
@@ -80,9 +91,12 @@ class Crowd:
         """Say how many were left out."""
         if not self.left_out:
             return ()
+        stopped = (
+            f" {self.not_searched} frames were not searched, since a crowd takes long." if self.not_searched else ""
+        )
         frames = f"{self.frames} frame{'s' * (self.frames != 1)}"
         most = f"at most {MAX_FACES_A_FRAME}, and {FACES_BEYOND} once {MAX_FACES_A_FILE} of the file were"
-        return (f"{self.left_out} faces in {frames} were not judged: the largest of each frame are, {most}.",)
+        return (f"{self.left_out} faces in {frames} were not judged: the largest of each frame are, {most}.{stopped}",)
 
     def limit(self, judgement: Judgement | None) -> Judgement | None:
         """Return a judgement that calls nothing real while somebody who matters was left out."""

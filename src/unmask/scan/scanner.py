@@ -107,7 +107,7 @@ class Scanner(BaseScanner):
         """Judge an open video: the flow, from its frames to its verdict."""
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
-        crowd = Crowd(self.detector, self.limits.seconds)
+        crowd = Crowd(self.detector, self.limits.seconds, video.facts.duration_seconds)
         signed = 0  # frames whose signatures the shots are made of
         progress = Progress(
             wanted=self.sampler.pick(video),
