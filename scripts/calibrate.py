@@ -33,7 +33,6 @@ import av.filter
 
 from unmask.evaluation import fit_calibration, label_predictions, read_predictions, read_truth, write_calibration
 from unmask.models import load_card, model_folder
-from unmask.models.card import ONNX_FILE
 from unmask.scan.inputs import list_inputs
 
 MAX_FRAMES = 300
@@ -122,8 +121,8 @@ def scan(model: Path, clips: Sequence[LabelledClip], work: Path) -> None:
         table.writerow(("path", "label", "original", "degradation"))
         table.writerows((clip.path, clip.label, clip.original, clip.degradation) for clip in clips)
     if (work / "scores.jsonl").exists():
-        sha256 = load_card(model).files[ONNX_FILE].sha256
-        scored = {item.name for item in read_predictions(work / "scores.jsonl") if item.model_sha256 == sha256}
+        known = load_card(model).weights_hashes
+        scored = {item.name for item in read_predictions(work / "scores.jsonl") if item.model_sha256 in known}
         if scored >= {str(clip.path) for clip in clips}:  # whatever calibration the card had then: it is undone
             return
     command = [sys.executable, "-m", "unmask", "scan", *(str(clip.path) for clip in clips), "--model", str(model)]

@@ -26,7 +26,7 @@ def small(tmp_path):
     content = random.Random(0).randbytes(4096)
     (folder / "model.onnx").write_bytes(content)
     card = load_card(bundled_folder())
-    write_card(folder, replace(card, files={"model.onnx": file_facts(content)}))
+    write_card(folder, replace(card, files={"model.onnx": file_facts(content)}, precision="fp32"))
     return folder
 
 
@@ -98,7 +98,7 @@ def test_weights_that_are_no_numbers_never_give_one(tmp_path, clips):
         tensor.CopyFrom(onnx.numpy_helper.from_array(np.full_like(values, np.nan), tensor.name))
     content = network.SerializeToString()
     (folder / "model.onnx").write_bytes(content)
-    write_card(folder, replace(load_card(folder), files={"model.onnx": file_facts(content)}))
+    write_card(folder, replace(load_card(folder), files={"model.onnx": file_facts(content)}, precision="fp32"))
     out = tmp_path / "o.jsonl"
     args = ["scan", str(clips["authentic"]), str(clips["blended"]), "--model", str(folder), "--json", str(out), "-q"]
     assert CliRunner().invoke(app, [*args, "--frames", "4", "--precision", "fp32"]).exit_code == 4

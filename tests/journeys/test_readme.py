@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from examples.make_clips import PORTRAIT
+from PIL import Image
 from typer.testing import CliRunner
 
 from unmask.cli import app
+from unmask.datasets.synthetic import read_portrait
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -23,6 +26,12 @@ def workplace(tmp_path, short_clips, sample, monkeypatch):
     shutil.copy(short_clips["authentic"], tmp_path / "clip.mp4")
     (tmp_path / "videos").mkdir()
     shutil.copy(short_clips["blended"], tmp_path / "videos" / "blended.mp4")
+    picture = read_portrait(PORTRAIT)
+    Image.fromarray(picture).save(tmp_path / "picture.jpg")
+    for name in ("clip_1", "clip_2"):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(picture).save(tmp_path / "faces" / name / f"{number}.png")
     for name in ("a", "b"):
         target = tmp_path / "path" / "to" / name
         target.parent.mkdir(parents=True, exist_ok=True)

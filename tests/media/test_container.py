@@ -43,13 +43,15 @@ def test_play_lists_open_nothing(tmp_path, text):
         probe(tmp_path / "list.mp4")
 
 
-def test_an_image_is_not_supported(tmp_path):
+def test_a_picture_is_known_by_its_content(tmp_path):
     import cv2
 
     cv2.imwrite(str(tmp_path / "image.png"), pattern(1))
     shutil.move(tmp_path / "image.png", tmp_path / "image.mp4")
-    with pytest.raises(UnsupportedError, match="images are not judged yet"):
-        probe(tmp_path / "image.mp4")
+    assert probe(tmp_path / "image.mp4").is_picture
+    cv2.imwrite(str(tmp_path / "image.bmp"), pattern(1))
+    with pytest.raises(UnsupportedError, match="convert the file to JPEG or PNG"):
+        probe(tmp_path / "image.bmp")
 
 
 def test_huge_frames_are_refused(tmp_path):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unmask.errors import UsageError
 from unmask.evaluation.labels import LabelledPrediction
 from unmask.models import Card
-from unmask.models.card import ONNX_FILE, Calibration
+from unmask.models.card import Calibration
 from unmask.models.clip_fusion import DecidingFaces, deciding_faces, fuse_clip
 from unmask.models.fusion import logit, probability
 from unmask.models.quality import at_quality
@@ -51,7 +51,7 @@ class ScoredClips:
                     f"{prediction.name!r} has no frame scores of a single model; calibrate with the JSON of "
                     "unmask scan --model MODEL --json, or with --model and --data"
                 )
-            if prediction.model_sha256 != card.files[ONNX_FILE].sha256:
+            if prediction.model_sha256 not in card.weights_hashes:
                 raise UsageError(f"{prediction.name!r} was not scored by the model {card.name!r}; scan with that one")
         self.fake_C = np.array([truth.label == "fake" for _, truth in answered], bool)
         self.sources = [truth.source for _, truth in answered]

@@ -160,6 +160,11 @@ class Card:
     kind: Literal["judge", "detector"] = "judge"
     """What it does: a judge scores crops, a detector finds faces in frames and scores nothing."""
 
+    @property
+    def weights_hashes(self) -> frozenset[str]:
+        """The sha256 of its networks' files, one of which each score names."""
+        return frozenset(self.files[name].sha256 for name in (ONNX_FILE, INT8_FILES[1]) if name in self.files)
+
 
 _CARD: TypeAdapter[Card] = TypeAdapter(Card)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -119,7 +120,8 @@ class _Finder:
 
     def __call__(self, name: str) -> str | None:
         """Return the path of a file relative to the table's folder, None where it is not there."""
-        name = name.replace("\\", "/") if "/" not in name and not (self._root / name).exists() else name
+        if "/" not in name and not os.path.exists(self._root / name):  # noqa: PTH110 - Path.exists raises for long names
+            name = name.replace("\\", "/")
         return next((found for folder in self._folders if (found := self._find(folder, name))), None)
 
     def _find(self, folder: Path, name: str) -> str | None:
