@@ -104,6 +104,8 @@ class LabelledFaces:
             else:
                 self.reals[face.collection].append(number)
                 self.groups[face.collection, face.group].append(number)
+        people = Counter(collection for collection, _ in self.groups)
+        self._people_sums = np.cumsum([people[name] ** 0.5 for name in sorted(self.reals)])
         self.shares = self._known_shares()
         self.validation = [i for i, face in enumerate(self.packs.faces) if face.fold == recipe.data.fold]
 
@@ -128,8 +130,7 @@ class LabelledFaces:
         names = sorted(self.reals)
         if not self._recipe.data.by_people:
             return _pick(names, rng)
-        people = Counter(collection for collection, _ in self.groups)
-        return names[_draw_by(np.cumsum([people[name] ** 0.5 for name in names]), rng)]
+        return names[_draw_by(self._people_sums, rng)]
 
     def has_reconstructions(self) -> bool:
         """Whether there are reconstructions by now."""
