@@ -35,6 +35,8 @@ EXTRAS = {
     "data": ("pyarrow",),
     "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
     "int8": ("nncf",),
+    "ray": ("ray",),
+    "s3": ("fsspec", "s3fs"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,17 @@ import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.scale import (
+    ADDRESS_OPTION,
+    ENGINE_OPTION,
+    METRICS_OPTION,
+    SHARD_OPTION,
+    EngineName,
+    Scale,
+    check_scaled_outputs,
+    scan_at_scale,
+    write_outputs,
+)
 from unmask.cli.scan_outputs import ScanOutputs, named_inputs
 
 if TYPE_CHECKING:
@@ -54,6 +67,16 @@ class Fuse(StrEnum):
     DEEPWARE = "deepware"
     MEAN = "mean"
     MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The inputs as they were named, and what was said of them."""
+
+    named: tuple[str, ...]
+    recursive: bool
+    follow_links: bool
+    frames_folder: bool
 
 
 def scan(
@@ -119,6 +142,13 @@ def scan(
         bool,
         typer.Option("--resume", help="Keep what an interrupted run, or an earlier --json, has of the same files."),
     ] = False,
+    engine: Annotated[EngineName | None, ENGINE_OPTION] = None,
+    address: Annotated[str | None, ADDRESS_OPTION] = None,
+    shard: Annotated[str | None, SHARD_OPTION] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of a run with an engine: its parts, to go on with.", show_default=False)
+    ] = None,
+    metrics: Annotated[Path | None, METRICS_OPTION] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
 ) -> None:
@@ -130,21 +160,16 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
-        options: ScanKeywords = {"precision": precision.value, "workers": workers}
-        if _is_given(context, "device"):
-            options["device"] = device
-        if preset is None or _is_given(context, "frames"):
-            options["frames"] = frames
-        if fuse is not None:
-            options["fuse"] = fuse.value
-        if adaptive:
-            options["adaptive"] = True
-        if identity is not None:
-            options["identity"] = identity
+        options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity)
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
         costs = options["limits"] = parse_limits(limits or ())
+        scale = Scale(engine, address, shard, out, metrics)
+        if scale.wanted:
+            at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder)
+            opened = partial(_scanner, preset, tuple(model or ()), options)
+            raise SystemExit(_scan_at_scale(scale, at_scale, outputs, opened, device, workers, resume, quiet))
+        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
         scanner = _scanner(preset, model or [], options)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
         for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
@@ -159,6 +184,32 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
+def _options(
+    context: typer.Context,
+    preset: Preset | None,
+    precision: Precision,
+    device: str,
+    workers: int | None,
+    frames: int,
+    fuse: Fuse | None,
+    adaptive: bool,
+    identity: Path | None,
+) -> ScanKeywords:
+    """Return the options of a scan that were given; a preset has its own for the others."""
+    options: ScanKeywords = {"precision": precision.value, "workers": workers}
+    if _is_given(context, "device"):
+        options["device"] = device
+    if preset is None or _is_given(context, "frames"):
+        options["frames"] = frames
+    if fuse is not None:
+        options["fuse"] = fuse.value
+    if adaptive:
+        options["adaptive"] = True
+    if identity is not None:
+        options["identity"] = identity
+    return options
+
+
 def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
     from unmask.scan.scanner import Scanner
     from unmask.systems.presets import open_preset
@@ -166,6 +217,36 @@ def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords
     if preset is not None:
         return open_preset(preset.value, models, **options)
     return Scanner(models or "bundled", **options)
+
+
+def _scan_at_scale(
+    scale: Scale,
+    inputs: _Inputs,
+    outputs: ScanOutputs,
+    open_scanner: Callable[[], BaseScanner],
+    device: str,
+    workers: int | None,
+    resume: bool,
+    quiet: bool,
+) -> ExitCode:
+    """Scan with an engine; refuse, before any work, what such a run does not write."""
+    from unmask.errors import UsageError
+    from unmask.scale.sources import Sources
+
+    more = {"--people": outputs.people, "--html": outputs.html, "--maps": outputs.maps, "--timing": outputs.timing}
+    more["--frames-folder"] = inputs.frames_folder
+    if refused := [option for option, value in more.items() if value]:
+        raise UsageError(
+            f"a run with an engine takes no {', '.join(refused)}; it writes --json, --csv and unmask merge"
+        )
+    if outputs.on_stdout:
+        raise UsageError("a run with an engine writes to files, not to stdout; name one")
+    sources = Sources(list(named_inputs(inputs.named)), inputs.recursive, inputs.follow_links)
+    check_scaled_outputs(outputs.json, outputs.csv, None, sources.names)
+    write = partial(write_outputs, json_lines=outputs.json, table=outputs.csv) if outputs.files else None
+    return scan_at_scale(
+        scale, sources, open_scanner, device=device, workers=workers, resume=resume, quiet=quiet, write=write
+    )
 
 
 def _is_given(context: typer.Context, option: str) -> bool:
