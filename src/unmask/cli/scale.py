@@ -129,7 +129,7 @@ def scan_at_scale(
         return ExitCode.WRONG_USE
     if sources.passed.total() and not quiet:
         say(f"unmask: passed over: {sources.passed.total()} files and folders")
-    tell = _silent if quiet else lambda text: say(f"unmask: {text}")
+    tell = teller(quiet)
     make_work: MakeWork = partial(ScanWork, open_scanner, is_gpu(device))
     done = work_through(
         run, scale.open_engine(workers, device), make_work, shard=shard, resume=resume, say=tell, metrics=scale.metrics
@@ -235,8 +235,9 @@ def manifest(
     raise SystemExit(ExitCode.ALL_OK if rows else ExitCode.WRONG_USE)
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
+def teller(quiet: bool) -> Callable[[str], None]:
+    """Return what a run at scale tells its lines."""
+    return (lambda _: None) if quiet else (lambda text: say(f"unmask: {text}"))
 
 
 def _count_gpus() -> int:

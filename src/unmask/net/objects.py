@@ -78,7 +78,7 @@ def fetch_object(
             check(size)
             for first in range(start, start + size, _CHUNK_BYTES):
                 check(size)
-                room.write(store.cat_file(uri, first, min(first + _CHUNK_BYTES, start + size)))
+                room.write(store.cat_file(uri, start=first, end=min(first + _CHUNK_BYTES, start + size)))
             room.flush()
     except (DownloadError, UsageError):
         raise

@@ -20,13 +20,13 @@ from unmask.storage.atomic import atomic_file
 
 COLUMNS = {
     "uri": "string", "name": "string", "size_bytes": "int64", "version": "string", "cost": "float32",
-    "below": "string", "id": "binary", "raw": "string",
+    "below": "string", "note": "string", "id": "binary", "raw": "string",
 }  # fmt: skip
 """Columns and their Arrow types. ``raw`` holds uri, name and below as JSON where they are no UTF-8."""
 
 _FORM = {"unmask_manifest": "1"}
 _PIECE = 1 << 14  # as Python's values some 20 MB
-_COLUMNS_OF_ROWS = ("uri", "name", "size_bytes", "version", "below", "raw")
+_COLUMNS_OF_ROWS = ("uri", "name", "size_bytes", "version", "below", "note", "raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class Piece:
         """Yield rows, all or those at these places."""
         batch = self.batch if places is None else self.batch.take(places)
         columns = [batch.column(name).to_pylist() for name in _COLUMNS_OF_ROWS]
-        for uri, name, size_bytes, version, below, raw in zip(*columns, strict=True):
+        for uri, name, size_bytes, version, below, note, raw in zip(*columns, strict=True):
             if raw is not None:
                 uri, name, below = json.loads(raw)
-            yield Row(uri, name, size_bytes, version or "", below)
+            yield Row(uri, name, size_bytes, version or "", below, note or "")
 
 
 class Manifest:
@@ -115,7 +115,7 @@ def copy_manifest(source: Path, path: Path) -> int:
 def _record(row: Row) -> dict[str, Any]:
     record: dict[str, Any] = {
         "uri": row.uri, "name": row.name, "size_bytes": row.size_bytes, "version": row.version, "cost": row.cost,
-        "below": row.below, "id": row.id,
+        "below": row.below, "note": row.note or None, "id": row.id,
     }  # fmt: skip
     texts = (row.uri, row.name, row.below)
     try:
