@@ -35,10 +35,20 @@ _EXPORT_PAGE = 500
 router = APIRouter(prefix="/api", tags=["jobs"])
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+Answers = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int) -> Answers:
     """Return the answers that OpenAPI tells besides the good one."""
     always = (400, 401, 403, 421, 422, 429)
     return {status: {"model": Problem} for status in sorted({*always, *statuses})}
+
+
+def body(kind: str, *statuses: int, good: int = 200, what: str = "The file.") -> Answers:
+    """Return the answers of a route that gives a file or a stream of a media type, and its problems."""
+    schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
+    good_answer: Answers = {good: {"content": {kind: {"schema": schema}}, "description": what}}
+    return good_answer | problems(*statuses)
 
 
 def service_of(request: Request) -> Service:
@@ -117,8 +127,8 @@ _FORM = {
 
 @router.post(
     "/jobs", status_code=202, response_model=JobView, openapi_extra=_FORM,
-    responses={200: {"model": JobView, "description": "The same content was handed in before."}}
-    | problems(408, 413, 415, 503, 507),
+    responses=problems(408, 413, 415, 503, 507)
+    | {200: {"model": JobView, "description": "The same content was handed in before."}},
 )  # fmt: skip
 async def submit(request: Request) -> JSONResponse:
     """Hand in a file (form field ``file``) or an https address (JSON)."""
@@ -179,7 +189,11 @@ _EVENTS = {
 }
 
 
-@router.get("/jobs/{job_id}/events", response_class=StreamingResponse, responses=_EVENTS | problems(404, 503))
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=StreamingResponse,
+    responses=body("text/event-stream", 404, 503, what="Server-sent events."),
+)
 async def job_events(request: Request, job_id: JobId) -> StreamingResponse:
     """Follow one job; the stream ends with it."""
     service = service_of(request)
@@ -187,7 +201,9 @@ async def job_events(request: Request, job_id: JobId) -> StreamingResponse:
     return _stream(service, service.board.listen(job_id, view.model_dump()))
 
 
-@router.get("/events", response_class=StreamingResponse, responses=_EVENTS | problems(503))
+@router.get(
+    "/events", response_class=StreamingResponse, responses=body("text/event-stream", 503, what="Server-sent events.")
+)
 async def events(request: Request) -> StreamingResponse:
     """Follow all jobs."""
     service = service_of(request)
@@ -202,7 +218,7 @@ def _stream(service: Service, texts: AsyncIterator[str]) -> StreamingResponse:
 
 @router.get(
     "/jobs/{job_id}/verdict", response_class=FileResponse,
-    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}} | problems(404, 409),
+    responses=body("application/json", 404, 409),
 )  # fmt: skip
 async def verdict(request: Request, job_id: JobId) -> Response:
     """Return the verdict, as ``unmask scan --json --maps --timing`` writes it (docs/verdict.schema.json)."""
@@ -213,7 +229,7 @@ async def verdict(request: Request, job_id: JobId) -> Response:
 
 @router.get(
     "/jobs/{job_id}/report", response_class=FileResponse,
-    responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}} | problems(404, 409),
+    responses=body("text/html", 404, 409),
 )  # fmt: skip
 async def report(request: Request, job_id: JobId, download: bool = False) -> Response:
     """Return the report as ``unmask scan --html`` writes it: one page without script, to be shown in a frame."""
@@ -225,8 +241,7 @@ async def report(request: Request, job_id: JobId, download: bool = False) -> Res
 
 @router.get(
     "/jobs/{job_id}/thumbnail", response_class=FileResponse,
-    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
-    | problems(404, 409),
+    responses=body("image/jpeg", 404, 409),
 )  # fmt: skip
 async def thumbnail(request: Request, job_id: JobId) -> Response:
     """Return a picture of the most suspicious person; 404 where nobody is seen."""
@@ -237,12 +252,7 @@ async def thumbnail(request: Request, job_id: JobId) -> Response:
 
 @router.get(
     "/jobs/{job_id}/video", response_class=FileResponse,
-    responses={
-        200: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}},
-        206: {"content": {"video/*": {"schema": {"type": "string", "format": "binary"}}}, "description": "A part."},
-        416: {"description": "There is no such part."},
-    }
-    | problems(404),
+    responses=body("video/*", 404) | body("video/*", good=206, what="A part.") | problems(416),
 )  # fmt: skip
 async def video(request: Request, job_id: JobId) -> Response:
     """Return the file that was handed in, whole or in parts (Range); to be played, or saved."""
@@ -256,7 +266,7 @@ async def video(request: Request, job_id: JobId) -> Response:
 
 @router.get(
     "/export.csv", response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}} | problems(),
+    responses=body("text/csv"),
 )  # fmt: skip
 async def export(request: Request, search: Text = "", state: States = None, label: Labels = None) -> StreamingResponse:
     """Return the history as a table: the machine's verdicts beside the analyst's and the notes."""
