@@ -42,7 +42,7 @@ class StubScanner(BaseScanner):
         if "die" in text:
             os._exit(9)
         if "fail" in text:
-            raise RuntimeError("the stub fails")
+            raise RuntimeError(f"the stub fails at {draft.path}")
         self._note("end", text)
         return replace(draft, status="ok", label="real", fake_probability=0.25, reasons=("The stub says so.",))
 

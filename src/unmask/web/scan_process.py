@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import sys
 import threading
@@ -38,6 +39,8 @@ from unmask.scan.inputs import Input
 from unmask.storage.atomic import atomic_folder, write_file
 from unmask.types import Frame, Verdict
 from unmask.web.files import REPORT, THUMBNAIL, VERDICT
+
+log = logging.getLogger(__name__)
 
 TELL_SECONDS = 0.2
 """Shortest time between two messages on how far a scan is."""
@@ -116,13 +119,15 @@ class Orders:
         self._ids[path] = job_id
         try:
             (verdict,) = self._scanner.scan_many([Input(path, order["name"])])
-            row = replace(verdict, path=order["name"]).to_dict(timing=True, pictures=True)
+            reasons = tuple(reason.replace(path, order["name"]) for reason in verdict.reasons)  # no path goes out
+            row = replace(verdict, path=order["name"], reasons=reasons).to_dict(timing=True, pictures=True)
             write_result(row, Path(order["out"]))
             self._tell({"id": job_id, "summary": summary_of(row)})
         except OSError as error:
             self._tell({"id": job_id, "error": str(error.strerror), "full": error.errno in DISK_FAULTS})
-        except Exception as error:  # noqa: BLE001 - the server decides what to do about it
-            self._tell({"id": job_id, "error": f"{type(error).__name__}: {error}", "full": False})
+        except Exception as error:
+            log.exception("job %s failed", job_id)
+            self._tell({"id": job_id, "error": type(error).__name__, "full": False})
         finally:
             self._ids.pop(path, None)
             self._told.pop(path, None)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from unmask.web.jobs import Job, State
 
 LabelName = Literal["fake", "real", "inconclusive"]
-Note = Annotated[str, StringConstraints(max_length=10_000)]
+Note = Annotated[str, StringConstraints(max_length=10_000, pattern=r"^[^\x00]*$")]
 
 _EXAMPLE: dict[str, Any] = {
     "id": "3vYtq0T0XbJxZb1pJ0T6Ew",
