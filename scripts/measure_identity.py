@@ -4,9 +4,10 @@
 
 A picture or a clip is one vector: the mean over at most six frames, of the largest face. ``same_below`` is nine tenths
 of the smallest distance of two people, of the half that chooses: two people must not become one, at the price of one
-person who stays two. ``different_above`` is the distance that one in 100 pairs of one person exceed. Pairs of one
-person are two pictures or two clips, never one clip. The people are halved twenty times at random; the numbers are
-means over the halves that did not choose, the card's thresholds are the medians of those that were chosen.
+person who stays two. ``different_above`` is the distance that one in 100 pairs of two people fall below: of these
+nothing is said. Pairs of one person are two pictures or two clips, never one clip. The people are halved twenty times
+at random; the numbers are means over the halves that did not choose, the card's thresholds are the medians of those
+that were chosen.
 
 The embedders must cut faces alike. ``--keep`` keeps the crops for another run; ``--write`` puts the numbers into each
 card. The data: portraits (London, Canada), the authentic clips of ``videos``, ``devset`` and ``devset2``, and the
@@ -160,7 +161,7 @@ def judge(vectors_UC: NDArray[np.float64], who: NDArray[Any], chooses: NDArray[n
     counts = ~((who[i] == UNKNOWN) & (who[j] == UNKNOWN))
     choosing, judging = (counts & half[i] & half[j] for half in (chooses, ~chooses))
     same_below = SAME_SHARE * distance[choosing & ~same].min()
-    different_above = np.quantile(distance[choosing & same], 1 - 1 / DIFFERENT_OF)
+    different_above = np.quantile(distance[choosing & ~same], 1 / DIFFERENT_OF)
     one, two = distance[judging & same], distance[judging & ~same]
     tested = np.flatnonzero(~chooses & (who != UNKNOWN))
     groups, (a, b) = np.array(group_vectors(vectors_UC[tested], same_below)), np.triu_indices(len(tested), 1)
@@ -177,19 +178,15 @@ def judge(vectors_UC: NDArray[np.float64], who: NDArray[Any], chooses: NDArray[n
         "two_people_called_different": (two > different_above).mean(),
         "equal_error_rate": equal_error_rate(one, two),
         "grouped_rightly": (together & alike).sum() / alike.sum(),
-        "people_in_groups_with_others": len(
-            set(who[tested][a[together & ~alike]]) | set(who[tested][b[together & ~alike]])
-        ),
+        "people_in_groups_with_others": len({*who[tested][a[wrong]], *who[tested][b[wrong]]}),
     }
 
 
 def equal_error_rate(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
     """Return the share of errors at the distance at which both kinds are as frequent."""
     at = np.sort(np.concatenate([one, two]))
-    missed, accepted = (
-        1 - np.searchsorted(np.sort(one), at, "right") / len(one),
-        np.searchsorted(np.sort(two), at, "right") / len(two),
-    )
+    missed = 1 - np.searchsorted(np.sort(one), at, "right") / len(one)
+    accepted = np.searchsorted(np.sort(two), at, "right") / len(two)
     place = int(np.abs(missed - accepted).argmin())
     return float((missed[place] + accepted[place]) / 2)
 
