@@ -32,14 +32,15 @@ from numpy.typing import NDArray
 from unmask.faces import load_detector
 from unmask.faces.identity import group_vectors, unit_vectors
 from unmask.media import sample_frames
+from unmask.metrics import equal_error_rate
 from unmask.models import Embedder
 from unmask.models.card import CARD_FILE
+from unmask.models.embedder import choose_thresholds
 from unmask.storage.atomic import write_file
 from unmask.types import DetectorSpec, ImageHW3
 
 FRAMES = 6
 REPEATS = 20
-SAME_SHARE, DIFFERENT_OF = 0.9, 100
 UNKNOWN = "grid"
 """Clips of a corpus whose speakers are not named: pairs among them say nothing."""
 ALIASES = {
@@ -160,8 +161,7 @@ def judge(vectors_UC: NDArray[np.float64], who: NDArray[Any], chooses: NDArray[n
     distance, same = (1 - vectors_UC @ vectors_UC.T)[i, j], who[i] == who[j]
     counts = ~((who[i] == UNKNOWN) & (who[j] == UNKNOWN))
     choosing, judging = (counts & half[i] & half[j] for half in (chooses, ~chooses))
-    same_below = SAME_SHARE * distance[choosing & ~same].min()
-    different_above = np.quantile(distance[choosing & ~same], 1 / DIFFERENT_OF)
+    same_below, different_above = choose_thresholds(distance[choosing & ~same])
     one, two = distance[judging & same], distance[judging & ~same]
     tested = np.flatnonzero(~chooses & (who != UNKNOWN))
     groups, (a, b) = np.array(group_vectors(vectors_UC[tested], same_below)), np.triu_indices(len(tested), 1)
@@ -176,19 +176,10 @@ def judge(vectors_UC: NDArray[np.float64], who: NDArray[Any], chooses: NDArray[n
         "one_person_called_different": (one > different_above).mean(),
         "two_people_called_same": (two <= same_below).mean(),
         "two_people_called_different": (two > different_above).mean(),
-        "equal_error_rate": equal_error_rate(one, two),
+        "equal_error_rate": equal_error_rate(same[judging], -distance[judging]),
         "grouped_rightly": (together & alike).sum() / alike.sum(),
         "people_in_groups_with_others": len({*who[tested][a[wrong]], *who[tested][b[wrong]]}),
     }
-
-
-def equal_error_rate(one: NDArray[np.float64], two: NDArray[np.float64]) -> float:
-    """Return the share of errors at the distance at which both kinds are as frequent."""
-    at = np.sort(np.concatenate([one, two]))
-    missed = 1 - np.searchsorted(np.sort(one), at, "right") / len(one)
-    accepted = np.searchsorted(np.sort(two), at, "right") / len(two)
-    place = int(np.abs(missed - accepted).argmin())
-    return float((missed[place] + accepted[place]) / 2)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ TEMPLATES_52 = {
 shape in dlib's ``dlib/image_transforms/interpolation.h``, with its margin of a quarter."""
 
 
+SAME_SHARE, DOUBTFUL_SHARE = 0.9, 0.01
+"""See `choose_thresholds`."""
+_LEAST_DISTANCE = 1e-6
+
+Alignment = Literal["none", "arcface", "dlib"]
 Likeness = Literal["same", "different", "inconclusive"]
 """Whether two faces are one person's."""
 
@@ -61,7 +66,7 @@ class EmbedderCard:
     """How faces are cut; of its detection nothing is used."""
     files: dict[str, FileFacts]
     """``model.onnx`` -> its facts."""
-    alignment: Literal["none", "arcface", "dlib"] = "none"
+    alignment: Alignment = "none"
     """``arcface``, ``dlib``: the five landmarks are laid on this template, which replaces the crop rule but for its
     size; a face without landmarks is cut by the rule."""
     same_below: float = 0.35
@@ -117,21 +122,38 @@ class Embedder:
 
     def cut(self, image_HW3: ImageHW3, face: Face) -> ImageHW3:
         """Cut a face out of its frame: (size_px, size_px, 3) uint8."""
-        size = self.card.crop.size_px
-        if self.card.alignment == "none" or face.landmarks_px is None:
-            return crop_face(image_HW3, face, self.card.crop)
-        template_52 = TEMPLATES_52[self.card.alignment] * size
-        matrix_23 = similarity(face.landmarks_px.astype(np.float64), template_52)
-        times = max(1, int(1 / np.hypot(*matrix_23[:, 0])))  # a large face is cut larger, then averaged down
-        side = (size * times, size * times)
-        crop = cv2.warpAffine(image_HW3, matrix_23 * times, side, flags=cv2.INTER_LINEAR)
-        return np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+        return cut_face(image_HW3, face, self.card.crop, self.card.alignment)
 
     def embed(self, crops: Sequence[ImageHW3]) -> NDArray[np.float32]:
         """Return one vector for each crop, (N, C)."""
         request = self._network.create_infer_request()
         request.infer({0: np.stack(crops)})
         return np.array(request.get_output_tensor(0).data, np.float32)
+
+
+def cut_face(image_HW3: ImageHW3, face: Face, crop: CropSpec, alignment: Alignment) -> ImageHW3:
+    """Cut a face out of its frame as an embedder sees it, see `EmbedderCard`: (size_px, size_px, 3) uint8."""
+    size = crop.size_px
+    if alignment == "none" or face.landmarks_px is None:
+        return crop_face(image_HW3, face, crop)
+    matrix_23 = similarity(face.landmarks_px.astype(np.float64), TEMPLATES_52[alignment] * size)
+    times = max(1, int(1 / np.hypot(*matrix_23[:, 0])))  # a large face is cut larger, then averaged down
+    side = (size * times, size * times)
+    cut = cv2.warpAffine(image_HW3, matrix_23 * times, side, flags=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(cut, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def choose_thresholds(distance_of_two_people: NDArray[np.float64]) -> tuple[float, float]:
+    """Return ``same_below`` and ``different_above`` for a card.
+
+    Two people must not become one, at the price of one person who stays two: the former is `SAME_SHARE` of the smallest
+    distance of two people. The latter is the distance that `DOUBTFUL_SHARE` of the pairs of two people fall below.
+
+    Args:
+        distance_of_two_people: Cosine distances of pairs of different people, whom training did not see; at least one.
+    """
+    same_below = max(SAME_SHARE * float(distance_of_two_people.min()), _LEAST_DISTANCE)
+    return same_below, max(float(np.quantile(distance_of_two_people, DOUBTFUL_SHARE)), same_below)
 
 
 def similarity(source_K2: NDArray[np.float64], target_K2: NDArray[np.float64]) -> NDArray[np.float64]:
