@@ -16,6 +16,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 html_theme = "furo"
 html_title = f"unmask {__version__}"
 html_show_sphinx = False
+smartquotes = False  # two hyphens begin an option
 exclude_patterns = ["_build"]
 nitpicky = False  # names of numpy and the like lead to sites that a build without network cannot ask
 
