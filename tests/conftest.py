@@ -33,10 +33,10 @@ from unmask.types import DetectorSpec, Face
 def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Return a function that gives a folder by its name, filled by one of the processes of this run for all of them.
 
-    What is in it must not be changed.
+    What is in it must not be changed. `scripts/test` names a folder in which its several runs share it.
     """
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    base = tmp_path_factory.getbasetemp()
+    root = Path(os.environ.get("UNMASK_TESTS_MADE") or (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
 
     def once(name: str, fill: Callable[[Path], object]) -> Path:
         folder, filled = root / name, root / f"{name}.filled"
@@ -131,6 +131,14 @@ def index(sample) -> Index:
 @pytest.fixture(scope="session")
 def prepared(index, made_once) -> Path:
     return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Keep each compiled network as long as this process runs: scanners of many tests use the same few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unmask.models.cpu._IN_USE", {})
+        yield
 
 
 CLIPS = {"clips", "short_clips", "sample", "scanner"}

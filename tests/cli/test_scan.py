@@ -286,8 +286,8 @@ def test_version():
 
 
 def test_help_prints_defaults():
-    text = unmask("scan", "--help").stdout
-    assert "[default: 32]" in text
+    text = " ".join(unmask("scan", "--help").stdout.split())
+    assert "[default: 32; x>=1]" in text
     assert "Exit codes" in text
 
 

@@ -10,14 +10,17 @@ import typer
 
 from unmask._version import __version__
 from unmask.cli import doctor, evaluate, explore, faces, models, prepare, sample, scan, train
+from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
 
 app = typer.Typer(
     name="unmask",
+    cls=Commands,
     help="Is the face in this video real?",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # to load what draws its boxes took longer than all the rest of --help
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
