@@ -109,7 +109,7 @@ def scan(
     identity: Annotated[
         Path | None,
         typer.Option(
-            help="bundled, or folder of a face embedder: one person in several shots is one.", show_default=False
+            help="A face embedder, bundled or a folder: one person in several shots is one.", show_default=False
         ),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
