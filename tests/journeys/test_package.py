@@ -39,6 +39,7 @@ def test_recipes_are_in_wheel_and_source_distribution(built):
     assert names >= set(RECIPES)
     assert zipfile.ZipFile(wheel).namelist().count("unmask/recipes/tiny.toml") == 1
     assert set(zipfile.ZipFile(wheel).namelist()) >= {f"unmask/{name}" for name in RECIPES}
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("share/man/man1/unmask.1")]
 
 
 def test_the_wheel_tells_of_the_terms_of_the_weights(built):
@@ -46,11 +47,12 @@ def test_the_wheel_tells_of_the_terms_of_the_weights(built):
         (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
         fields = Parser().parsestr(wheel.read(metadata).decode())
         files = fields.get_all("License-File")
-        assert fields["License-Expression"] == "Apache-2.0 AND LicenseRef-unmask-weights"
-        assert "LICENSES/LicenseRef-unmask-weights.txt" in files
+        assert fields["License-Expression"] == "Apache-2.0 AND LicenseRef-unmask-weights AND CC0-1.0"
+        assert {"LICENSES/LicenseRef-unmask-weights.txt", "LICENSES/CC0-1.0.txt"} <= set(files)
         folder = metadata.removesuffix("METADATA") + "licenses/"
         text = wheel.read(folder + "LICENSES/LicenseRef-unmask-weights.txt").decode()
         assert "unmask/models/bundled/model.onnx" in wheel.namelist()
+        assert wheel.getinfo("unmask/models/identity/model.onnx").file_size <= 6_000_000
     assert "non-commercial" in text
     assert "unmask/models/bundled/model.onnx" in text
 

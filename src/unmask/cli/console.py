@@ -37,6 +37,7 @@ EXTRAS = {
     "int8": ("nncf",),
     "ray": ("ray",),
     "s3": ("fsspec", "s3fs"),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 
