@@ -75,6 +75,7 @@ def test_options_are_frozen():
         "manifest",
         "merge",
         "models",
+        "people",
         "prepare",
         "sample",
         "scan",
