@@ -24,6 +24,8 @@ from typing import Any
 from benchmarks.common import Goal
 from benchmarks.spin import Spin
 
+from unmask import Scanner
+from unmask.runtime.parallel import CORES_VARIABLE
 from unmask.scale import lease
 from unmask.scale.engines import Engine, LocalEngine
 from unmask.scale.manifest import write_manifest
@@ -31,6 +33,7 @@ from unmask.scale.merge import Merge, write_lines
 from unmask.scale.plan import Shard
 from unmask.scale.rows import Row
 from unmask.scale.run import Run, work_through
+from unmask.scale.scanning import ScanWork
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 
@@ -120,6 +123,23 @@ def engines(folder: Path, rounds: int) -> Iterator[Goal]:
     yield Goal.single("Ray / local pool", "two workers each", sum(ray) / sum(here), 0.97, None, at_most=False)
 
 
+def sizing(clips: Path) -> dict[str, dict[str, float]]:
+    """Return for each clip of a folder the CPU-seconds of its scan, in full and by key frames, and clips an hour."""
+    found: dict[str, dict[str, float]] = {}
+    for sampling in ("time", "keyframes"):
+        work = ScanWork(partial(Scanner, "bundled", sampling=sampling))
+        for path in sorted(clips.glob("*.mp4")):
+            row = Row(str(path), path.name)
+            work(row, ())  # what is loaded when it is first needed
+            before = work.cpu_seconds()
+            answer = work(row, ())
+            seconds = work.cpu_seconds() - before
+            facts = {f"{sampling}_cpu_seconds": round(seconds, 2), f"{sampling}_clips_an_hour": round(3600 / seconds)}
+            found.setdefault(path.stem, {}).update(facts)
+            print(path.stem, facts, json.loads(answer.line)["label"], flush=True)
+    return found
+
+
 def skew(folder: Path) -> Iterator[Goal]:
     """One clip 200 times as long as the others."""
     seconds = [0.01] * 999 + [2.0]
@@ -133,9 +153,14 @@ def main() -> None:
     parser.add_argument("--million", type=int, default=0, help="rows of the first measurement; 0 leaves it out")
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--skew", action="store_true")
+    parser.add_argument("--sizing", type=Path, help="a folder of clips of which each is scanned")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if options.sizing is not None:
+        os.environ[CORES_VARIABLE] = "1"
+        results["sizing"] = sizing(options.sizing)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     with tempfile.TemporaryDirectory() as room:
         parts = {
             "million": (lambda folder: million(folder, options.million)) if options.million else None,

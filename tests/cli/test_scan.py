@@ -40,8 +40,8 @@ def test_options_are_frozen():
     assert options["scan"] == [
         "--adaptive", "--address", "--csv", "--device", "--engine", "--follow-links", "--frames", "--frames-folder",
         "--fuse", "--html", "--identity", "--json", "--limits", "--maps", "--metrics", "--model", "--out", "--people",
-        "--precision", "--preset", "--quiet", "--recursive", "--resume", "--shard", "--timing", "--verbose",
-        "--workers",
+        "--precision", "--preset", "--quiet", "--recursive", "--resume", "--sampling", "--shard", "--timing",
+        "--triage", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",

@@ -48,6 +48,13 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+class Sampling(StrEnum):
+    """Which frames are looked at."""
+
+    TIME = "time"
+    KEYFRAMES = "keyframes"
+
+
 class Preset(StrEnum):
     """Names of published systems, see `unmask.systems.presets.PRESETS`."""
 
@@ -129,6 +136,11 @@ def scan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
+    sampling: Annotated[Sampling, typer.Option(help="keyframes: look at these alone, cheaply.")] = Sampling.TIME,
+    triage: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Scan in full only what its key frames do not show to be real up to this."),
+    ] = None,
     identity: Annotated[
         Path | None,
         typer.Option(
@@ -163,17 +175,17 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity)
+        options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity, sampling)
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
         costs = options["limits"] = parse_limits(limits or ())
         scale = Scale(engine, address, shard, out, metrics)
         if scale.wanted:
             at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder)
-            opened = partial(_scanner, preset, tuple(model or ()), options)
+            opened = partial(_scanner, preset, tuple(model or ()), options, triage)
             raise SystemExit(_scan_at_scale(scale, at_scale, outputs, opened, device, workers, resume, quiet))
         items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
-        scanner = _scanner(preset, model or [], options)
+        scanner = _scanner(preset, model or [], options, triage)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
         for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
@@ -197,6 +209,7 @@ def _options(
     fuse: Fuse | None,
     adaptive: bool,
     identity: Path | None,
+    sampling: Sampling,
 ) -> ScanKeywords:
     """Return the options of a scan that were given; a preset has its own for the others."""
     options: ScanKeywords = {"precision": precision.value, "workers": workers}
@@ -210,16 +223,20 @@ def _options(
         options["adaptive"] = True
     if identity is not None:
         options["identity"] = identity
+    if sampling is not Sampling.TIME:
+        options["sampling"] = sampling.value
     return options
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
     from unmask.scan.scanner import Scanner
+    from unmask.scan.triage import TriageScanner
     from unmask.systems.presets import open_preset
 
-    if preset is not None:
-        return open_preset(preset.value, models, **options)
-    return Scanner(models or "bundled", **options)
+    scanner: BaseScanner = (
+        Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
+    )
+    return scanner if triage is None else TriageScanner(scanner, triage)
 
 
 def _scan_at_scale(
