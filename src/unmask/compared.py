@@ -16,6 +16,7 @@ from unmask.runtime.jsonable import from_jsonable, jsonable, portable
 from unmask.runtime.libraries import library_versions
 from unmask.types import Label
 
+
 def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -46,8 +47,8 @@ class AlignedBy:
     scale_y: float
     """The same, down."""
     xyxy_px: tuple[float, float, float, float]
-    """Left, top, right, bottom of the suspect's frame in pixels of the original, mirrored where ``mirrored`` says so; it
-    reaches past the original's border where the suspect has bars."""
+    """Left, top, right, bottom of the suspect's frame in pixels of the original, mirrored if ``mirrored`` says so; past
+    the original's border where the suspect has bars."""
     start_seconds: float
     """First second of the suspect in which both show the same."""
     end_seconds: float

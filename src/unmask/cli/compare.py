@@ -1,4 +1,4 @@
-"""Compare a suspect with the original that it was perhaps made from: the answer on stdout, and the files you ask for."""
+"""Compare a suspect with the original that it was perhaps made from: an answer on stdout, and files you ask for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ EPILOG = "Exit codes: 0 compared; 4 a file cannot be read; 5 not the same footag
 
 
 def compare(
-    suspect: Annotated[str, typer.Argument(metavar="SUSPECT", help="The clip in question, a file or an https address.")],
+    suspect: Annotated[
+        str, typer.Argument(metavar="SUSPECT", help="The clip in question, a file or an https address.")
+    ],
     original: Annotated[str, typer.Argument(metavar="ORIGINAL", help="The clip that it was perhaps made from.")],
     json: Annotated[
         Path | None, typer.Option(help="Write the comparison as JSON; - for stdout.", show_default=False)

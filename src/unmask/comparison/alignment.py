@@ -1,4 +1,4 @@
-"""Find when and where one film shows what another does, first roughly by their fingerprints, then by pairs of frames."""
+"""Find when and where one film shows what another does: roughly by fingerprints, then by pairs of frames."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ def refine(suspect: Video, original: Video, alignment: Alignment) -> Alignment:
     Raises:
         InputError: As `unmask.media.read_frames`.
     """
-    sift = cv2.SIFT_create(600)
+    sift = cv2.SIFT_create(600)  # type: ignore[attr-defined]  # cv2 makes it when it is loaded
     places, moments = [], []
     when = When(alignment.line, alignment.span_seconds, alignment.mirrored, _NEAR_SECONDS, _MAX_NEAR)
     for moment in read_moments(suspect, original, when, REFINING_MOMENTS):
-        differences = [_apart(moment, number, alignment.placement) for number in range(len(moment.originals))]
+        differences = _apart(moment, alignment.placement)
         best = int(np.argmin(differences))
         clear = 1 - differences[best] / max(float(np.mean(differences)), 1e-6)
         moments.append((moment.suspect.time_seconds, moment.originals[best].time_seconds, clear))
@@ -93,15 +93,15 @@ def refine(suspect: Video, original: Video, alignment: Alignment) -> Alignment:
     return replace(alignment, placement=placement, line=_refined_line(alignment.line, np.array(moments), exact))
 
 
-def _apart(moment: Moment, number: int, placement: Placement) -> float:
-    """Return how far a frame of the original looks from the suspect's, in levels."""
+def _apart(moment: Moment, placement: Placement) -> list[float]:
+    """Return how far each frame of the original looks from the suspect's, in levels."""
     height, width = moment.suspect.image_HW3.shape[:2]
     scale = _VIEW_PX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     region = (0.0, 0.0, float(width), float(height))
-    own = cut_view(moment.suspect.image_HW3, region, size)
-    other = cut_view(moment.originals[number].image_HW3, region, size, placement)
-    return float(np.abs(own.astype(np.float32) - other).mean())
+    own = cut_view(moment.suspect.image_HW3, region, size).astype(np.float32)
+    others = (cut_view(frame.image_HW3, region, size, placement) for frame in moment.originals)
+    return [float(np.abs(own - other).mean()) for other in others]
 
 
 def _matches(sift: cv2.SIFT, moment: Moment, number: int) -> tuple[Floats, Floats]:

@@ -29,8 +29,8 @@ most ``BASE + SLOPE * d``."""
 SCORE_NOISE = 1.0
 """Difference of calibrated logits up to which authentic copies of one clip differ."""
 NOT_THE_SAME = (
-    "Not the same footage: no offset, speed, cut, size or mirroring lays the suspect on this original so that both move "
-    "alike."
+    "Not the same footage: no offset, speed, cut, size or mirroring lays the suspect on this original so that both "
+    "move alike."
 )
 
 
@@ -72,7 +72,9 @@ def answer_of(people: Sequence[FaceComparison], pairs: int) -> tuple[Outcome, tu
             f"The same footage, and no face differs by more than encodings make it differ, in {pairs} pairs of frames.",
             *(_score_reason(person) for person in compared[:1]),
         )
-    return "changed", tuple(sentence for person in changed for sentence in (_change_reason(person), _score_reason(person)))
+    return "changed", tuple(
+        sentence for person in changed for sentence in (_change_reason(person), _score_reason(person))
+    )
 
 
 def _change_reason(person: FaceComparison) -> str:
@@ -87,7 +89,9 @@ def _score_reason(person: FaceComparison) -> str:
     start = f"The model scores person {person.person} {one} in the suspect and {other} in the original"
     apart = f"{abs(person.score_difference):.1f} logits {'more' if person.score_difference > 0 else 'less'}"
     if person.higher is None:
-        return f"{start}, {apart}: authentic copies of one clip differ as much, so the scores do not tell which is changed."
+        return (
+            f"{start}, {apart}: authentic copies of one clip differ as much; the scores do not tell which is changed."
+        )
     if person.higher == "suspect":
         return f"{start}, {apart} and more than authentic copies of one clip differ: the suspect is the changed one."
     return f"{start}, {apart}: it is the original that looks changed. Make sure which of both is which."
@@ -97,7 +101,12 @@ def alignment_reasons(alignment: Alignment) -> tuple[str, ...]:
     """Say how the suspect lies in the original."""
     line, place = alignment.line, alignment.placement
     start, end = alignment.span_seconds
-    told = [f"from {start:.1f} to {end:.1f} s it shows what the original shows from {line.applied(np.array(start)):.1f} s on"]
+    told = [
+        (
+            f"from {start:.1f} to {end:.1f} s it shows what the original shows from "
+            f"{line.offset_seconds + line.rate * start:.1f} s on"
+        )
+    ]
     if abs(line.rate - 1) > 0.002:
         told.append(f"at {line.rate:.3f} times its speed")
     if alignment.mirrored:

@@ -1,4 +1,4 @@
-"""The whole comparison in one function: two files -> fingerprints -> alignment -> pairs of frames -> faces -> answer."""
+"""The whole flow in one function: two files -> fingerprints -> alignment -> pairs of frames -> faces -> answer."""
 
 from __future__ import annotations
 
@@ -185,8 +185,8 @@ def _check_length(video: Video, path: PathLike, side: str) -> None:
     if frames < MIN_FRAMES:
         what = "a picture" if video.facts.is_picture else f"{frames} frame{'s' * (frames != 1)} long"
         raise UsageError(
-            f"the {side}, {os.fspath(path)}, is {what}; films are aligned by what moves in them: name a film of at least "
-            f"{MIN_FRAMES} frames, better of some seconds"
+            f"the {side}, {os.fspath(path)}, is {what}; films are aligned by what moves in them: name a film of at "
+            f"least {MIN_FRAMES} frames, better of some seconds"
         )
 
 

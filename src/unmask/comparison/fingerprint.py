@@ -18,12 +18,14 @@ FRAMES_A_SECOND = 10.0
 """Small frames that are kept of each second ..."""
 MAX_FRAMES = 6000
 """... and at most of a film: ten minutes have as many; of longer films they lie further apart."""
+MIN_FRAMES = 24
+"""Small frames of a short film, where it has as many."""
 SMALL_PX = 96
 """Longer side of a small frame, at most."""
 POINTS_A_FRAME = 300
 """Points that are described in one frame, at most: the clearest."""
-POINT_SECONDS, MAX_POINT_FRAMES = 1.0, 300
-"""Frames whose points are described lie at least so far apart, and are at most so many."""
+POINT_SECONDS, MIN_POINT_FRAMES, MAX_POINT_FRAMES = 2.0, 6, 300
+"""Frames whose points are described lie so far apart; of short films there are so many, and of long ones at most."""
 POINTS_PX = 512
 """Longer side of the frame in which points are found, at most."""
 
@@ -76,9 +78,10 @@ def fingerprint(video: Video) -> Fingerprint:
         InputError: As `unmask.media.read_frames`.
     """
     times = video.index.times_seconds
-    count = min(len(times), MAX_FRAMES, max(2, round(video.facts.duration_seconds * FRAMES_A_SECOND)))
-    spacing = max(POINT_SECONDS, video.facts.duration_seconds / MAX_POINT_FRAMES)
-    sift = cv2.SIFT_create(POINTS_A_FRAME)
+    count = min(len(times), MAX_FRAMES, max(MIN_FRAMES, round(video.facts.duration_seconds * FRAMES_A_SECOND)))
+    length = video.facts.duration_seconds
+    spacing = max(min(POINT_SECONDS, length / MIN_POINT_FRAMES), length / MAX_POINT_FRAMES)
+    sift = cv2.SIFT_create(POINTS_A_FRAME)  # type: ignore[attr-defined]  # cv2 makes it when it is loaded
     seen, small, points = list[float](), list[Gray](), list[Points]()
     width, height, next_seconds = video.facts.width, video.facts.height, 0.0
     for frame in read_frames(video, SAMPLINGS["time"](times, count)):

@@ -7,6 +7,7 @@ coarsely as the other one.
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -61,8 +62,8 @@ def _encoded(image_HW3: ImageHW3, qp: int) -> ImageHW3:
     assert isinstance(encoder, VideoCodecContext), "x264 encodes pictures"
     assert isinstance(decoder, VideoCodecContext), "h264 is decoded to pictures"
     encoder.height, encoder.width = image_HW3.shape[:2]
-    encoder.pix_fmt, encoder.thread_count, encoder.framerate = "yuv420p", 1, 25
-    encoder.options = {"qp": str(max(1, qp)), "preset": "veryfast", "tune": "zerolatency", "x264-params": "ipratio=1"}
+    encoder.pix_fmt, encoder.thread_count, encoder.framerate = "yuv420p", 1, Fraction(25)
+    encoder.options = {"qp": str(max(1, qp)), "preset": "veryfast", "tune": "zerolatency"}
     decoder.thread_count = 1
     packets = [*encoder.encode(av.VideoFrame.from_ndarray(image_HW3, format="rgb24")), *encoder.encode(None)]
     frames = [frame for packet in packets for frame in decoder.decode(packet)]

@@ -109,7 +109,9 @@ Region = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels of the suspect's upright frame."""
 
 
-def cut_view(image_HW3: ImageHW3, region: Region, size: tuple[int, int], placement: Placement | None = None) -> ImageHW3:
+def cut_view(
+    image_HW3: ImageHW3, region: Region, size: tuple[int, int], placement: Placement | None = None
+) -> ImageHW3:
     """Cut a part of the scene out of a frame, (h, w, 3) uint8; black where it leaves the frame.
 
     Args:
@@ -142,10 +144,14 @@ def warped(image: NDArray[np.uint8], matrix_33: Floats, size: tuple[int, int]) -
     part = image[low[1] : high[1], low[0] : high[0]]
     if not part.size:
         return np.zeros((size[1], size[0], *image.shape[2:]), np.uint8)
-    scale = np.abs([matrix_33[0, 0], matrix_33[1, 1]])
-    if scale.max() > 1:
-        part = cv2.GaussianBlur(part, (0, 0), *np.maximum(0.3, 0.5 * np.sqrt(np.maximum(scale**2 - 1, 0))).tolist())
     matrix = matrix_33[:2].copy()
     matrix[:, 2] -= low
+    size_px = np.array(part.shape[1::-1])
+    smaller = np.maximum(1, size_px // np.maximum(1, np.abs(np.diag(matrix))).astype(int))
+    if (smaller < size_px).any():
+        part = cv2.resize(part, smaller.tolist(), interpolation=cv2.INTER_AREA)
+        ratio = smaller / size_px
+        matrix = np.diag(ratio) @ matrix
+        matrix[:, 2] += 0.5 * ratio - 0.5  # pixels are counted from their middle
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(part, matrix, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from unmask.comparison.fingerprint import Fingerprint, Points
 
-QUERY_FRAMES = 8
+QUERY_FRAMES = 6
 """Frames of the suspect whose points are looked for, at most."""
-BEST_PAIRS = 24
+BEST_PAIRS = 16
 """Pairs of frames that are looked at closely: those with most matches."""
 MIN_INLIERS = 12
 """Points that must agree with a placement."""
@@ -87,11 +87,7 @@ def match_points(one: Points, other: Points) -> NDArray[np.int64]:
 
 def find_placement(suspect: Fingerprint, original: Fingerprint) -> Fit | None:
     """Return how the suspect's frames lie in the original's; None where they share too little."""
-    fits = [
-        fit
-        for is_mirrored in (False, True)
-        if (fit := _best_fit(suspect, original, is_mirrored)) is not None
-    ]
+    fits = [fit for is_mirrored in (False, True) if (fit := _best_fit(suspect, original, is_mirrored)) is not None]
     return max(fits, key=lambda fit: fit.inliers, default=None)
 
 

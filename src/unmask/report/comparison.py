@@ -47,8 +47,13 @@ def write_comparison_page(row: Mapping[str, Any], path: Path) -> None:
     values = {
         "row": row,
         "names": {side: _readable(row[side]) for side in ("suspect", "original")},
-        "scores": {face["person"]: _lines(face, "suspect_probability", "original_probability", duration) for face in row["faces"]},
-        "differences": {face["person"]: _lines(face, "difference", "background_difference", duration) for face in row["faces"]},
+        "scores": {
+            face["person"]: _lines(face, "suspect_probability", "original_probability", duration)
+            for face in row["faces"]
+        },
+        "differences": {
+            face["person"]: _lines(face, "difference", "background_difference", duration) for face in row["faces"]
+        },
         "command": _repeat_command(row),
         "settings": json.dumps(row["settings"]),
     }
