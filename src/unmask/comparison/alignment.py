@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from unmask.comparison.fingerprint import Fingerprint, points_of
 from unmask.comparison.pairs import Moment, When, cut_view, read_moments
-from unmask.comparison.placement import Placement, find_placement, match_points, refined
+from unmask.comparison.placement import Fit, Placement, find_placements, fit_placement, match_points
 from unmask.comparison.timing import RATES, TimeLine, find_time_line, shared_span, shared_views
 from unmask.media import Video
 
 MIN_LIKENESS = 0.75
 """Films are the same footage where they change over time at least as alike, see `unmask.comparison.timing.likeness`."""
+CLEAR_LIKENESS = 0.95
+"""Films that are as alike are not laid on each other in other ways."""
 MIN_SHARED_SECONDS, MIN_SHARED_SHARE = 4.0, 0.4
 """Length of the stretch in which they do: as many seconds, or this share of the shorter film."""
 REFINING_MOMENTS = 8
@@ -45,9 +47,18 @@ class Alignment:
 
 def align(suspect: Fingerprint, original: Fingerprint) -> Alignment | None:
     """Return roughly how a film lies in another; None where they are not the same footage."""
-    fit = find_placement(suspect, original)
-    if fit is None:
-        return None
+    best: Alignment | None = None
+    for fit in find_placements(suspect, original):
+        found = _align_in_time(suspect, original, fit)
+        if found is not None and (best is None or found.line.likeness > best.line.likeness):
+            best = found
+        if best is not None and best.line.likeness > CLEAR_LIKENESS:
+            break
+    return best
+
+
+def _align_in_time(suspect: Fingerprint, original: Fingerprint, fit: Fit) -> Alignment | None:
+    """Return when a film shows what another does, given how their frames lie on each other; None where it does not."""
     own_nD, other_mD = shared_views(suspect, original, fit.placement)
     line = find_time_line(suspect.times_seconds, own_nD, original.times_seconds, other_mD)
     if line is None:
@@ -88,7 +99,8 @@ def refine(suspect: Video, original: Video, alignment: Alignment) -> Alignment:
         return alignment
     tolerance = max(1.5, 0.004 * max(original.facts.width, original.facts.height))
     own, other = (np.concatenate([pair[side] for pair in places]) for side in (0, 1))
-    placement = refined(alignment.placement, own, other, tolerance) or alignment.placement
+    fit = fit_placement(own, other, tolerance, is_mirrored=False)
+    placement = fit.placement if fit is not None else alignment.placement
     exact = max(_EXACT_SECONDS, 0.5 * float(np.median(np.diff(original.index.times_seconds))))
     return replace(alignment, placement=placement, line=_refined_line(alignment.line, np.array(moments), exact))
 

@@ -70,7 +70,7 @@ def answer_of(people: Sequence[FaceComparison], pairs: int) -> tuple[Outcome, tu
     if not changed:
         return "unchanged", (
             f"The same footage, and no face differs by more than encodings make it differ, in {pairs} pairs of frames.",
-            *(_score_reason(person) for person in compared[:1]),
+            _score_words(compared[0]) + ".",
         )
     return "changed", tuple(
         sentence for person in changed for sentence in (_change_reason(person), _score_reason(person))
@@ -79,22 +79,25 @@ def answer_of(people: Sequence[FaceComparison], pairs: int) -> tuple[Outcome, tu
 
 def _change_reason(person: FaceComparison) -> str:
     return (
-        f"The face of person {person.person} was changed: it differs by {person.difference:.2f} (1 - SSIM), the frame "
-        f"beside the faces by {person.background_difference:.2f}, in {person.frames} pairs of frames."
+        f"The face of person {person.person} is not the same in both: it differs by {person.difference:.2f} "
+        f"(1 - SSIM), the frame beside the faces by {person.background_difference:.2f}, in {person.frames} pairs of "
+        "frames."
     )
 
 
-def _score_reason(person: FaceComparison) -> str:
+def _score_words(person: FaceComparison) -> str:
     one, other = probability_text(person.suspect_probability), probability_text(person.original_probability)
-    start = f"The model scores person {person.person} {one} in the suspect and {other} in the original"
     apart = f"{abs(person.score_difference):.1f} logits {'more' if person.score_difference > 0 else 'less'}"
+    return f"The model scores person {person.person} {one} in the suspect and {other} in the original, {apart}"
+
+
+def _score_reason(person: FaceComparison) -> str:
+    words = _score_words(person)
     if person.higher is None:
-        return (
-            f"{start}, {apart}: authentic copies of one clip differ as much; the scores do not tell which is changed."
-        )
+        return f"{words}: authentic copies of one clip differ as much; the scores do not tell which is changed."
     if person.higher == "suspect":
-        return f"{start}, {apart} and more than authentic copies of one clip differ: the suspect is the changed one."
-    return f"{start}, {apart}: it is the original that looks changed. Make sure which of both is which."
+        return f"{words}, which is more than authentic copies of one clip differ: the suspect is the changed one."
+    return f"{words}: it is the original that looks changed. Make sure which of both is which."
 
 
 def alignment_reasons(alignment: Alignment) -> tuple[str, ...]:

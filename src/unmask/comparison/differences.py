@@ -27,6 +27,8 @@ MARGIN = 0.35
 """Share of the face's longer side that a view shows around it."""
 MAX_FRAME_PX = 512
 """Longer side of the frame beside the faces, at most, when it is seen at the size of the views."""
+CLEARLY_BETTER = 0.9
+"""A frame that differs by at most this share of what the nearest in time differs is the one of the same moment."""
 MIN_TEXTURE = 4.0
 """Standard deviation of the levels around a pixel from which on something can be seen there."""
 MIN_INSIDE = 0.9
@@ -188,7 +190,10 @@ def _textured(image_HW3: ImageHW3) -> NDArray[np.bool_]:
 
 
 def _best_original(moment: Moment, faces: Sequence[Face], placement: Placement) -> Frame:
-    """Return the frame of the original that looks most like the suspect's, around the faces where there are some."""
+    """Return the frame of the original that shows the moment: the nearest in time, or one clearly more alike.
+
+    What lies around the faces is looked at, or all where there is none.
+    """
     if len(moment.originals) == 1:
         return moment.originals[0]
     height, width = moment.suspect.image_HW3.shape[:2]
@@ -200,7 +205,9 @@ def _best_original(moment: Moment, faces: Sequence[Face], placement: Placement) 
         others = [cut_view(image, region, (VIEW_PX, VIEW_PX), placement) for region in regions]
         return float(sum(np.abs(view - other).mean() for view, other in zip(views, others, strict=True)))
 
-    return moment.originals[min(range(len(moment.originals)), key=apart)]
+    off = [apart(number) for number in range(len(moment.originals))]
+    best = min(range(len(off)), key=off.__getitem__)
+    return moment.originals[best if off[best] < CLEARLY_BETTER * off[moment.nearest] else moment.nearest]
 
 
 def _share_inside(face: Face, image_HW3: ImageHW3) -> float:

@@ -27,6 +27,8 @@ class Moment:
     """The suspect's."""
     originals: tuple[Frame, ...]
     """The original's, in order of time, at least one."""
+    nearest: int = 0
+    """Which of them lies nearest in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ def read_moments(
                 held[other.index] = _mirrored(other) if when.mirrored else other
         found = tuple(held[index] for index in sorted(held) if index <= near[place][-1])
         if found:
-            yield Moment(frame, found)
+            expected = when.line.offset_seconds + when.line.rate * frame.time_seconds
+            nearest = min(range(len(found)), key=lambda number: abs(found[number].time_seconds - expected))
+            yield Moment(frame, found, nearest)
 
 
 def _mirrored(frame: Frame) -> Frame:

@@ -18,6 +18,8 @@ QUERY_FRAMES = 6
 """Frames of the suspect whose points are looked for, at most."""
 BEST_PAIRS = 16
 """Pairs of frames that are looked at closely: those with most matches."""
+MAX_PLACEMENTS = 6
+"""Placements that are tried."""
 MIN_INLIERS = 12
 """Points that must agree with a placement."""
 MIN_SPREAD = 0.04
@@ -85,34 +87,42 @@ def match_points(one: Points, other: Points) -> NDArray[np.int64]:
     return np.stack([rows[clear], nearest[clear]], 1)
 
 
-def find_placement(suspect: Fingerprint, original: Fingerprint) -> Fit | None:
-    """Return how the suspect's frames lie in the original's; None where they share too little."""
-    fits = [fit for is_mirrored in (False, True) if (fit := _best_fit(suspect, original, is_mirrored)) is not None]
-    return max(fits, key=lambda fit: fit.inliers, default=None)
+def find_placements(suspect: Fingerprint, original: Fingerprint) -> list[Fit]:
+    """Return how the suspect's frames may lie in the original's, the likeliest first; none where they share too little.
+
+    Where the camera moves, each pair of frames has a placement of its own: that of the same moment is among them.
+    """
+    fits = [*_fits(suspect, original, is_mirrored=False), *_fits(suspect, original, is_mirrored=True)]
+    found: list[Fit] = []
+    for fit in sorted(fits, key=lambda fit: -fit.inliers):
+        if all(_are_apart(fit.placement, other.placement, suspect, original) for other in found):
+            found.append(fit)
+    return found[:MAX_PLACEMENTS]
 
 
-def _best_fit(suspect: Fingerprint, original: Fingerprint, is_mirrored: bool) -> Fit | None:
+def _fits(suspect: Fingerprint, original: Fingerprint, *, is_mirrored: bool) -> list[Fit]:
     query = _spread(suspect.points, QUERY_FRAMES)
     if is_mirrored:
         query = [points.mirrored(suspect.width_px) for points in query]
     matches = [(one, other, match_points(one, other)) for one in query for other in original.points]
     matches.sort(key=lambda each: -len(each[2]))
     tolerance = max(1.5, _TOLERANCE * max(original.width_px, original.height_px))
-    fits, pooled_a, pooled_b = [], [], []
+    fits = []
     for one, other, pairs in matches[:BEST_PAIRS]:
         a, b = one.xy_N2[pairs[:, 0]].astype(np.float64), other.xy_N2[pairs[:, 1]].astype(np.float64)
         if is_mirrored:
             a[:, 0] = suspect.width_px - 1 - a[:, 0]
-        pooled_a.append(a)
-        pooled_b.append(b)
         fit = fit_placement(a, b, tolerance, is_mirrored)
         if fit is not None and _spans_enough(fit.placement, a, b, tolerance, suspect, original):
             fits.append(fit)
-    if not fits:
-        return None
-    best = max(fits, key=lambda fit: fit.inliers)
-    again = refined(best.placement, np.concatenate(pooled_a), np.concatenate(pooled_b), tolerance)
-    return Fit(again or best.placement, best.inliers)
+    return fits
+
+
+def _are_apart(one: Placement, other: Placement, suspect: Fingerprint, original: Fingerprint) -> bool:
+    """Tell whether two placements differ by more than points can be off."""
+    corners = np.array([[0, 0], [suspect.width_px, suspect.height_px]], np.float64)
+    off = np.abs(one.applied(corners) - other.applied(corners)).max()
+    return bool(off > 2 * _TOLERANCE * max(original.width_px, original.height_px))
 
 
 def fit_placement(a_N2: Floats, b_N2: Floats, tolerance_px: float, is_mirrored: bool) -> Fit | None:

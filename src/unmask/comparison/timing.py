@@ -38,6 +38,8 @@ RATES = tuple(
 )
 """Seconds of the original for one of the suspect that are tried."""
 
+_OFFSETS_AT_A_TIME = 512
+
 Floats = NDArray[np.float32]
 
 
@@ -186,9 +188,7 @@ def _search(
     found = []
     for rate in RATES:
         offsets = _offsets(times_k, rate, other_times_m)
-        likeness = np.array(
-            [_likeness_at(times_k, own_kC, other_times_m, other_mC, offset, rate) for offset in offsets]
-        )
+        likeness = _likeness_at_offsets(times_k, own_kC, other_times_m, other_mC, offsets, rate)
         if len(likeness):
             best = int(likeness.argmax())
             found.append(TimeLine(float(offsets[best]), rate, float(likeness[best])))
@@ -202,6 +202,34 @@ def _offsets(times_k: NDArray[np.float64], rate: float, other_times_m: NDArray[n
     room = (1 - MIN_OVERLAP) * (last - first)
     step = max(float(np.median(np.diff(other_times_m))), 0.02)
     return np.arange(other_times_m[0] - room - first, other_times_m[-1] + room - last + step / 2, step)
+
+
+def _likeness_at_offsets(
+    times_k: NDArray[np.float64],
+    own_kC: Floats,
+    other_times_m: NDArray[np.float64],
+    other_mC: Floats,
+    offsets: NDArray[np.float64],
+    rate: float,
+) -> NDArray[np.float64]:
+    """Return what `_likeness_at` gives for each offset, many at a time."""
+    found, middles = [], _middles(other_times_m)
+    least = max(MIN_FRAMES, MIN_OVERLAP * len(times_k))
+    for start in range(0, len(offsets), _OFFSETS_AT_A_TIME):
+        wanted_Ok = offsets[start : start + _OFFSETS_AT_A_TIME, None] + rate * times_k
+        inside_Ok = ((wanted_Ok >= other_times_m[0] - 0.05) & (wanted_Ok <= other_times_m[-1] + 0.05)).astype(
+            np.float32
+        )
+        counts_O = np.maximum(inside_Ok.sum(1), 1)
+        b_OkC = other_mC[np.searchsorted(middles, wanted_Ok)] * inside_Ok[..., None]
+        mean_a_OC, mean_b_OC = inside_Ok @ own_kC / counts_O[:, None], b_OkC.sum(1) / counts_O[:, None]
+        cov_O = np.einsum("okc,kc->o", b_OkC, own_kC) - counts_O * (mean_a_OC * mean_b_OC).sum(1)
+        var_a_O = inside_Ok @ (own_kC**2).sum(1) - counts_O * (mean_a_OC**2).sum(1)
+        var_b_O = np.einsum("okc,okc->o", b_OkC, b_OkC) - counts_O * (mean_b_OC**2).sum(1)
+        scale_O = np.sqrt(np.maximum(var_a_O, 0) * np.maximum(var_b_O, 0))
+        likeness_O = np.where(scale_O > 1e-3, cov_O / np.maximum(scale_O, 1e-3), 0)
+        found.append(np.where(inside_Ok.sum(1) >= least, likeness_O, -1.0))
+    return np.concatenate(found) if found else np.zeros(0)
 
 
 def _likeness_at(
