@@ -1,4 +1,4 @@
-"""The stub in a form for the page: of a film it tells two people, with boxes, scores and pictures, without a network."""
+"""The stub as the page needs it: of a film it tells two people, with boxes, scores and pictures."""
 
 from __future__ import annotations
 

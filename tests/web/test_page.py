@@ -262,7 +262,7 @@ def test_errors_are_told_in_place(open_page, service):
 
 
 def test_a_token_opens_the_page(open_page, film, tmp_path):
-    token = "a token of the tests, long enough"  # noqa: S105
+    token = "a token of the tests, long enough"
     with running(stub_settings(tmp_path, token=token)) as service:
         page = open_page(service, expected=("401",))
         page.get_by_label("Token").fill("another one")
