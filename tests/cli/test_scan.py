@@ -59,6 +59,10 @@ def test_options_are_frozen():
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
+    assert options["serve"] == [
+        "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
+        "--max-queue", "--max-upload", "--model", "--port", "--workers",
+    ]  # fmt: skip
     assert sorted(commands) == [
         "doctor",
         "evaluate",
@@ -68,6 +72,7 @@ def test_options_are_frozen():
         "prepare",
         "sample",
         "scan",
+        "serve",
         "train",
     ]
 
@@ -286,8 +291,8 @@ def test_version():
 
 
 def test_help_prints_defaults():
-    text = unmask("scan", "--help").stdout
-    assert "[default: 32]" in text
+    text = " ".join(unmask("scan", "--help").stdout.split())
+    assert "[default: 32; x>=1]" in text
     assert "Exit codes" in text
 
 

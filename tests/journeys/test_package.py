@@ -39,6 +39,7 @@ def test_recipes_are_in_wheel_and_source_distribution(built):
     assert names >= set(RECIPES)
     assert zipfile.ZipFile(wheel).namelist().count("unmask/recipes/tiny.toml") == 1
     assert set(zipfile.ZipFile(wheel).namelist()) >= {f"unmask/{name}" for name in RECIPES}
+    assert [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("share/man/man1/unmask.1")]
 
 
 def test_the_wheel_tells_of_the_terms_of_the_weights(built):

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unmask.cli.commands import Commands
 from unmask.cli.console import ExitCode, byte_progress, printable, say, wrong_use
 from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
     from unmask.models import Card
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(cls=Commands, help=__doc__, no_args_is_help=True)
 
 
 @app.command("list")

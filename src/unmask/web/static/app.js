@@ -1,0 +1,1 @@
+// The page: see docs/reference/service.md for what the service offers.
