@@ -42,6 +42,10 @@ def test_options_are_frozen():
         "--identity", "--json", "--limits", "--maps", "--model", "--people", "--pieces", "--precision", "--preset",
         "--quiet", "--recursive", "--resume", "--timing", "--trust", "--verbose", "--workers",
     ]  # fmt: skip
+    assert options["people"] == [
+        "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
+        "--workers",
+    ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
         "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--trust", "--workers",
@@ -69,6 +73,7 @@ def test_options_are_frozen():
         "explore",
         "faces",
         "models",
+        "people",
         "prepare",
         "sample",
         "scan",
