@@ -42,6 +42,8 @@ from unmask.runtime.scheduling import kept_scheduling
 Image = NDArray[np.uint8]
 FRAMES = 16
 """Pairs of frames of a comparison."""
+LIMITS = unmask.Limits(isolate=False)
+"""The clips are decoded in this process; memory is measured as users have it."""
 STRANGERS = 400
 """Pairs of clips that are not the same footage."""
 COPY_SECONDS = 6.0
@@ -127,7 +129,7 @@ COPIES = {
 
 def make_copy(source: Path, target: Path, made: Made) -> None:
     """Write a copy of some seconds of a clip. A copy of 30 frames a second is made of the clip at 25."""
-    with open_video(source) as video:
+    with open_video(source, LIMITS) as video:
         times = video.index.times_seconds
         known = float(video.facts.frame_rate or 25)
         rate = 25.0 if made.rate else known
@@ -200,12 +202,12 @@ def strangers(data: Path, seed: int) -> list[tuple[str, str]]:
 
 @cache
 def scanner() -> unmask.Scanner:
-    return unmask.Scanner(frames=FRAMES, pictures=False)
+    return unmask.Scanner(frames=FRAMES, pictures=False, limits=LIMITS)
 
 
 @cache
 def print_of(path: str) -> Fingerprint:
-    with open_video(path) as video:
+    with open_video(path, LIMITS) as video:
         return fingerprint(video)
 
 

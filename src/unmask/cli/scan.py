@@ -86,6 +86,9 @@ def scan(
     frames_folder: Annotated[
         bool, typer.Option("--frames-folder", help="Each folder you name holds the frames of one clip, as pictures.")
     ] = False,
+    pieces: Annotated[
+        bool, typer.Option("--pieces", help="Each folder you name holds the pieces of one recording, as films.")
+    ] = False,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
     ] = False,
@@ -107,7 +110,14 @@ def scan(
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
     identity: Annotated[
-        Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
+        Path | None,
+        typer.Option(
+            help="A face embedder, bundled or a folder: one person in several shots is one.", show_default=False
+        ),
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: whose C2PA signatures are trusted. Takes unmask[c2pa].", show_default=False),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
@@ -130,7 +140,8 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
+        folders = "pieces" if pieces else "frames" if frames_folder else ""
+        items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
         options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
@@ -144,6 +155,7 @@ def scan(
             options["identity"] = identity
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
+        options |= {"trust": trust} if trust else {}
         costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
@@ -178,19 +190,19 @@ def _list_items(
     inputs: Sequence[str],
     recursive: bool,
     follow_links: bool,
-    frames_folder: bool,
+    folders: str,
     outputs: ScanOutputs,
     resume: bool,
     quiet: bool,
 ) -> tuple[Input, ...]:
     """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
-    from unmask.scan.inputs import frames_folders, survey_inputs
+    from unmask.scan.inputs import clip_folders, survey_inputs
 
     named = list(named_inputs(inputs))
-    if frames_folder:
-        folders = frames_folders(named, follow_links=follow_links)
-        outputs.check(named, folders, resume)
-        return folders
+    if folders:
+        clips = clip_folders(named, pieces=folders == "pieces", follow_links=follow_links)
+        outputs.check(named, clips, resume)
+        return clips
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
     passed_over = listing.passed_over()
     if passed_over is not None and not quiet:
@@ -225,7 +237,7 @@ def _print_row(row: Row, verbose: bool) -> None:
     Of a fake the first reason stands in the line, else all: they say what was not looked at, and what to do next. What
     limits the answer is said on stderr, so that stdout holds one line a video.
     """
-    from unmask.report.words import probability_text
+    from unmask.report.words import probability_text, spans_text
 
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
@@ -242,5 +254,5 @@ def _print_row(row: Row, verbose: bool) -> None:
     for face in row["faces"]:
         print(
             f"    person {face['person']:<3} {face['label']:<12} {probability_text(face['fake_probability']):>6}  "
-            f"{face['start_seconds']:6.1f} - {face['end_seconds']:.1f} s  {face['frames']} frames"
+            f"{spans_text(face)}, {face['frames']} frame{'s' * (face['frames'] != 1)}"
         )

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from unmask.compared import Comparison
-from unmask.report.html import MAX_PAGE_BYTES, axis_times, clock, render_page
+from unmask.report.html import MAX_PAGE_BYTES, axis_times, render_page
 from unmask.report.pictures import overlay_png
+from unmask.report.words import clock
 from unmask.storage.atomic import write_file
 from unmask.storage.outputs import FileForm, is_own_page, json_form
 
