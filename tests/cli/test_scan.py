@@ -40,12 +40,16 @@ def test_options_are_frozen():
     assert options["scan"] == [
         "--adaptive", "--address", "--csv", "--device", "--engine", "--follow-links", "--frames", "--frames-folder",
         "--fuse", "--html", "--identity", "--json", "--limits", "--maps", "--metrics", "--model", "--out", "--people",
-        "--precision", "--preset", "--quiet", "--recursive", "--resume", "--sampling", "--shard", "--timing",
-        "--triage", "--verbose", "--workers",
+        "--pieces", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--sampling", "--shard",
+        "--timing", "--triage", "--trust", "--verbose", "--workers",
+    ]  # fmt: skip
+    assert options["people"] == [
+        "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
+        "--workers",
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
-        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
+        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--trust", "--workers",
     ]  # fmt: skip
     assert options["faces"] == ["--at", "--out", "--stages"]
     assert options["prepare"] == [
@@ -67,7 +71,12 @@ def test_options_are_frozen():
         "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
         "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
+    assert options["compare"] == [
+        "--device", "--frames", "--html", "--json", "--limits", "--maps", "--model", "--precision", "--quiet",
+        "--verbose",
+    ]  # fmt: skip
     assert sorted(commands) == [
+        "compare",
         "doctor",
         "evaluate",
         "explore",
@@ -280,12 +289,12 @@ def test_models_and_doctor(tmp_path, monkeypatch):
 
 
 def test_doctor_names_the_cure(monkeypatch):
-    from unmask.cli import doctor
+    from unmask.cli import checks
 
     def broken():
         raise RuntimeError("two wheels; run: pip uninstall one")
 
-    monkeypatch.setitem(doctor.CHECKS, "OpenCV", broken)
+    monkeypatch.setitem(checks.CHECKS, "OpenCV", broken)
     done = unmask("doctor")
     assert done.exit_code == 3
     assert "FAIL  OpenCV: two wheels; run: pip uninstall one" in done.stdout

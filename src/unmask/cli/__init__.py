@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, models, people, prepare, sample, scale, scan, serve, train
+from unmask.cli import (
+    compare,
+    doctor,
+    evaluate,
+    explore,
+    faces,
+    models,
+    people,
+    prepare,
+    sample,
+    scale,
+    scan,
+    serve,
+    train,
+)
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
@@ -26,6 +40,7 @@ app = typer.Typer(
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
 app.command(name="manifest")(scale.manifest)
 app.command(name="merge", epilog=scan.EPILOG)(scale.merge)
+app.command(name="compare", epilog=compare.EPILOG)(compare.compare)
 app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)

@@ -83,7 +83,7 @@ class _Inputs:
     named: tuple[str, ...]
     recursive: bool
     follow_links: bool
-    frames_folder: bool
+    folders: bool
 
 
 def scan(
@@ -116,6 +116,9 @@ def scan(
     frames_folder: Annotated[
         bool, typer.Option("--frames-folder", help="Each folder you name holds the frames of one clip, as pictures.")
     ] = False,
+    pieces: Annotated[
+        bool, typer.Option("--pieces", help="Each folder you name holds the pieces of one recording, as films.")
+    ] = False,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
     ] = False,
@@ -136,7 +139,9 @@ def scan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
-    sampling: Annotated[Sampling, typer.Option(help="keyframes: look at these alone, cheaply.")] = Sampling.TIME,
+    sampling: Annotated[
+        Sampling, typer.Option(help="Which frames; keyframes alone cost little to decode.")
+    ] = Sampling.TIME,
     triage: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Scan in full only what its key frames do not show to be real up to this."),
@@ -146,6 +151,10 @@ def scan(
         typer.Option(
             help="A face embedder, bundled or a folder: one person in several shots is one.", show_default=False
         ),
+    ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: whose C2PA signatures are trusted. Takes unmask[c2pa].", show_default=False),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
@@ -178,13 +187,15 @@ def scan(
         options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity, sampling)
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
+        options |= {"trust": trust} if trust else {}
         costs = options["limits"] = parse_limits(limits or ())
         scale = Scale(engine, address, shard, out, metrics)
         if scale.wanted:
-            at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder)
+            at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder or pieces)
             opened = partial(_scanner, preset, tuple(model or ()), options, triage)
             raise SystemExit(_scan_at_scale(scale, at_scale, outputs, opened, device, workers, resume, quiet))
-        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
+        folders = "pieces" if pieces else "frames" if frames_folder else ""
+        items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
         scanner = _scanner(preset, model or [], options, triage)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
         for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
@@ -254,7 +265,7 @@ def _scan_at_scale(
     from unmask.scale.sources import Sources
 
     more = {"--people": outputs.people, "--html": outputs.html, "--maps": outputs.maps, "--timing": outputs.timing}
-    more["--frames-folder"] = inputs.frames_folder
+    more["--frames-folder and --pieces"] = inputs.folders
     if refused := [option for option, value in more.items() if value]:
         raise UsageError(
             f"a run with an engine takes no {', '.join(refused)}; it writes --json, --csv and unmask merge"
@@ -279,19 +290,19 @@ def _list_items(
     inputs: Sequence[str],
     recursive: bool,
     follow_links: bool,
-    frames_folder: bool,
+    folders: str,
     outputs: ScanOutputs,
     resume: bool,
     quiet: bool,
 ) -> tuple[Input, ...]:
     """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
-    from unmask.scan.inputs import frames_folders, survey_inputs
+    from unmask.scan.inputs import clip_folders, survey_inputs
 
     named = list(named_inputs(inputs))
-    if frames_folder:
-        folders = frames_folders(named, follow_links=follow_links)
-        outputs.check(named, folders, resume)
-        return folders
+    if folders:
+        clips = clip_folders(named, pieces=folders == "pieces", follow_links=follow_links)
+        outputs.check(named, clips, resume)
+        return clips
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
     passed_over = listing.passed_over()
     if passed_over is not None and not quiet:

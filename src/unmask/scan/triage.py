@@ -40,11 +40,12 @@ class TriageScanner(BaseScanner):
         self._cheap.sampler, self._cheap.stop_rule = KeyframeSampler(scanner.options.frames), FullScan()
         super().__init__(
             scanner.models,
-            scanner.settings | {"triage": most},
+            scanner.settings,
             workers=scanner.workers,
             limits=scanner.limits,
             colours=scanner.colours,
         )
+        self.trust, self.settings = scanner.trust, scanner.settings | {"triage": most}
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video by its key frames, and in full where they do not settle it."""
