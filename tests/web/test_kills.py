@@ -28,7 +28,7 @@ class Server:
         self.process, self.client = None, None
 
     def start(self):
-        command = [sys.executable, "-m", "tests.web.run_server", str(self.data), str(self.log), "0.05"]
+        command = [sys.executable, "-m", "tests.web.run_server", str(self.folder), '{"stub": {"seconds": 0.05}}']
         environment = os.environ | {MARK: str(self.folder)}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         address = self.process.stdout.readline().strip()
