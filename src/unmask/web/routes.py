@@ -292,7 +292,7 @@ async def about(request: Request) -> About:
         max_upload_bytes=service.settings.max_upload_bytes,
         queue_limit=service.settings.queue_limit,
         keep_days=service.settings.keep_days,
-        ready=service.ready.is_set(),
+        ready=service.ready.is_set() and service.failure is None,
         settings_hash=service.scans.settings_hash or None,
     )
 

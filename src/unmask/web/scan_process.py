@@ -194,11 +194,14 @@ def main() -> None:
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    code = 0
     try:
         serve(orders, answers)
-    finally:
-        sys.stderr.flush()
-        os._exit(0)  # at once: nobody waits for the scans that are under way
+    except BaseException:
+        log.exception("the process that scans failed")
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # at once: nobody waits for the scans that are under way
 
 
 if __name__ == "__main__":

@@ -101,6 +101,7 @@ class Service:
             await self.scans.start()
         except (ScannerFailedError, ScanProcessDiedError) as error:
             self.failure = str(error)
+            self.ready.set()  # who waits for it need not wait any longer
             self.on_failure()
             return
         await self._run_in_thread(self.store.take_over, self.scans.settings_hash)
@@ -119,7 +120,7 @@ class Service:
         await self.scans.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._run_in_thread(self._threads.shutdown)
-        if self.ready.is_set():
+        if self.scans.settings_hash:
             self.store.take_over(self.scans.settings_hash)
         self.files.sweep(self.store.keys())
         self.store.close()
@@ -193,6 +194,8 @@ class Service:
             await asyncio.wait_for(self.ready.wait(), READY_SECONDS)
         except TimeoutError:
             raise NotReadyError("the model is still being loaded; try again in a while") from None
+        if self.failure is not None:
+            raise NotReadyError(f"the service cannot go on: {self.failure}")
 
     # Looking at, changing, deleting
 
