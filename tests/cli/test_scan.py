@@ -63,17 +63,23 @@ def test_options_are_frozen():
         "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
         "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
+    assert options["watch"] == [
+        "--frames", "--limits", "--model", "--once", "--out", "--quiet", "--recursive", "--workers",
+    ]  # fmt: skip
+    assert options["mcp"] == ["--url"]
     assert sorted(commands) == [
         "doctor",
         "evaluate",
         "explore",
         "faces",
+        "mcp",
         "models",
         "prepare",
         "sample",
         "scan",
         "serve",
         "train",
+        "watch",
     ]
 
 

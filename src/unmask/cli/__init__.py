@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, models, prepare, sample, scan, serve, train
+from unmask.cli import doctor, evaluate, explore, faces, mcp, models, prepare, sample, scan, serve, train, watch
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
@@ -31,6 +31,8 @@ app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="serve", epilog=serve.EPILOG)(serve.serve)
+app.command(name="watch", epilog=watch.EPILOG)(watch.watch)
+app.command(name="mcp", epilog=mcp.EPILOG)(mcp.mcp)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 

@@ -36,6 +36,7 @@ EXTRAS = {
     "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
     "int8": ("nncf",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
+    "mcp": ("mcp", "httpx"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 

@@ -174,10 +174,15 @@ def serve(orders: IO[bytes], answers: IO[bytes]) -> None:
 
     def tell(message: Mapping[str, Any]) -> None:
         with lock:
-            answers.write(json.dumps(message).encode() + b"\n")
-            answers.flush()
+            try:
+                answers.write(json.dumps(message).encode() + b"\n")
+                answers.flush()
+            except BrokenPipeError:  # the server was killed
+                os._exit(1)
 
-    first = json.loads(orders.readline())
+    if not (line := orders.readline()):
+        return
+    first = json.loads(line)
     try:
         scanner = make_scanner(first["scanner"], first["options"])
     except (UnmaskError, ModuleNotFoundError) as error:
