@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -19,4 +20,5 @@ def mcp(
     with wrong_use():
         from unmask.web.assistant import ServiceClient, make_server
 
-        make_server(ServiceClient(url, os.environ.get("UNMASK_TOKEN") or None)).run("stdio")
+        with closing(ServiceClient(url, os.environ.get("UNMASK_TOKEN") or None)) as client:
+            make_server(client).run("stdio")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import httpx
 from mcp.server import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 from unmask._version import __version__
 from unmask.errors import UnmaskError
@@ -53,6 +55,10 @@ class ServiceClient:
         if not answer.is_success:
             raise AskError(answer.json()["detail"])
         return answer.json()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
 
     def hand_in(self, source: str) -> dict[str, Any]:
         """Hand in a file or an https address; return the job.
@@ -104,7 +110,19 @@ def make_server(client: ServiceClient) -> MCPServer[Any]:
         found: dict[str, Any] = client.ask("GET", "/api/jobs", params=query | ({"label": label} if label else {}))
         return found
 
-    tools: tuple[Callable[..., Any], ...] = (scan, job, verdict, history)
-    for tool in tools:
-        server.add_tool(tool)
+    for tool in (scan, job, verdict, history):
+        server.add_tool(_telling(tool))
     return server
+
+
+def _telling(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an assistant read why a tool failed."""
+
+    @wraps(tool)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return tool(*args, **options)
+        except AskError as error:
+            raise ToolError(str(error)) from error
+
+    return call
