@@ -42,6 +42,10 @@ def test_options_are_frozen():
         "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
         "--recursive", "--resume", "--timing", "--verbose", "--workers",
     ]  # fmt: skip
+    assert options["people"] == [
+        "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
+        "--workers",
+    ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
         "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
@@ -60,8 +64,8 @@ def test_options_are_frozen():
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
-        "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
-        "--max-queue", "--max-upload", "--model", "--port", "--workers",
+        "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",
+        "--key", "--limits", "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
     assert options["watch"] == [
         "--frames", "--limits", "--model", "--once", "--out", "--quiet", "--recursive", "--workers",
@@ -74,6 +78,7 @@ def test_options_are_frozen():
         "faces",
         "mcp",
         "models",
+        "people",
         "prepare",
         "sample",
         "scan",

@@ -47,11 +47,12 @@ def test_the_wheel_tells_of_the_terms_of_the_weights(built):
         (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
         fields = Parser().parsestr(wheel.read(metadata).decode())
         files = fields.get_all("License-File")
-        assert fields["License-Expression"] == "Apache-2.0 AND LicenseRef-unmask-weights"
-        assert "LICENSES/LicenseRef-unmask-weights.txt" in files
+        assert fields["License-Expression"] == "Apache-2.0 AND LicenseRef-unmask-weights AND CC0-1.0"
+        assert {"LICENSES/LicenseRef-unmask-weights.txt", "LICENSES/CC0-1.0.txt"} <= set(files)
         folder = metadata.removesuffix("METADATA") + "licenses/"
         text = wheel.read(folder + "LICENSES/LicenseRef-unmask-weights.txt").decode()
         assert "unmask/models/bundled/model.onnx" in wheel.namelist()
+        assert wheel.getinfo("unmask/models/identity/model.onnx").file_size <= 6_000_000
     assert "non-commercial" in text
     assert "unmask/models/bundled/model.onnx" in text
 

@@ -65,7 +65,13 @@ def running(settings, address="127.0.0.1"):
     listener.bind((address, 0))
     listener.listen()  # who connects before the server answers waits
     config = uvicorn.Config(
-        guard, log_level="critical", ws="none", lifespan="on", timeout_graceful_shutdown=2, proxy_headers=False
+        guard,
+        log_level="critical",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        ssl_certfile=settings.certificate,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -1,11 +1,14 @@
 """Who may ask, and what goes out with every answer."""
 
 import re
+import ssl
 import statistics
 import time
+import warnings
 
 import httpx
 import pytest
+import trustme
 
 from tests.web.conftest import clip, running, stub_settings
 from unmask.errors import UsageError
@@ -105,10 +108,45 @@ def test_a_browser_gets_a_cookie_that_no_script_reads(guarded):
         assert "samesite=strict" in cookie.lower()
         assert TOKEN not in cookie
         assert browser.get("/api/jobs").status_code == 200
-        browser.delete("/api/session")
+        kept = browser.cookies["unmask_session"]
+        assert len(kept) >= 43  # 256 bits
+        browser.post("/api/session", json={"token": TOKEN})
+        assert browser.cookies["unmask_session"] != kept
+        ended = browser.delete("/api/session")
+        assert "storage" in ended.headers["clear-site-data"]
+        for cookie in (None, kept, "0" * 43):  # the back button, and a cookie that somebody kept
+            headers = {} if cookie is None else {"Cookie": f"unmask_session={cookie}"}
+            assert httpx.get(f"{guarded.client.base_url}/api/jobs", headers=headers).status_code == 401
+
+
+def test_sessions_end_by_themselves(guarded, monkeypatch):
+    from unmask.web import guard
+
+    monkeypatch.setattr(guard, "SESSION_SECONDS", -1.0)
+    with httpx.Client(base_url=guarded.client.base_url) as browser:
+        assert browser.post("/api/session", json={"token": TOKEN}).status_code == 204
         assert browser.get("/api/jobs").status_code == 401
-        browser.cookies.set("unmask_session", "0" * 64)
-        assert browser.get("/api/jobs").status_code == 401
+
+
+def test_over_https_cookies_and_later_visits_are_held_to_it(tmp_path):
+    authority = trustme.CA()
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "certificate.pem")
+    settings = stub_settings(tmp_path, token=TOKEN, certificate=tmp_path / "certificate.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    with running(settings) as service:
+        url = f"https://localhost:{service.client.base_url.port}"
+        answer = httpx.post(f"{url}/api/session", json={"token": TOKEN}, verify=context)
+        assert answer.headers["set-cookie"].startswith("__Host-unmask_session=")
+        assert "Secure" in answer.headers["set-cookie"]
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        authority.configure_trust(old)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{url}/healthz", verify=old)
 
 
 def test_guessing_tokens_is_slowed_down(guarded):

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, mcp, models, prepare, sample, scan, serve, train, watch
+from unmask.cli import (
+    doctor,
+    evaluate,
+    explore,
+    faces,
+    mcp,
+    models,
+    people,
+    prepare,
+    sample,
+    scan,
+    serve,
+    train,
+    watch,
+)
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
@@ -24,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)
 app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)

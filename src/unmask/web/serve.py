@@ -42,9 +42,9 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None]) -> None:
         config = uvicorn.Config(
             guard, log_level="warning", log_config=_logging(), access_log=False, server_header=False,
             proxy_headers=False, ws="none", limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GRACE_SECONDS,
-            lifespan="on",
+            lifespan="on", ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
         )  # fmt: skip
-        server = _Server(config, lambda: on_ready(_address(listener)), service.board.close)
+        server = _Server(config, lambda: on_ready(_address(listener, settings)), service.board.close)
 
         def fail() -> None:
             server.should_exit = True
@@ -77,9 +77,10 @@ def _listen(settings: ServeSettings) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def _address(listener: socket.socket, settings: ServeSettings) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
