@@ -10,6 +10,7 @@ import typer
 
 from unmask._version import __version__
 from unmask.cli import (
+    compare,
     doctor,
     evaluate,
     explore,
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="compare", epilog=compare.EPILOG)(compare.compare)
 app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)
