@@ -67,7 +67,12 @@ def test_options_are_frozen():
         "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
         "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
+    assert options["compare"] == [
+        "--device", "--frames", "--html", "--json", "--limits", "--maps", "--model", "--precision", "--quiet",
+        "--verbose",
+    ]  # fmt: skip
     assert sorted(commands) == [
+        "compare",
         "doctor",
         "evaluate",
         "explore",
