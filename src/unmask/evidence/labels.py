@@ -34,7 +34,8 @@ _LABELS: TypeAdapter[tuple[DeclaredLabel, ...]] = TypeAdapter(tuple[DeclaredLabe
 
 def read_labels(opened: OpenFile) -> list[dict[str, Any]]:
     """Return the labels of an open file as JSON-ready values; runs in the confined decoder, see `labels_of`."""
-    return [jsonable(label) for label in find_labels(opened.sayings, find_pieces(opened.file))]
+    thing = "picture" if opened.facts.is_picture else "film"
+    return [jsonable(label) for label in find_labels(opened.sayings, find_pieces(opened.file), thing)]
 
 
 def labels_of(video: Video) -> tuple[DeclaredLabel, ...]:
@@ -45,13 +46,13 @@ def labels_of(video: Video) -> tuple[DeclaredLabel, ...]:
         return ()
 
 
-def find_labels(sayings: Sayings, pieces: Sequence[Piece]) -> tuple[DeclaredLabel, ...]:
+def find_labels(sayings: Sayings, pieces: Sequence[Piece], thing: str = "film") -> tuple[DeclaredLabel, ...]:
     """Return the labels among the tags, attachments and pieces of a container, what matters most first.
 
-    What is said in several places is told once.
+    What is said in several places is told once; ``thing`` is what the file holds, in a word.
     """
     found: dict[tuple[object, ...], DeclaredLabel] = {}
-    for label in (*_of_pieces([*pieces, *_attached(sayings)]), *_of_tags(sayings.tags)):
+    for label in (*_of_pieces([*pieces, *_attached(sayings)], thing), *_of_tags(sayings.tags)):
         found.setdefault((label.scheme, label.says, *label.values.items()), label)
     return tuple(sorted(found.values(), key=lambda label: GRAVITY.index(label.says)))[:MAX_LABELS]
 
@@ -62,10 +63,10 @@ def _attached(sayings: Sayings) -> Iterator[Piece]:
         yield Piece("c2pa" if is_c2pa else "xmp", "attachment", attachment.content[:MAX_PIECE_BYTES])
 
 
-def _of_pieces(pieces: Sequence[Piece]) -> Iterator[DeclaredLabel]:
+def _of_pieces(pieces: Sequence[Piece], thing: str) -> Iterator[DeclaredLabel]:
     for piece in pieces:
         if piece.kind == "c2pa":
-            yield _c2pa(read_store(piece.content), piece.where)
+            yield _c2pa(read_store(piece.content), piece.where, thing)
         elif piece.kind == "aigc":
             yield _aigc(piece.content[:MAX_TAG_CHARACTERS].decode("utf-8", "replace"), piece.where)
         else:
@@ -93,17 +94,18 @@ def _wraps_aigc(text: str) -> bool:
     return text.lstrip()[:1] == "{" and '"AIGC"' in text
 
 
-def _c2pa(store: Store, where: str) -> DeclaredLabel:
+def _c2pa(store: Store, where: str, thing: str) -> DeclaredLabel:
     if store.active is None:
         reason = f"The file carries a C2PA manifest ({where}) that is damaged: what it says cannot be read."
         return DeclaredLabel("c2pa", "unreadable", where, reason, {}, "not_checked")
     active, terms = store.active, _terms(store.active)
     earlier = [term for claims in store.earlier for term in _terms(claims)]
-    says, words = "unclear", "it does not say how the film was made"
+    says, words = "unclear", f"it does not say how the {thing} was made"
     if term := strongest(terms):
-        says, words = SOURCE_TYPES[term][0], f"it declares the film {SOURCE_TYPES[term][1]} ({term})"
+        says, words = SOURCE_TYPES[term][0], f"it declares the {thing} {SOURCE_TYPES[term][1]} ({term})"
     elif term := strongest(earlier):
-        says, words = SOURCE_TYPES[term][0], f"what the film was made of is declared {SOURCE_TYPES[term][1]} ({term})"
+        says, (_, kind) = SOURCE_TYPES[term][0], SOURCE_TYPES[term]
+        words = f"what the {thing} was made of is declared {kind} ({term})"
         says = "composite" if says == "generated" else says
     values = {
         "claim_generator": plain(active.generator),

@@ -1,7 +1,7 @@
 """Find the pieces of a container that hold labels: C2PA manifests, XMP packets, AIGC boxes.
 
-MP4 and MOV (ISO/IEC 14496-12), AVI and other RIFF files, FLV. Only headers are read on the way; what FFmpeg tells of
-any container, its tags and attachments, is in `unmask.media.tags`.
+MP4, MOV, HEIC and AVIF (ISO/IEC 14496-12), AVI, WebP and other RIFF files, FLV, JPEG, PNG. Only headers are read on the
+way; what FFmpeg tells of any container, its tags and attachments, is in `unmask.media.tags`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -27,8 +28,12 @@ _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
 _OUTER_BOXES = {b"moov", b"udta", b"meta"}
 _LEAVES: dict[bytes, PieceKind] = {b"XMP_": "xmp", b"AIGC": "aigc"}
-_CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"AIGC": "aigc"}
+_CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"XMP ": "xmp", b"AIGC": "aigc"}
 _FLV_SCRIPT = 18
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_TEXTS = (b"iTXt", b"tEXt", b"zTXt")
+_JPEG_XMP, _JPEG_MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+_APP1, _APP11, _START_OF_SCAN = 0xE1, 0xEB, 0xDA
 _AMF_AIGC = re.compile(rb"\x00\x04AIGC([\x02\x0c])")
 """The key in the script data of FLV (AMF 0), and the kind of its value: a string, or a long one."""
 
@@ -55,6 +60,10 @@ def find_pieces(file: BufferedReader) -> list[Piece]:
         found = walk.chunks(0, walk.size, 0)
     elif head[:3] == b"FLV":
         found = walk.flv_tags()
+    elif head[:2] == b"\xff\xd8":
+        found = walk.jpeg_segments()
+    elif head[:8] == _PNG:
+        found = walk.png_chunks()
     else:
         return []
     return [piece for piece, _ in zip(found, range(MAX_PIECES), strict=False)]
@@ -137,10 +146,67 @@ class _Walk:
                     yield Piece("aigc", "onMetaData tag", content[start : start + length_text])
             at += 11 + length + 4
 
+    def jpeg_segments(self) -> Iterator[Piece]:
+        """Yield the XMP packet of a JPEG file and its JUMBF boxes (ISO/IEC 19566-5, annex D), which hold C2PA.
+
+        A box is cut into segments with one instance number each; all but the first repeat its head of 8 bytes.
+        """
+        at, boxes = 2, dict[bytes, bytes]()
+        while at + 4 <= self.size and self._may_go_on():
+            head = self.read(at, 4)
+            if head[0] != 0xFF or head[1] == _START_OF_SCAN:
+                break
+            stop = min(at + 2 + int.from_bytes(head[2:], "big"), self.size)
+            if head[1] == _APP1 and self.read(at + 4, len(_JPEG_XMP)) == _JPEG_XMP:
+                yield Piece("xmp", "XMP segment", self._content(at + 4 + len(_JPEG_XMP), stop))
+            elif head[1] == _APP1 and self.read(at + 4, len(_JPEG_MORE_XMP)) == _JPEG_MORE_XMP:
+                start = at + 4 + len(_JPEG_MORE_XMP) + 40  # behind a digest, the whole length, and the place in it
+                yield Piece("xmp", "extended XMP segment", self._content(start, stop))
+            elif head[1] == _APP11 and self.read(at + 4, 2) == b"JP":
+                instance = self.read(at + 6, 2)
+                start = at + 12 + (8 if instance in boxes else 0)
+                boxes[instance] = boxes.get(instance, b"") + self._content(start, stop)
+            at = stop
+        yield from (Piece("c2pa", "C2PA segment", box) for box in boxes.values() if b"c2pa" in box[:64])
+
+    def png_chunks(self) -> Iterator[Piece]:
+        """Yield the C2PA chunk of a PNG file, its XMP packet, and a text called AIGC."""
+        at = len(_PNG)
+        while at + 12 <= self.size and self._may_go_on():
+            head = self.read(at, 8)
+            start, kind = at + 8, head[4:]
+            stop = min(start + int.from_bytes(head[:4], "big"), self.size)
+            if kind == b"caBX":
+                yield Piece("c2pa", "caBX chunk", self._content(start, stop))
+            elif kind in _PNG_TEXTS and (found := _png_text(kind, self._content(start, stop))):
+                name, text = found
+                if name in (b"XML:com.adobe.xmp", b"AIGC"):
+                    yield Piece("aigc" if name == b"AIGC" else "xmp", f"{kind.decode()} chunk", text)
+            at = stop + 4
+
     def _content(self, start: int, stop: int) -> bytes:
         content = self.read(start, min(stop - start, MAX_PIECE_BYTES, self._bytes_left))
         self._bytes_left -= len(content)
         return content
+
+
+def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes] | None:
+    """Return name and text of a PNG chunk, None where it makes no sense or is longer than `MAX_PIECE_BYTES`."""
+    name, _, rest = content.partition(b"\0")
+    if kind == b"tEXt":
+        return name, rest
+    is_packed = kind == b"zTXt" or rest[:1] == b"\1"
+    if kind == b"iTXt":  # whether packed, how, language, name in that language
+        rest = (rest[2:].split(b"\0", 2) + [b"", b""])[2]
+    elif rest:
+        rest = rest[1:]
+    if not is_packed:
+        return name, rest
+    try:
+        unpacked = zlib.decompressobj().decompress(rest, MAX_PIECE_BYTES)
+    except zlib.error:
+        return None
+    return name, unpacked
 
 
 def jumbf_boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
