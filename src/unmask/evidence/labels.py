@@ -28,14 +28,15 @@ from unmask.runtime.jsonable import jsonable
 
 MAX_LABELS = 16
 """Labels that are told of one file, at most."""
+NOT_CHECKED = "Its signature was not checked."
+"""Ends the sentence about a manifest until `unmask.evidence.signature` knows more."""
 _VALUE_CHARACTERS = 120
 _LABELS: TypeAdapter[tuple[DeclaredLabel, ...]] = TypeAdapter(tuple[DeclaredLabel, ...])
 
 
 def read_labels(opened: OpenFile) -> list[dict[str, Any]]:
     """Return the labels of an open file as JSON-ready values; runs in the confined decoder, see `labels_of`."""
-    thing = "picture" if opened.facts.is_picture else "film"
-    return [jsonable(label) for label in find_labels(opened.sayings, find_pieces(opened.file), thing)]
+    return [jsonable(label) for label in find_labels(opened.sayings, find_pieces(opened.file))]
 
 
 def labels_of(video: Video) -> tuple[DeclaredLabel, ...]:
@@ -46,13 +47,13 @@ def labels_of(video: Video) -> tuple[DeclaredLabel, ...]:
         return ()
 
 
-def find_labels(sayings: Sayings, pieces: Sequence[Piece], thing: str = "film") -> tuple[DeclaredLabel, ...]:
+def find_labels(sayings: Sayings, pieces: Sequence[Piece]) -> tuple[DeclaredLabel, ...]:
     """Return the labels among the tags, attachments and pieces of a container, what matters most first.
 
-    What is said in several places is told once; ``thing`` is what the file holds, in a word.
+    What is said in several places is told once.
     """
     found: dict[tuple[object, ...], DeclaredLabel] = {}
-    for label in (*_of_pieces([*pieces, *_attached(sayings)], thing), *_of_tags(sayings.tags)):
+    for label in (*_of_pieces([*pieces, *_attached(sayings)]), *_of_tags(sayings.tags)):
         found.setdefault((label.scheme, label.says, *label.values.items()), label)
     return tuple(sorted(found.values(), key=lambda label: GRAVITY.index(label.says)))[:MAX_LABELS]
 
@@ -63,10 +64,10 @@ def _attached(sayings: Sayings) -> Iterator[Piece]:
         yield Piece("c2pa" if is_c2pa else "xmp", "attachment", attachment.content[:MAX_PIECE_BYTES])
 
 
-def _of_pieces(pieces: Sequence[Piece], thing: str) -> Iterator[DeclaredLabel]:
+def _of_pieces(pieces: Sequence[Piece]) -> Iterator[DeclaredLabel]:
     for piece in pieces:
         if piece.kind == "c2pa":
-            yield _c2pa(read_store(piece.content), piece.where, thing)
+            yield c2pa_label(read_store(piece.content), piece.where)
         elif piece.kind == "aigc":
             yield _aigc(piece.content[:MAX_TAG_CHARACTERS].decode("utf-8", "replace"), piece.where)
         else:
@@ -94,18 +95,20 @@ def _wraps_aigc(text: str) -> bool:
     return text.lstrip()[:1] == "{" and '"AIGC"' in text
 
 
-def _c2pa(store: Store, where: str, thing: str) -> DeclaredLabel:
+def c2pa_label(store: Store, where: str) -> DeclaredLabel:
+    """Return the label of a manifest store that lies ``where``; its signature counts as not checked."""
     if store.active is None:
-        reason = f"The file carries a C2PA manifest ({where}) that is damaged: what it says cannot be read."
+        reason = (
+            f"The file carries a C2PA manifest ({where}) that is damaged: what it says cannot be read. {NOT_CHECKED}"
+        )
         return DeclaredLabel("c2pa", "unreadable", where, reason, {}, "not_checked")
     active, terms = store.active, _terms(store.active)
     earlier = [term for claims in store.earlier for term in _terms(claims)]
-    says, words = "unclear", f"it does not say how the {thing} was made"
+    says, words = "unclear", "it does not say how the film was made"
     if term := strongest(terms):
-        says, words = SOURCE_TYPES[term][0], f"it declares the {thing} {SOURCE_TYPES[term][1]} ({term})"
+        says, words = SOURCE_TYPES[term][0], f"it declares the film {SOURCE_TYPES[term][1]} ({term})"
     elif term := strongest(earlier):
-        says, (_, kind) = SOURCE_TYPES[term][0], SOURCE_TYPES[term]
-        words = f"what the {thing} was made of is declared {kind} ({term})"
+        says, words = SOURCE_TYPES[term][0], f"what the film was made of is declared {SOURCE_TYPES[term][1]} ({term})"
         says = "composite" if says == "generated" else says
     values = {
         "claim_generator": plain(active.generator),
@@ -114,7 +117,7 @@ def _c2pa(store: Store, where: str, thing: str) -> DeclaredLabel:
     }
     by = f' by "{values["claim_generator"]}"' if active.generator else ""
     damage = "" if store.is_whole else " Parts of it are damaged."
-    reason = f"The file carries a C2PA manifest ({where}){by}: {words}.{damage} Its signature was not checked."
+    reason = f"The file carries a C2PA manifest ({where}){by}: {words}.{damage} {NOT_CHECKED}"
     return DeclaredLabel("c2pa", says, where, reason, _kept(values), "not_checked")  # type: ignore[arg-type]
 
 

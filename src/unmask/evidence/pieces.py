@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedReader
@@ -18,7 +17,7 @@ from typing import Literal
 PieceKind = Literal["c2pa", "xmp", "aigc"]
 
 MAX_BOXES = 4096
-"""Boxes, chunks or FLV tags that are looked at in one file."""
+"""Boxes, chunks, segments or FLV tags that are looked at in one file."""
 MAX_DEPTH = 8
 MAX_PIECES, MAX_PIECE_BYTES, MAX_BYTES = 8, 8 << 20, 24 << 20
 """Further pieces, what stands behind so many bytes of one, and of all together, are left out."""
@@ -29,11 +28,11 @@ _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b
 _OUTER_BOXES = {b"moov", b"udta", b"meta"}
 _LEAVES: dict[bytes, PieceKind] = {b"XMP_": "xmp", b"AIGC": "aigc"}
 _CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"XMP ": "xmp", b"AIGC": "aigc"}
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_JPEG_JUMBF, _JPEG_JUMBF_HEAD = b"JP", 16
+"""Start of a segment of JUMBF (ISO/IEC 19566-5, annex D), and where the bytes behind the repeated box header begin."""
+_PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 _FLV_SCRIPT = 18
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_TEXTS = (b"iTXt", b"tEXt", b"zTXt")
-_JPEG_XMP, _JPEG_MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
-_APP1, _APP11, _START_OF_SCAN = 0xE1, 0xEB, 0xDA
 _AMF_AIGC = re.compile(rb"\x00\x04AIGC([\x02\x0c])")
 """The key in the script data of FLV (AMF 0), and the kind of its value: a string, or a long one."""
 
@@ -60,9 +59,9 @@ def find_pieces(file: BufferedReader) -> list[Piece]:
         found = walk.chunks(0, walk.size, 0)
     elif head[:3] == b"FLV":
         found = walk.flv_tags()
-    elif head[:2] == b"\xff\xd8":
+    elif head[:3] == b"\xff\xd8\xff":
         found = walk.jpeg_segments()
-    elif head[:8] == _PNG:
+    elif head[:8] == b"\x89PNG\r\n\x1a\n":
         found = walk.png_chunks()
     else:
         return []
@@ -147,66 +146,39 @@ class _Walk:
             at += 11 + length + 4
 
     def jpeg_segments(self) -> Iterator[Piece]:
-        """Yield the XMP packet of a JPEG file and its JUMBF boxes (ISO/IEC 19566-5, annex D), which hold C2PA.
-
-        A box is cut into segments with one instance number each; all but the first repeat its head of 8 bytes.
-        """
-        at, boxes = 2, dict[bytes, bytes]()
-        while at + 4 <= self.size and self._may_go_on():
+        """Yield the XMP packet and the manifest of a JPEG, which lies in as many segments as it takes."""
+        at, manifest = 2, bytearray()
+        while self._may_go_on():
             head = self.read(at, 4)
-            if head[0] != 0xFF or head[1] == _START_OF_SCAN:
+            if len(head) < 4 or head[0] != 0xFF or head[1] == 0xDA:  # the picture begins
                 break
-            stop = min(at + 2 + int.from_bytes(head[2:], "big"), self.size)
-            if head[1] == _APP1 and self.read(at + 4, len(_JPEG_XMP)) == _JPEG_XMP:
-                yield Piece("xmp", "XMP segment", self._content(at + 4 + len(_JPEG_XMP), stop))
-            elif head[1] == _APP1 and self.read(at + 4, len(_JPEG_MORE_XMP)) == _JPEG_MORE_XMP:
-                start = at + 4 + len(_JPEG_MORE_XMP) + 40  # behind a digest, the whole length, and the place in it
-                yield Piece("xmp", "extended XMP segment", self._content(start, stop))
-            elif head[1] == _APP11 and self.read(at + 4, 2) == b"JP":
-                instance = self.read(at + 6, 2)
-                start = at + 12 + (8 if instance in boxes else 0)
-                boxes[instance] = boxes.get(instance, b"") + self._content(start, stop)
-            at = stop
-        yield from (Piece("c2pa", "C2PA segment", box) for box in boxes.values() if b"c2pa" in box[:64])
+            start, stop = at + 4, at + 2 + int.from_bytes(head[2:], "big")
+            if head[1] == 0xEB and self.read(start, 2) == _JPEG_JUMBF:
+                manifest += self._content(start + (8 if not manifest else _JPEG_JUMBF_HEAD), stop)
+            elif head[1] == 0xE1 and self.read(start, len(_JPEG_XMP)) == _JPEG_XMP:
+                yield Piece("xmp", "XMP segment", self._content(start + len(_JPEG_XMP), stop))
+            at = max(stop, start)
+        if manifest:
+            yield Piece("c2pa", "JUMBF segment", bytes(manifest[:MAX_PIECE_BYTES]))
 
     def png_chunks(self) -> Iterator[Piece]:
-        """Yield the C2PA chunk of a PNG file, its XMP packet, and a text called AIGC."""
-        at = len(_PNG)
-        while at + 12 <= self.size and self._may_go_on():
+        """Yield the XMP packet and the manifest of a PNG."""
+        at = 8
+        while self._may_go_on():
             head = self.read(at, 8)
-            start, kind = at + 8, head[4:]
-            stop = min(start + int.from_bytes(head[:4], "big"), self.size)
-            if kind == b"caBX":
+            if len(head) < 8 or head[4:] == b"IEND":
+                return
+            start, stop = at + 8, at + 8 + int.from_bytes(head[:4], "big")
+            if head[4:] == b"caBX":
                 yield Piece("c2pa", "caBX chunk", self._content(start, stop))
-            elif kind in _PNG_TEXTS and (found := _png_text(kind, self._content(start, stop))):
-                name, text = found
-                if name in (b"XML:com.adobe.xmp", b"AIGC"):
-                    yield Piece("aigc" if name == b"AIGC" else "xmp", f"{kind.decode()} chunk", text)
+            elif head[4:] == b"iTXt" and self.read(start, len(_PNG_XMP)) == _PNG_XMP:
+                yield Piece("xmp", "iTXt chunk", self._content(start + len(_PNG_XMP), stop))
             at = stop + 4
 
     def _content(self, start: int, stop: int) -> bytes:
         content = self.read(start, min(stop - start, MAX_PIECE_BYTES, self._bytes_left))
         self._bytes_left -= len(content)
         return content
-
-
-def _png_text(kind: bytes, content: bytes) -> tuple[bytes, bytes] | None:
-    """Return name and text of a PNG chunk, None where it makes no sense or is longer than `MAX_PIECE_BYTES`."""
-    name, _, rest = content.partition(b"\0")
-    if kind == b"tEXt":
-        return name, rest
-    is_packed = kind == b"zTXt" or rest[:1] == b"\1"
-    if kind == b"iTXt":  # whether packed, how, language, name in that language
-        rest = (rest[2:].split(b"\0", 2) + [b"", b""])[2]
-    elif rest:
-        rest = rest[1:]
-    if not is_packed:
-        return name, rest
-    try:
-        unpacked = zlib.decompressobj().decompress(rest, MAX_PIECE_BYTES)
-    except zlib.error:
-        return None
-    return name, unpacked
 
 
 def jumbf_boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -36,6 +36,8 @@ def damage_reason(decoded: int, asked: int) -> str:
 
 def damage_warnings(facts: MediaFacts, status: Status) -> list[str]:
     """Say in a sentence what is missing of a video."""
+    if facts.missing_pieces:
+        return [f"{facts.missing_pieces} of the {facts.pieces} pieces of the recording could not be read."]
     if facts.cut_short and facts.is_picture:
         return ["The picture is cut short: the file ends before it does, and what is missing shows gray or smeared."]
     if facts.cut_short:
