@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from make_schema import DOCS, descriptions
+from make_schema import descriptions
 
 import unmask.models.card
 from unmask import errors
