@@ -39,6 +39,7 @@ EXTRAS = {
     "s3": ("fsspec", "s3fs"),
     "hf": ("huggingface_hub",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
+    "mcp": ("mcp", "httpx"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 
