@@ -110,9 +110,10 @@ def _levelled(logs: Floats, distances: Floats) -> Floats:
         return logs
     columns = np.stack([distances, np.ones_like(distances)], 1)
     weights = np.ones_like(logs)
-    line = np.zeros(2)
+    line: Floats = np.zeros(2)
     for _ in range(_ROUNDS):
-        line = np.linalg.lstsq(columns * weights[:, None], logs * weights, rcond=None)[0]
+        solved = np.linalg.lstsq(columns * weights[:, None], logs * weights, rcond=None)[0]
+        line = solved.astype(np.float64)
         rest = logs - columns @ line
         weights = np.sqrt(1 / (1 + (rest / (2 * 1.4826 * np.median(np.abs(rest)) + 1e-6)) ** 2))
     return logs - columns @ line
