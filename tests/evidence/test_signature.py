@@ -22,7 +22,7 @@ from unmask.media import Limits, open_regular, open_video_file
 from unmask.report.words import declared_text
 
 c2pa = pytest.importorskip("c2pa")
-from tests.evidence.signed_files import owner, sign
+from tests.evidence.signed_files import owner, sign  # noqa: E402 - it takes the extra
 
 AUTHORITY = owner("An authority")
 SIGNER = owner("A camera", AUTHORITY)
