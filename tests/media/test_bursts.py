@@ -1,5 +1,6 @@
 """Bursts: frames whose packets stand out, found without decoding."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -42,19 +43,28 @@ def test_all_key_frames_have_none():
     assert not len(find_bursts(lengths(200), np.arange(200), np.arange(200) / 25))
 
 
-@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "libvpx-vp9"])
-def test_something_new_in_a_shot_is_a_burst(tmp_path, codec):
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {}),
+        ("mpeg4", {"b": "2000000"}),
+        ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "crf": "32", "b": "0"}),
+    ],
+)
+def test_something_new_in_a_shot_is_a_burst(tmp_path, codec, options):
     """A patch of the picture is another one from one frame on, and again what it was; the rest goes on."""
     rng = np.random.default_rng(1)
-    room, patch = (rng.integers(0, 255, (2, 12, 16, 3))).astype(np.uint8).repeat(16, 1).repeat(16, 2)
+    room, patch = (
+        cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 6), None, 0, 255, cv2.NORM_MINMAX)
+        for noise in rng.integers(0, 255, (2, 192, 256, 3)).astype(np.uint8)
+    )
     images = []
     for i in range(160):
-        image = np.roll(room, i, axis=1)
+        image = np.roll(room, i // 2, axis=1)
         if 62 <= i < 91:
             image[48:144, 64:160] = patch[48:144, 64:160]
         images.append(image)
-    options = {"libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}}.get(codec, {})
     clip = write_video(tmp_path / "clip.mkv", images, rate=25, codec=codec, options=options, gop=160)
     with open_video(clip) as video:
         found = video.index.bursts
-    assert all(np.abs(found - at).min() <= 3 for at in (62, 91))
+    assert all(np.abs(found - at).min() <= 5 for at in (62, 91))

@@ -69,7 +69,7 @@ def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
 def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))
-    assert len(RULE.next_step(known).frames) == 64
+    assert len(RULE.next_step(known).frames) == 56
     assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
     assert replace(RULE, max_frames=32).next_step(known) is None
     assert RULE.next_step(replace(known, is_pooled=True)) is None
@@ -96,7 +96,7 @@ def test_in_a_long_video_both_sides_of_each_burst_are_looked_at():
     step = RULE.next_step(start)
     beside = {1232, 1236, 4319, 4323}
     assert beside <= step.quick
-    assert len(step.frames) == 3 * 32
+    assert len(step.frames) == 32 + 56
     assert not beside & set(replace(RULE, max_frames=33).next_step(start).frames.tolist()) - {1232}
     assert frames_beside_bursts(film, np.array([1233]), 9).tolist() == [1236, 4319, 4323]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BURSTS = 32
+MOST_BURSTS = 24
 """Frames that are kept, the most outstanding ones."""
 APART_SECONDS = 0.5
 """They lie at least so far apart."""

@@ -22,7 +22,7 @@ CLOSE_SECONDS = 1.0
 """Frames at most this far apart are close enough: a manipulation of as long is seen."""
 MOST_TIMES = 3
 """Times as many more frames as a full scan has, at most, are given to bring frames within `CLOSE_SECONDS`."""
-LEAST_TIMES = 2
+LEAST_TIMES = 1.75
 """Times as many more frames as a full scan has, at most, are given in a video of any length."""
 BESIDE_SECONDS = 0.2
 """Frames so far before and after a burst show what was there before it and what came."""
@@ -106,7 +106,7 @@ class CloserLooks:
             return frames
         closely_seconds = (1 + MOST_TIMES) * self.frames * CLOSE_SECONDS
         share = closely_seconds / max(timeline.end_seconds, closely_seconds)
-        more = max(LEAST_TIMES * self.frames, int(MOST_TIMES * self.frames * share))
+        more = int(self.frames * max(LEAST_TIMES, MOST_TIMES * share))
         room = min(room, self.frames + more - len(looked))
         beside = frames_beside_bursts(timeline, looked, room)
         return _union(beside, frames_in_gaps(timeline, _union(looked, beside), room - len(beside), easy=True))
