@@ -2,8 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for numpy and torch: threads on a busy core cost more than they give
@@ -19,7 +23,9 @@ from unmask import Scanner
 from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import read_portrait, write_sample
-from unmask.faces import load_detector
+from unmask.faces import DETECTORS, load_detector
+from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
+from unmask.models.fusion import FUSE_RULES
 from unmask.types import DetectorSpec, Face
 
 
@@ -27,10 +33,10 @@ from unmask.types import DetectorSpec, Face
 def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Return a function that gives a folder by its name, filled by one of the processes of this run for all of them.
 
-    What is in it must not be changed.
+    What is in it must not be changed. `scripts/test` names a folder in which its several runs share it.
     """
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    base = tmp_path_factory.getbasetemp()
+    root = Path(os.environ.get("UNMASK_TESTS_MADE") or (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base))
 
     def once(name: str, fill: Callable[[Path], object]) -> Path:
         folder, filled = root / name, root / f"{name}.filled"
@@ -43,6 +49,29 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
         return folder
 
     return once
+
+
+@pytest.fixture
+def plug_in(made_once, monkeypatch) -> Iterator[None]:
+    """The package of examples/plug_in is installed, as pip would from its wheel."""
+    if find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed")
+
+    def fill(folder: Path) -> None:
+        source = Path(__file__).parents[1] / "examples" / "plug_in"
+        build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+        subprocess.run(build, cwd=source, check=True, capture_output=True, timeout=300)
+        (wheel,) = folder.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+
+    registries = (DETECTORS, FUSE_RULES, CHECKPOINT_KINDS)
+    before = [dict(registry) for registry in registries]
+    monkeypatch.syspath_prepend(made_once("plug_in", fill))
+    yield
+    for registry, entries in zip(registries, before, strict=True):
+        registry.clear()
+        registry.update(entries)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +131,14 @@ def index(sample) -> Index:
 @pytest.fixture(scope="session")
 def prepared(index, made_once) -> Path:
     return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Keep each compiled network as long as this process runs: scanners of many tests use the same few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("unmask.models.cpu._IN_USE", {})
+        yield
 
 
 CLIPS = {"clips", "short_clips", "sample", "scanner"}

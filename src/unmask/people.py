@@ -48,6 +48,21 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the video in which a person is seen, within one shot."""
+
+    start_seconds: float
+    """Time of its first sampled frame that shows the person."""
+    end_seconds: float
+    """Time of its last one."""
+    frames: int
+    """Number of sampled frames in it that show the person, above 0."""
+
+    def __post_init__(self) -> None:
+        check(self.frames > 0 and self.end_seconds >= self.start_seconds, f"a span of {self.frames} frames")
+
+
+@dataclass(frozen=True, slots=True)
 class UnjudgedPerson:
     """A person who was seen and cannot be judged."""
 

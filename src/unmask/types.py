@@ -29,6 +29,7 @@ from unmask.people import Passage as Passage
 from unmask.people import PersonPictures as PersonPictures
 from unmask.people import Scene as Scene
 from unmask.people import Sighting as Sighting
+from unmask.people import Span as Span
 from unmask.people import UnjudgedPerson as UnjudgedPerson
 from unmask.people import WhyUnjudged as WhyUnjudged
 from unmask.runtime.jsonable import from_jsonable, jsonable, portable
@@ -258,6 +259,9 @@ class PersonVerdict:
     """How well the person can be seen: the median over the frames of each measure; None where it was not measured."""
     passage: Passage | None = None
     """Where the traces are; None where they fill all frames, or were not searched for."""
+    spans: tuple[Span, ...] = ()
+    """From when to when the person is seen, in order of time: one for each shot and return; empty where a system does
+    not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """Checks of the installation, each by itself; `unmask doctor` as a whole is in test_scan."""
 
+import json
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
-from unmask.cli import doctor
+from unmask import __version__
+from unmask.cli import app, doctor
 from unmask.media.server import CAN_ISOLATE
 
 
@@ -44,3 +47,22 @@ def test_what_confines_decoders_is_named(monkeypatch):
 
 def test_the_video_decoders_are_listed():
     assert "decodes h264, hevc" in doctor.CHECKS["video"]()
+
+
+def test_what_is_found_can_be_sent_as_json(monkeypatch):
+    def broken():
+        raise RuntimeError("it is broken; run: mend it")
+
+    monkeypatch.setattr(doctor, "CHECKS", {"one": lambda: "whole", "other": broken})
+    done = CliRunner().invoke(app, ["doctor", "--json"])
+    assert done.exit_code == 3
+    found = json.loads(done.stdout)
+    assert found.pop("cores") >= 1
+    assert set(found) == {"unmask", "Python", "platform", "checks"}
+    assert found["unmask"] == __version__
+    assert found["checks"] == [
+        {"check": "one", "ok": True, "said": "whole"},
+        {"check": "other", "ok": False, "said": "it is broken; run: mend it"},
+    ]
+    said = CliRunner().invoke(app, ["doctor"]).stdout.splitlines()
+    assert said[1:] == ["ok    one: whole", "FAIL  other: it is broken; run: mend it"]

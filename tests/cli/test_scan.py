@@ -42,6 +42,10 @@ def test_options_are_frozen():
         "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
         "--recursive", "--resume", "--timing", "--verbose", "--workers",
     ]  # fmt: skip
+    assert options["people"] == [
+        "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
+        "--workers",
+    ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
         "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
@@ -59,15 +63,21 @@ def test_options_are_frozen():
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
+    assert options["serve"] == [
+        "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
+        "--max-queue", "--max-upload", "--model", "--port", "--workers",
+    ]  # fmt: skip
     assert sorted(commands) == [
         "doctor",
         "evaluate",
         "explore",
         "faces",
         "models",
+        "people",
         "prepare",
         "sample",
         "scan",
+        "serve",
         "train",
     ]
 
@@ -286,8 +296,8 @@ def test_version():
 
 
 def test_help_prints_defaults():
-    text = unmask("scan", "--help").stdout
-    assert "[default: 32]" in text
+    text = " ".join(unmask("scan", "--help").stdout.split())
+    assert "[default: 32; x>=1]" in text
     assert "Exit codes" in text
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.media_factory import pattern, write_sound, write_video
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
 from unmask.media import Limits, container, probe
+from unmask.media.tags import texts
 
 
 def test_a_sound_track_before_the_video_is_no_video(tmp_path):
@@ -68,6 +69,8 @@ def test_a_title_in_another_encoding_is_no_damage(tmp_path):
     assert b"Cafe_" in data
     path.write_bytes(data.replace(b"Cafe_", b"Caf\xe9_"))
     assert probe(path).frames == 5
+    with path.open("rb") as file, container.open_container(file, 1 << 20) as (opened, _):
+        assert "Caf\ufffd_" in texts(opened.metadata).values()
 
 
 def test_a_codec_outside_the_list_is_not_decoded(tmp_path):

@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import platform
@@ -5,13 +6,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import cv2
 import numpy as np
 import pytest
 
 from unmask.errors import ModelError, UsageError
-from unmask.models import Network, load_card, model_folder
+from unmask.models import Network, cpu, load_card, model_folder
 from unmask.models.card import write_card
 from unmask.models.cpu import check_ports, resolve_precision
 from unmask.runtime.openvino import computes_in_bf16, op, ov
@@ -37,6 +39,31 @@ def test_auto_precision_follows_the_card(tmp_path):
     write_card(tmp_path / "fast", replace(bundled.card, files=files))
     with pytest.raises(ModelError, match=r"does not name model\.int8\.xml; say fp32"):
         load_card(tmp_path / "fast")
+
+
+def test_a_network_in_use_is_shared_and_then_given_back(tmp_path, monkeypatch):
+    compiled, compile_network = [], cpu.compile_network
+
+    def count(*args):
+        compiled.append(args[1:])
+        return compile_network(*args)
+
+    monkeypatch.setattr(cpu, "compile_network", count)
+    monkeypatch.setattr(cpu, "_IN_USE", WeakValueDictionary())
+    folder, copy = model_folder("bundled"), shutil.copytree(model_folder("bundled"), tmp_path / "copy")
+    black = np.zeros((1, 224, 224, 3), np.uint8)
+    first, second = Network(folder, "fp32", streams=1), Network(copy, "fp32", streams=1)
+    assert second.score(black)[0].fake_probability == first.score(black)[0].fake_probability
+    assert len(compiled) == 1
+    Network(folder, "fp32", streams=2)
+    assert len(compiled) == 2, "another division of labour"
+    (copy / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="damaged"):
+        Network(copy, "fp32", streams=1)
+    del first, second
+    gc.collect()
+    Network(folder, "fp32", streams=1)
+    assert len(compiled) == 3, "nobody uses it any more"
 
 
 SCORES = """

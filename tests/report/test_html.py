@@ -6,8 +6,8 @@ from shutil import which
 import pytest
 
 from unmask.report import write_index, write_page
-from unmask.report.html import TICKS, clock, make_plot
-from unmask.report.words import probability_text
+from unmask.report.html import TICKS, make_plot
+from unmask.report.words import clock, probability_text
 
 
 def test_a_page_is_self_contained_and_inert(scanner, clips, tmp_path):

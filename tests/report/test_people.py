@@ -23,6 +23,7 @@ def test_a_row_for_each_person_and_for_each_video_without(scanner, clips, tmp_pa
         assert float(cells["fake_probability"]) == face["fake_probability"]
         assert (float(cells["start_seconds"]), float(cells["end_seconds"])) == (0, face["end_seconds"])
         assert cells["reason"] == row["reasons"][0]
+        assert cells["spans"] == f"0.0-{face['end_seconds']}"
     assert "No such file" in table[2]["reason"]
     assert PEOPLE.is_own(tmp_path / "people.csv")
 

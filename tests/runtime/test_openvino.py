@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -27,3 +30,24 @@ def test_a_network_is_read_and_compiled(doubling):
 def test_what_is_no_network_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"some/model\.onnx is no network that OpenVINO reads"):
         read_network(b"no network", "some/model.onnx")
+
+
+THREADS_AT_ONCE = """
+import faulthandler, sys, threading
+from unmask.runtime.openvino import ov
+
+faulthandler.dump_traceback_later(60, exit=True)
+sys.setswitchinterval(1e-6)
+begin = threading.Barrier(16)
+threads = [threading.Thread(target=lambda: (begin.wait(), ov.Type.u8.to_dtype())) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_come_with_arrays_at_once_do_not_wait_for_each_other_for_ever():
+    """Without the call at the end of the imports, this hung three times of eight."""
+    done = subprocess.run([sys.executable, "-c", THREADS_AT_ONCE], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr

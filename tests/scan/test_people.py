@@ -76,14 +76,14 @@ def test_who_has_a_number_keeps_it_when_more_frames_are_looked_at():
     known = {frame.index: row for frame, row in zip(first, number_people(first, shots), strict=True)}
     assert known == {30: [1], 40: [1], 50: [1]}
     closer = [seen(5, cut(300, (30, 200, 30))), *first, seen(60, cut(300, (30, 30, 200)), cut(100, (200, 30, 30)))]
-    assert number_people(closer, shots, known) == [[2], [1], [1], [1], [3, 1]]
+    assert number_people(closer, shots, known=known) == [[2], [1], [1], [1], [3, 1]]
     assert number_people(closer, shots) == [[1], [2], [2], [2], [3, 2]]
 
 
 def test_two_who_turn_out_to_be_one_have_the_number_of_most():
     shots = Shots(np.array([0]))
     frames = [seen(index, cut(100, (200, 30, 30))) for index in (1, 2, 3)]
-    assert number_people(frames, shots, {1: [1], 2: [2], 3: [2]}) == [[2], [2], [2]]
+    assert number_people(frames, shots, known={1: [1], 2: [2], 3: [2]}) == [[2], [2], [2]]
 
 
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="needs the shared videos")

@@ -5,11 +5,11 @@ import pytest
 
 from unmask.errors import UsageError
 from unmask.systems.robustforensics.members import MEMBERS
-from unmask.training.recipe import load_recipe
+from unmask.training.recipe import load_recipe, recipe_kind
 from unmask.training.schedule import learning_rate
 
 RECIPES = Path(__file__).parents[2] / "recipes"
-ALL = sorted(path for path in RECIPES.rglob("*.toml") if path.stem != "mtcnn")  # a cascade, see test_cascade
+ALL = sorted(path for path in RECIPES.rglob("*.toml") if recipe_kind(path) is None)
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)

@@ -9,24 +9,29 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, models, prepare, sample, scan, train
+from unmask.cli import doctor, evaluate, explore, faces, models, people, prepare, sample, scan, serve, train
+from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
 
 app = typer.Typer(
     name="unmask",
+    cls=Commands,
     help="Is the face in this video real?",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # to load what draws its boxes took longer than all the rest of --help
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)
 app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)
 app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(name="serve", epilog=serve.EPILOG)(serve.serve)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 

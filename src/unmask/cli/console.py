@@ -35,6 +35,8 @@ EXTRAS = {
     "data": ("pyarrow",),
     "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
     "int8": ("nncf",),
+    "hf": ("huggingface_hub",),
+    "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
+from typing import Annotated
+
+import typer
 
 from unmask._version import __version__
 from unmask.cli.console import EXTRAS, ExitCode, printable
 
 
-def doctor() -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for a report of a fault.")] = False,
+) -> None:
     """Check the installation: packages, CPU, models, face detector."""
-    print(f"unmask {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
-    failures = 0
+    machine = {"Python": platform.python_version(), "platform": platform.platform(), "cores": os.cpu_count()}
+    if not as_json:
+        print(f"unmask {__version__}, Python {machine['Python']}, {machine['platform']}, {machine['cores']} cores")
+    findings = []
     for name, check in CHECKS.items():
         try:
-            print(printable(f"ok    {name}: {check()}"))
+            ok, said = True, check()
         except Exception as error:  # noqa: BLE001 - a doctor reports whatever is wrong and goes on
-            failures += 1
-            print(printable(f"FAIL  {name}: {error}"))
-    raise SystemExit(ExitCode.SOME_NOT_OK if failures else ExitCode.ALL_OK)
+            ok, said = False, str(error)
+        findings.append({"check": name, "ok": ok, "said": said})
+        if not as_json:
+            print(printable(f"{'ok   ' if ok else 'FAIL '} {name}: {said}"))
+    if as_json:
+        print(json.dumps({"unmask": __version__, **machine, "checks": findings}, indent=1))
+    raise SystemExit(ExitCode.ALL_OK if all(finding["ok"] for finding in findings) else ExitCode.SOME_NOT_OK)
 
 
 def _packages() -> str:

@@ -48,7 +48,7 @@ def shown_limits() -> Iterator[str]:
 LIMITS_OPTION: Any = typer.Option(
     metavar="NAME=VALUE",
     show_default=False,
-    help="What one file may cost; repeat. Default: " + " ".join(shown_limits()),
+    help="What one file may cost; repeat. Default: " + " ".join(shown_limits()) + ".",
 )
 """``--limits`` of a command that opens files; `parse_limits` reads what it was given."""
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unmask.cli.commands import Commands
 from unmask.cli.console import ExitCode, byte_progress, printable, say, wrong_use
 from unmask.cli.outputs import MODEL, check_output
 
 if TYPE_CHECKING:
     from unmask.models import Card
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(cls=Commands, help=__doc__, no_args_is_help=True)
 
 
 @app.command("list")
@@ -70,15 +71,23 @@ def import_(
 
 @app.command()
 def pull(
-    release: Annotated[str, typer.Argument(help="What was released, e.g. winner.", show_default=False)],
+    release: Annotated[
+        str, typer.Argument(help="What was released, e.g. winner, or hf:OWNER/NAME[@REVISION].", show_default=False)
+    ],
     base_url: Annotated[
         str | None, typer.Option(help="Fetch its files from this address instead.", show_default=False)
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the model from a hub. Default: the repository's.", show_default=False)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
-    """Fetch all checkpoints of a release and import them; run again, it goes on where it stopped."""
+    """Fetch all checkpoints of a release and import them, or a model from a hub; run again, it goes on."""
     from unmask.errors import DownloadError, ModelError
 
+    if release.startswith("hf:"):
+        _pull_from_hub(release, name, quiet)
+        return
     with wrong_use():
         from unmask.models.checkpoints import RELEASES, look_up
         from unmask.models.checkpoints import pull as pull_model
@@ -102,6 +111,43 @@ def pull(
             else:
                 there += 1
     raise SystemExit(ExitCode.ALL_OK if there == len(models) else ExitCode.SOME_NOT_OK if there else ExitCode.NONE_OK)
+
+
+def _pull_from_hub(address: str, name: str | None, quiet: bool) -> None:
+    with wrong_use(), byte_progress("fetching", quiet) as on_progress:
+        from unmask.models.hub import pull_folder
+
+        card = pull_folder(address, name=name, on_progress=on_progress)
+        print(printable(f"{card.name} {card.version}: {card.purpose}"))
+        print(printable(f"    licence: {card.licence}"))
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.", show_default=False)],
+    address: Annotated[str, typer.Argument(metavar="hf:OWNER/NAME", help="Where to.", show_default=False)],
+    private: Annotated[
+        bool, typer.Option("--private", help="Only the account sees a repository that is made.")
+    ] = False,
+) -> None:
+    """Put a model and its card on a hub; pip install 'unmask[hf]', and log in with `hf auth login` or $HF_TOKEN."""
+    with wrong_use():
+        from unmask.models import model_folder
+        from unmask.models.hub import push_folder
+
+        print(push_folder(model_folder(model), address, private=private))
+
+
+@app.command("card")
+def show_card(
+    model: Annotated[str, typer.Argument(help="Name or folder of a model.")] = "bundled",
+) -> None:
+    """Print a model's card as the README of a hub: purpose, terms, limits, training, numbers, files."""
+    with wrong_use():
+        from unmask.models import load_card, model_folder
+        from unmask.models.readme import readme
+
+        print(readme(load_card(model_folder(model))), end="")
 
 
 def _say_unless(quiet: bool) -> Callable[[str], None]:

@@ -42,6 +42,12 @@ CASCADE = FolderForm(
     ("recipe.json", "log.jsonl", "*net.safetensors"),
     "run",
 )
+EMBEDDER = FolderForm(
+    "the run",
+    (("recipe.json", json_form("kind", "name", "purpose", "steps", "alignment")),),
+    ("recipe.json", "log.jsonl", "last", "model"),
+    "run",
+)
 FACES = FileForm("the faces", is_own_page, "faces.html")
 LOSSES = FileForm("the losses", is_own_page, "loss.html")
 MODEL = FolderForm(

@@ -107,7 +107,10 @@ def scan(
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
     identity: Annotated[
-        Path | None, typer.Option(help="Folder of a face embedder: one person in several shots is one.")
+        Path | None,
+        typer.Option(
+            help="A face embedder, bundled or a folder: one person in several shots is one.", show_default=False
+        ),
     ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
@@ -225,7 +228,7 @@ def _print_row(row: Row, verbose: bool) -> None:
     Of a fake the first reason stands in the line, else all: they say what was not looked at, and what to do next. What
     limits the answer is said on stderr, so that stdout holds one line a video.
     """
-    from unmask.report.words import probability_text
+    from unmask.report.words import probability_text, spans_text
 
     probability = row["fake_probability"]
     number = "--" if probability is None else probability_text(probability)
@@ -242,5 +245,5 @@ def _print_row(row: Row, verbose: bool) -> None:
     for face in row["faces"]:
         print(
             f"    person {face['person']:<3} {face['label']:<12} {probability_text(face['fake_probability']):>6}  "
-            f"{face['start_seconds']:6.1f} - {face['end_seconds']:.1f} s  {face['frames']} frames"
+            f"{spans_text(face)}, {face['frames']} frame{'s' * (face['frames'] != 1)}"
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask.cli.console import ExitCode, progress, say, wrong_use
-from unmask.cli.outputs import CASCADE, LOSSES, RUN, check_output
+from unmask.cli.outputs import CASCADE, EMBEDDER, LOSSES, RUN, check_output
 
 if TYPE_CHECKING:
     from unmask.training.loop import Trainer
@@ -31,7 +31,10 @@ def train(
         Path | None, typer.Argument(help="A file, or the name of one that comes along, e.g. tiny.", show_default=False)
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of unmask prepare; of mtcnn, a table of boxes.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Folder of unmask prepare; mtcnn: a table of boxes; embedder: a folder a person.", show_default=False
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run.", show_default=False)] = None,
     changes: Annotated[
@@ -64,9 +67,10 @@ def train(
         from unmask.training.recipes import find_recipe
 
         file = find_recipe(recipe)
-        if _is_cascade(file):
-            check_output("--out", out, CASCADE, [data, recipe])
-            _train_cascade(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
+        if (kind := _kind(file)) in _OTHERS:
+            form, run = _OTHERS[kind]
+            check_output("--out", out, form, [data, recipe])
+            run(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
             return
         check_output("--out", out, RUN, [data, recipe])
         from unmask.training.cluster import join
@@ -100,10 +104,10 @@ def _stop_on_sigterm(trainer: Trainer) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _is_cascade(file: Path) -> bool:
-    from unmask.training.cascade import is_cascade_recipe
+def _kind(file: Path) -> str | None:
+    from unmask.training.recipe import recipe_kind
 
-    return is_cascade_recipe(file)
+    return recipe_kind(file)
 
 
 def _train_cascade(
@@ -118,6 +122,28 @@ def _train_cascade(
             print(
                 f"{event['network']} step {event['step']:>6}  accuracy {event['accuracy']:.4f}  IoU {event['iou']:.4f}"
             )
+
+
+def _train_embedder(
+    file: Path, folder: Path, out: Path, changes: dict[str, Any], device: Device, resume: bool, quiet: bool
+) -> None:
+    from unmask.training.embedder import load_embedder_recipe, train_embedder
+
+    recipe = load_embedder_recipe(file, changes)
+    events = train_embedder(recipe, folder, out, device=device.value, resume=resume)
+    for event in progress(events, recipe.steps, "training", quiet):
+        if event["event"] == "validation" and not quiet:
+            print(
+                f"step {event['step']:>6}  equal error rate {event['equal_error_rate']:.4f}  "
+                f"accepted at 0.01 {event['accepted']:.4f}",
+                flush=True,
+            )
+    if not quiet:
+        print(f"{out / 'model'}: unmask scan clip.mp4 --identity {out / 'model'}")
+
+
+_OTHERS = {"cascade": (CASCADE, _train_cascade), "embedder": (EMBEDDER, _train_embedder)}
+"""Kind of a recipe that trains no judge -> the form of its run, and what trains."""
 
 
 def _run(trainer: Trainer, quiet: bool) -> None:

@@ -26,6 +26,7 @@ from unmask.datasets.index import (
     Clip,
     Fault,
     Index,
+    Reader,
     check_originals,
     clip_id,
     list_videos,
@@ -36,6 +37,7 @@ from unmask.datasets.readers.listed import tables_of
 from unmask.datasets.readers.listing import list_clips
 from unmask.datasets.readers.tree import label_of_folder
 from unmask.errors import UsageError
+from unmask.runtime.plug_ins import enter_plug_ins
 from unmask.storage.content import HEAD_BYTES, content_of, content_of_name
 
 PLAIN = "plain"
@@ -58,15 +60,16 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False,
     Raises:
         UsageError: The folder or file does not exist, or no reader knows its layout.
     """
-    if dataset not in ("auto", *READERS):
-        raise UsageError(f"unknown dataset layout {dataset!r}; use auto or one of {', '.join(READERS)}")
+    readers = _readers()
+    if dataset not in ("auto", *readers):
+        raise UsageError(f"unknown dataset layout {dataset!r}; use auto or one of {', '.join(readers)}")
     if not data.exists():
         raise UsageError(f"{data} does not exist; name a dataset's folder, a CSV, or an index.parquet")
     if data.suffix == ".parquet":
         return _read_parquet(data)
     if unlabelled and dataset == "auto" and is_video(data):
         return _unlabelled(data.parent, [data.name], [])
-    for reader in READERS.values() if dataset == "auto" else [READERS[dataset]]:
+    for reader in readers.values() if dataset == "auto" else [readers[dataset]]:
         index = reader(data)
         if index is not None:
             return _without_clashes(index if follow_links or not data.is_dir() else _without_links(index))
@@ -78,6 +81,13 @@ def read_index(data: Path, dataset: str = "auto", *, follow_links: bool = False,
     if dataset not in ("auto", "csv"):
         raise UsageError(f"{data} is not laid out as {dataset}; leave --dataset out, or {_TABLE}")
     raise UsageError(_unknown_layout(data))
+
+
+def _readers() -> dict[str, Reader]:
+    """Return those of installed plug-ins, which know their layout best, and then our own in their order."""
+    plug_ins: dict[str, Reader] = {}
+    enter_plug_ins("unmask.readers", plug_ins)
+    return {name: reader for name, reader in plug_ins.items() if name not in READERS} | READERS
 
 
 def is_video(path: Path) -> bool:

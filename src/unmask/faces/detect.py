@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Literal, Protocol, runtime_checkable
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from unmask.errors import UsageError
+from unmask.runtime.plug_ins import enter_plug_ins
 from unmask.types import DetectorSpec, Face, ImageHW3
 
 
@@ -78,14 +78,13 @@ def load_detector(settings: DetectorSpec) -> Detector:
     """Build the detector that ``settings`` name: a built-in one or an installed plug-in.
 
     Raises:
-        UsageError: No detector has that name, or it needs a package that is not installed.
+        UsageError: No detector has that name, it needs a package that is not installed, or a plug-in is broken.
     """
     name = settings.detector
     if name in _BUILT_IN:
         import_module(_BUILT_IN[name])
-    elif name not in DETECTORS:
-        for plug_in in entry_points(group="unmask.detectors", name=name):
-            DETECTORS[name] = plug_in.load()
+    else:
+        enter_plug_ins("unmask.detectors", DETECTORS, name)
     if name not in DETECTORS:
         raise UsageError(f"unknown face detector {name!r}; use one of {', '.join(sorted({*_BUILT_IN, *DETECTORS}))}")
     return DETECTORS[name](settings)

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from io import BufferedReader
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -25,6 +26,9 @@ _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_
 _PICTURE_STARTS = {b"\xff\xd8\xff": "jpeg_pipe", b"\x89PNG": "png_pipe", b"RIFF": "webp_pipe"}
 _PREVIEW_SHARE = 1 / 4
 """Share of the largest film's pixels below which a picture track is a preview."""
+
+_ANY_TITLE: dict[str, Any] = {} if int(av.__version__.split(".")[0]) > 18 else {"metadata_errors": "surrogateescape"}
+"""How to open a file whose tags are not UTF-8, as PyAV 19 does by itself; see `unmask.media.tags.texts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,7 @@ def open_container(
     # Looking into a container, FFmpeg decodes a little of each track: of codecs outside the list, nothing.
     options = {"format_whitelist": formats, "protocol_whitelist": "file", "codec_whitelist": _decoders()}
     try:
-        container = av.open(
-            file, "r", format=form, options=options, metadata_errors="replace"
-        )  # titles come in any encoding
+        container = av.open(file, "r", format=form, options=options, **_ANY_TITLE)
     except av.error.ArgumentError as error:
         raise UnsupportedError("this container format is not read; convert the file to MP4 or Matroska") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:

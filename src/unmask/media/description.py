@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from unmask.media.container import open_container
 from unmask.media.limits import Limits
+from unmask.media.tags import texts
 
 MAX_STREAMS, MAX_TEXT = 100, 1000
 """Further streams, and what stands behind so many characters of a tag, are left out."""
@@ -53,7 +54,7 @@ def _format(container: InputContainer) -> dict[str, Any]:
         duration=_seconds(container.duration, microseconds),
         size=str(container.size),
         bit_rate=_count(container.bit_rate),
-        tags=_tags(container.metadata),
+        tags=_tags(texts(container.metadata)),
     )
 
 
@@ -85,7 +86,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         bit_rate=_count(context.bit_rate) if context else None,
         nb_frames=_count(stream.frames),
         disposition={flag.name: int(flag in stream.disposition) for flag in Disposition},
-        tags=_tags(stream.metadata),
+        tags=_tags(texts(stream.metadata)),
     )
 
 

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from unmask.media.formats import PICTURE_FORMATS
 from unmask.media.index import PacketIndex
 from unmask.media.orientation import Orientation
+from unmask.media.tags import texts
 from unmask.media.tones import high_range_of
 from unmask.types import AudioFacts, MediaFacts
 
@@ -69,7 +70,7 @@ def read_facts(
         duration_seconds=index.end_seconds,
         start_seconds=float(start * stream.time_base) if start is not None and stream.time_base else None,
         bit_rate=context.bit_rate or (round(8 * index.size_bytes / index.end_seconds) if index.end_seconds else None),
-        encoder=stream.metadata.get("encoder") or container.metadata.get("encoder"),
+        encoder=texts(stream.metadata).get("encoder") or texts(container.metadata).get("encoder"),
         audio=_audio_facts(container),
         interlaced=frame.interlaced_frame,
         high_range=high_range_of(frame),

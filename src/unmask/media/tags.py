@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from av.container import InputContainer
@@ -52,9 +53,19 @@ class Sayings:
         return [tag for tag in self.tags if tag.name in names]
 
 
+def texts(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a file or a stream, with a mark for each byte that is not UTF-8: they come in any encoding."""
+    return {_text(name): _text(value) for name, value in metadata.items()}
+
+
+def _text(tag: str) -> str:
+    return tag.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def read_sayings(container: InputContainer) -> Sayings:
     """Return what an open container says of itself."""
-    places = [("file", container.metadata), *((stream.type, stream.metadata) for stream in container.streams)]
+    streams = [(stream.type, texts(stream.metadata)) for stream in container.streams]
+    places = [("file", texts(container.metadata)), *streams]
     tags = [
         Tag(place, name.lower()[:MAX_TAG_CHARACTERS], value[:MAX_TAG_CHARACTERS])
         for place, metadata in places
@@ -63,7 +74,8 @@ def read_sayings(container: InputContainer) -> Sayings:
     found: list[Attachment] = []
     for stream in container.streams:
         if isinstance(stream, AttachmentStream) and len(found) < MAX_ATTACHMENTS:
-            name = f"{stream.metadata.get('filename', '')} {stream.metadata.get('mimetype', '')}".strip()[:200]
+            said = texts(stream.metadata)
+            name = f"{said.get('filename', '')} {said.get('mimetype', '')}".strip()[:200]
             if _TELLING.search(name):
                 found.append(Attachment(name, (stream.data or b"")[:MAX_ATTACHMENT_BYTES]))
     return Sayings(tuple(tags[:MAX_TAGS]), tuple(found))

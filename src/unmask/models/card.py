@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from unmask.errors import ModelError
+from unmask.errors import ModelError, UsageError
 from unmask.models.fusion import Fusion
 from unmask.models.quality import QualityTerm, at_quality, in_plain_sight
 from unmask.storage.atomic import atomic_file
@@ -203,6 +203,22 @@ def model_folder(model: str | os.PathLike[str]) -> Path:
         f"no model at {os.fspath(model)!r}: name a folder that holds {CARD_FILE} by its path, or one of "
         f"{', '.join(model_names())}{here}"
     )
+
+
+def new_folder(name: str) -> Path:
+    """Return where a new model of the user's goes.
+
+    Raises:
+        UsageError: The name cannot be a model's, or is taken.
+    """
+    target = models_home() / name
+    if Path(name).name != name or name.startswith(".") or name == "bundled":
+        raise UsageError(f"{name!r} cannot be a model's name; choose one with --name, of letters, digits, - and _")
+    if target.exists():
+        raise UsageError(
+            f"there is a model {name!r} already, in {target}; remove that folder, or choose another --name"
+        )
+    return target
 
 
 def load_card(folder: Path) -> Card:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from unmask.types import ImageHW3
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Name -> what OpenVINO calls the format of all that is not int8; ``auto`` takes bf16 where the card allows it and the
 CPU computes in it, and never int8."""
+
+_IN_USE: WeakValueDictionary[tuple[str, str, int], ov.CompiledModel] = WeakValueDictionary()
+"""Hashes of a model's files, precision and streams -> its compiled network: to compile takes longer than a scan."""
 
 
 class Network(QueuedNetwork[ov.InferRequest]):
@@ -37,10 +41,10 @@ class Network(QueuedNetwork[ov.InferRequest]):
         card = load_card(folder)
         precision = resolve_precision(card.precision if precision == "auto" else precision)
         streams = streams or cores()
-        compiled = compile_network(read_judge(folder, card, precision), PRECISIONS[precision], streams, streams)
+        self._compiled = compile_judge(folder, card, precision, streams)
         super().__init__(
             card,
-            [compiled.create_infer_request() for _ in range(streams)],
+            [self._compiled.create_infer_request() for _ in range(streams)],
             precision=precision,
             device="cpu",
             weights_file=INT8_FILES[1] if precision == "int8" else ONNX_FILE,
@@ -52,6 +56,26 @@ class Network(QueuedNetwork[ov.InferRequest]):
         if len(slot.model_outputs) == 1:
             return logits_N, None
         return logits_N, slot.get_output_tensor(1).data.astype(np.float32)  # a copy: the next batch takes its place
+
+
+def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> ov.CompiledModel:
+    """Read and compile the network of a folder that judges crops; while it is in use in this process, it is shared.
+
+    Args:
+        folder: The model's.
+        card: Its card.
+        precision: Name in `PRECISIONS`.
+        streams: Batches computed at a time, one thread each.
+
+    Raises:
+        ModelError: It is missing, damaged, or of another form.
+        UsageError: int8 of a model without it.
+    """
+    model = read_judge(folder, card, precision)  # looks at the files, which may be damaged by now
+    key = "".join(sorted(facts.sha256 for facts in card.files.values())), precision, streams
+    if (compiled := _IN_USE.get(key)) is None:
+        compiled = _IN_USE[key] = compile_network(model, PRECISIONS[precision], streams, streams)
+    return compiled
 
 
 def resolve_precision(precision: str) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from unmask.errors import UsageError
 from unmask.models.passages import PassageRule, strongest_run
 from unmask.models.published import enter_published_systems
+from unmask.runtime.plug_ins import enter_plug_ins
 
 Floats = NDArray[np.float64]
 Rule = Callable[[Floats], float]
@@ -62,6 +63,8 @@ class Fusion:
     frames alike. Only with ``mean`` over frames and models and ``max`` over people."""
 
     def __post_init__(self) -> None:
+        if self.frames not in FUSE_RULES:
+            enter_plug_ins("unmask.rules", FUSE_RULES, self.frames)
         for name, value, known in (
             ("frames", self.frames, (*FUSE_RULES,)),
             ("people", self.people, (*PEOPLE_RULES, *POOLED)),

@@ -15,7 +15,7 @@ from typing import Any
 from unmask.html import render
 from unmask.report.pictures import fitting_pictures
 from unmask.report.repeat import repeat_command
-from unmask.report.words import probability_text
+from unmask.report.words import clock, probability_text, spans_text
 from unmask.storage.atomic import atomic_folder, write_file
 from unmask.storage.outputs import FileForm, FolderForm, is_own_page
 from unmask.types import Verdict
@@ -187,18 +187,11 @@ def make_plot(row: Mapping[str, Any], person: int) -> Plot | None:
     return Plot(dots, times, _height(thresholds["real_below"]), _height(thresholds["fake_above"]), band)
 
 
-def clock(time_seconds: float) -> str:
-    """Return a time as people write it: ``3.5 s``, ``2:05``, ``1:02:05``."""
-    if time_seconds < 60:
-        return f"{time_seconds:.1f}".removesuffix(".0") + " s"
-    minutes, seconds = divmod(round(time_seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 def _render(template: str, **values: Any) -> bytes:
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return render("unmask.report", template, written=now, score=probability_text, clock=clock, **values)
+    return render(
+        "unmask.report", template, written=now, score=probability_text, clock=clock, spans=spans_text, **values
+    )
 
 
 def _band(passage: Mapping[str, Any] | None, duration_seconds: float) -> tuple[float, float] | None:

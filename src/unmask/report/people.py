@@ -11,10 +11,11 @@ from unmask.storage.outputs import FileForm, table_form
 
 COLUMNS = (
     "filename", "sha256", "verdict", "person", "label", "fake_probability", "start_seconds", "end_seconds", "frames",
-    "reason",
+    "spans", "reason",
 )  # fmt: skip
 """``verdict`` is the word for the video, or its status where it has none; ``label`` and ``fake_probability`` are the
-person's. The cells of a person are empty in the one row of a video in which nobody was judged."""
+person's, and ``spans`` are the stretches in which they are seen, in seconds: ``0.0-4.5; 8.0-12.0``. The cells of a
+person are empty in the one row of a video in which nobody was judged."""
 
 PEOPLE = FileForm("the table of people", table_form(COLUMNS), "people.csv")
 """The form of the table."""
@@ -40,7 +41,8 @@ def reason_for(row: Mapping[str, Any], person: int) -> str:
 def _rows(name: str, row: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     start = name, row["sha256"] or "", row["label"] or row["status"]
     if not row["faces"]:
-        yield (*start, *[""] * 6, row["reasons"][0] if row["reasons"] else "")
+        yield (*start, *[""] * 7, row["reasons"][0] if row["reasons"] else "")
     for face in row["faces"]:
         numbers = face["fake_probability"], face["start_seconds"], face["end_seconds"], face["frames"]
-        yield (*start, face["person"], face["label"], *numbers, reason_for(row, face["person"]))
+        spans = "; ".join(f"{span['start_seconds']}-{span['end_seconds']}" for span in face.get("spans", ()))
+        yield (*start, face["person"], face["label"], *numbers, spans, reason_for(row, face["person"]))

@@ -19,6 +19,9 @@ if "openvino" not in sys.modules:
 import openvino as ov
 from openvino import opset13 as op
 
+# The first such call looks numpy up; two threads that make it at once wait for each other for ever.
+ov.Type.u8.to_dtype()
+
 __all__ = ["compile_network", "computes_in_bf16", "op", "ov", "port_shapes", "read_network"]
 
 

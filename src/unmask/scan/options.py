@@ -61,7 +61,8 @@ class ScanOptions:
     adaptive: bool | Adaptive = False
     """Whether the scan stops as soon as the verdict is clear, and by which bounds; see `Adaptive`."""
     identity: str | os.PathLike[str] | None = None
-    """Folder of a face embedder, which joins the tracks of one person across shots; see `unmask.models.embedder`."""
+    """``bundled``, or folder of a face embedder, which joins the tracks of one person across shots; see
+    `unmask.models.embedder`. None joins only what the same camera shows in the same way."""
     pictures: bool = True
     """Whether verdicts hold what a report and a notebook show of each person: crops, maps and a frame."""
     limits: Limits = Limits()  # noqa: RUF009 - frozen

@@ -11,7 +11,7 @@ import numpy as np
 
 from unmask.faces import Tracker
 from unmask.faces.identity import merge_tracks
-from unmask.faces.likeness import Look, SeenTrack, join_same_views, look_of
+from unmask.faces.likeness import MAX_JOINED, Look, SeenTrack, join_same_views, look_of
 from unmask.media import Shots
 from unmask.scan.crops import SeenFrame
 
@@ -19,7 +19,12 @@ Numbers = Mapping[int, Sequence[int]]
 """Index of a frame -> the numbers of the people in it, one for each of its faces."""
 
 
-def number_people(frames: Sequence[SeenFrame], shots: Shots, known: Numbers = MappingProxyType({})) -> list[list[int]]:
+def number_people(
+    frames: Sequence[SeenFrame],
+    shots: Shots,
+    max_distance: float | None = None,
+    known: Numbers = MappingProxyType({}),
+) -> list[list[int]]:
     """Give each face the number of its person, from 1 in order of appearance; who has a number keeps it.
 
     Faces are linked from frame to frame within a shot. Across shots, the tracks of one person are joined by embeddings
@@ -28,13 +33,14 @@ def number_people(frames: Sequence[SeenFrame], shots: Shots, known: Numbers = Ma
     Args:
         frames: In order of time.
         shots: The shots of the video; tracks end where one does.
+        max_distance: Cosine distance of embeddings up to which two tracks are one person's; None where faces have none.
         known: The numbers that faces were given when fewer frames had been looked at. Whose faces had several numbers
             keeps that of most; who is new gets the next one.
 
     Returns:
         A number for each face of each frame.
     """
-    return _kept(frames, _numbered(frames, shots), known)
+    return _kept(frames, _numbered(frames, shots, max_distance), known)
 
 
 def _kept(frames: Sequence[SeenFrame], found: Sequence[Sequence[int]], known: Numbers) -> list[list[int]]:
@@ -55,35 +61,33 @@ def _kept(frames: Sequence[SeenFrame], found: Sequence[Sequence[int]], known: Nu
     ]
 
 
-def _numbered(frames: Sequence[SeenFrame], shots: Shots) -> list[list[int]]:
+def _numbered(frames: Sequence[SeenFrame], shots: Shots, max_distance: float | None) -> list[list[int]]:
     tracker, shot_numbers = Tracker(), shots.number_of(np.array([seen.index for seen in frames], np.int64)).tolist()
     looks = [[None if cut.portrait_SS3 is None else look_of(cut.portrait_SS3) for cut in seen.faces] for seen in frames]
     tracks = [
         tracker.update(seen.time_seconds, [cut.face for cut in seen.faces], seen_looks, shot)
         for seen, seen_looks, shot in zip(frames, looks, shot_numbers, strict=True)
     ]
-    if any(cut.embedding_C is not None for seen in frames for cut in seen.faces):
-        return _joined_by_embeddings(frames, tracks)
+    if max_distance is not None:
+        return _renumbered(tracks, _join_by_embeddings(frames, tracks, max_distance))
     return _renumbered(tracks, join_same_views(_seen_tracks(frames, tracks, looks, shot_numbers)))
 
 
-def _joined_by_embeddings(frames: Sequence[SeenFrame], tracks: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Give the tracks of one person one number, also across shots."""
-    numbers = [list(row) for row in tracks]
+def _join_by_embeddings(
+    frames: Sequence[SeenFrame], tracks: Sequence[Sequence[int]], max_distance: float
+) -> dict[int, int]:
+    """Return number of a track -> number of the first track of the same person."""
     embedded = [
-        (place, position, cut.embedding_C)
-        for place, seen in enumerate(frames)
-        for position, cut in enumerate(seen.faces)
+        (number, seen.index, cut.embedding_C)
+        for seen, numbers in zip(frames, tracks, strict=True)
+        for cut, number in zip(seen.faces, numbers, strict=True)
         if cut.embedding_C is not None
     ]
-    people = merge_tracks(
-        [numbers[place][position] for place, position, _ in embedded],
-        [frames[place].index for place, _, _ in embedded],
-        np.stack([embedding_C for _, _, embedding_C in embedded]),
-    )
-    for (place, position, _), person in zip(embedded, people, strict=True):
-        numbers[place][position] = person
-    return numbers
+    if not embedded or len({number for number, *_ in embedded}) > MAX_JOINED:
+        return {}
+    numbers, indices, vectors = zip(*embedded, strict=True)
+    people, first_of = merge_tracks(numbers, indices, np.stack(vectors), max_distance), dict[int, int]()
+    return {number: first_of.setdefault(person, number) for number, person in zip(numbers, people, strict=True)}
 
 
 def _seen_tracks(

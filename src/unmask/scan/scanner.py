@@ -26,6 +26,7 @@ from unmask.scan.pictures import pictures_of
 from unmask.scan.reasons import why_unseen
 from unmask.scan.sampler import EvenSampler, Sampler
 from unmask.scan.scores import FaceScores
+from unmask.scan.spans import with_spans
 from unmask.scan.stillness import still_people
 from unmask.scan.stills import as_picture, picture_card
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
@@ -87,6 +88,7 @@ class Scanner(BaseScanner):
         self.cards = _fused_by([network.card for network in self.networks], self.options.fuse)
         _check_cards(self.cards)
         self.embedder = Embedder(self.options.identity) if self.options.identity is not None else None
+        self._same_below = self.embedder.card.same_below if self.embedder else None
         self.sampler = self.make_sampler(self.options)
         self.detector = self.make_detector(self.cards[0].crop.detection)
         self.cutter = Cutter(self.cards, self.embedder, pictures=self.options.pictures)
@@ -133,7 +135,7 @@ class Scanner(BaseScanner):
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
             signed = len(log)
-            people = number_people(scores.frames(), timeline.shots, known)  # faces -> people, once the frames are there
+            people = number_people(scores.frames(), timeline.shots, self._same_below, known)  # faces -> people
             known = {seen.index: numbers for seen, numbers in zip(scores.frames(), people, strict=True)}
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
@@ -152,7 +154,7 @@ class Scanner(BaseScanner):
             )
         if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
-        verdict = self.conclude(video, draft, progress)
+        verdict = with_spans(self.conclude(video, draft, progress), progress.decoded_indices, progress.timeline.shots)
         if video.facts.is_picture:
             verdict = as_picture(verdict, card)
         return replace(verdict, pictures=pictures_of(verdict.faces, scored, scores.small_frames()))

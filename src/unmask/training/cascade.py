@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
 from unmask.errors import UsageError
@@ -33,6 +32,7 @@ from unmask.models.networks.mtcnn import CASCADE
 from unmask.storage.atomic import atomic_file
 from unmask.storage.rowlog import json_line
 from unmask.training.losses import cascade_loss
+from unmask.training.recipe import load_other_recipe
 
 NEGATIVE, PART, POSITIVE = 0, 1, 2
 """What a crop is: no face, part of one, a face."""
@@ -99,27 +99,13 @@ class Crops:
 _RECIPE: TypeAdapter[CascadeRecipe] = TypeAdapter(CascadeRecipe)
 
 
-def is_cascade_recipe(path: Path) -> bool:
-    """Tell whether a file is a recipe of this kind; one that cannot be read is none."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")).get("kind") == "cascade"
-    except (OSError, ValueError):
-        return False
-
-
 def load_cascade_recipe(path: Path, changes: dict[str, Any] | None = None) -> CascadeRecipe:
     """Read a recipe; ``changes`` replace its values.
 
     Raises:
         UsageError: It is missing, no TOML, or has a missing, unknown or impossible key, which is named.
     """
-    try:
-        return _RECIPE.validate_python(tomllib.loads(path.read_text(encoding="utf-8")) | (changes or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"recipe {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the recipe {path}: {error}") from error
+    return load_other_recipe(path, _RECIPE, changes)
 
 
 def read_boxes_table(table: Path) -> list[BoxedImage]:

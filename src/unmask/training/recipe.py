@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS, look_up
 from unmask.types import CropSpec
 
 _STRICT = ConfigDict(extra="forbid")
+OtherRecipe = TypeVar("OtherRecipe")
 
 
 def _check(condition: bool, message: str) -> None:
@@ -267,3 +268,27 @@ def _take_published_crop(content: dict[str, Any], path: Path) -> None:
         raise UsageError(f"recipe {path}: crop follows from published; leave one of them out")
     kind = look_up("kind of checkpoint", CHECKPOINT_KINDS, str(content["published"]))
     content["crop"] = asdict(kind.card.crop)
+
+
+def recipe_kind(path: Path) -> str | None:
+    """Return the ``kind`` of a recipe that trains no judge: ``cascade`` or ``embedder``; None for all other files."""
+    try:
+        kind = tomllib.loads(path.read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError):
+        return None
+    return kind if isinstance(kind, str) else None
+
+
+def load_other_recipe(path: Path, kind: TypeAdapter[OtherRecipe], changes: dict[str, Any] | None) -> OtherRecipe:
+    """Read a recipe of such a kind; ``changes`` replace its values.
+
+    Raises:
+        UsageError: It is missing, no TOML, or has a missing, unknown or impossible key, which is named.
+    """
+    try:
+        return kind.validate_python(tomllib.loads(path.read_text(encoding="utf-8")) | (changes or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"recipe {path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the recipe {path}: {error}") from error

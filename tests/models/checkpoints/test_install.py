@@ -19,7 +19,8 @@ from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
 from unmask.models.checkpoints import CHECKPOINT_KINDS, RELEASES, Release, import_checkpoint, pull
-from unmask.models.checkpoints.convert import Answer
+from unmask.models.checkpoints.convert import ANSWER, JOB, Answer
+from unmask.models.checkpoints.convert import main as convert_main
 from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
@@ -295,7 +296,13 @@ def test_names_of_the_options():
     assert options["pull"] == ["--base-url", "--quiet"]
 
 
-def test_which_weights_were_taken_is_said(home, tmp_path):
+def test_which_weights_were_taken_is_said(home, tmp_path, monkeypatch):
+    def convert_here(job, folder, _):
+        """Spare the test two processes that import torch; `test_a_published_file_becomes_a_model` has one."""
+        monkeypatch.chdir(folder)
+        return ANSWER.validate_json(convert_main(JOB.dump_json(job)))
+
+    monkeypatch.setattr(install, "run_converter", convert_here)
     file = save(tmp_path / "two.pth", published(tensors()) | {"state_dict_ema": tensors(seed=1)})
     said = []
     plain = import_checkpoint(file, "tiny", name="plain", say=said.append)

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from unmask.errors import DownloadError, ModelError, UsageError
-from unmask.models.card import Card, load_card, verify_folder
+from unmask.models.card import Card, load_card, new_folder, verify_folder
 from unmask.models.checkpoints.checkpoint import MAX_FILE_BYTES
 from unmask.models.checkpoints.convert import FOLDER, Job, run_converter
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS, RELEASES, look_up
@@ -62,7 +62,7 @@ def import_checkpoint(
     file_name = unquote(urlsplit(text).path.rpartition("/")[2]) if is_address(text) else Path(source).name
     name = name or _released_name(file_name, kind)
     if name is not None:
-        _check_name(name)
+        new_folder(name)
     if is_address(text):
         return _fetch_and_convert(text, text, kind, name, on_progress, say, weights)
     return _convert(Path(source), _sha256(Path(source)), kind, name, file_name, say, weights)
@@ -100,7 +100,7 @@ def pull(
     if _is_there(model, origin):
         say(f"{model} is there already")
         return load_card(models_home() / model)
-    _check_name(model)
+    new_folder(model)
     url = f"{base_url.rstrip('/')}/{file_name}" if base_url else origin
     try:
         return _fetch_and_convert(url, origin, found.kind, model, on_progress, say)
@@ -161,7 +161,7 @@ def _convert(
 ) -> Card:
     """Let the isolated process make the model, look at what it made, and give it its place."""
     name = name or (kind if CHECKPOINT_KINDS[kind].only else f"{kind}-{digest[:8]}")
-    target = _check_name(name)
+    target = new_folder(name)
     say(f"checking and converting {origin} ...")
     job = Job(str(file.absolute()), digest, origin, name, CHECKPOINT_KINDS[kind], weights)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -176,18 +176,6 @@ def _convert(
         others = " or ".join(answer.other_weights)
         say(f"of several sets of weights, {answer.weights} was taken; --weights {others} takes another")
     return card
-
-
-def _check_name(name: str) -> Path:
-    """Return the folder of a new model."""
-    target = models_home() / name
-    if Path(name).name != name or name.startswith(".") or name == "bundled":
-        raise UsageError(f"{name!r} cannot be a model's name; use letters, digits, - and _")
-    if target.exists():
-        raise UsageError(
-            f"there is a model {name!r} already, in {target}; remove that folder, or choose another --name"
-        )
-    return target
 
 
 def _check_installed() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from unmask.errors import UsageError
 from unmask.models.card import Card
 from unmask.models.published import enter_published_systems
+from unmask.runtime.plug_ins import enter_plug_ins
 
 Entry = TypeVar("Entry")
 DETECTOR = "retinaface"
@@ -79,6 +80,8 @@ def look_up(what: str, entries: dict[str, Entry], name: str) -> Entry:
     """
     if name not in entries:
         enter_published_systems()
+    if entries is CHECKPOINT_KINDS:
+        enter_plug_ins("unmask.checkpoint_kinds", CHECKPOINT_KINDS, name)
     if name not in entries:
         raise UsageError(f"unknown {what} {name!r}; use one of {', '.join(entries)}")
     return entries[name]

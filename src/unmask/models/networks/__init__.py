@@ -26,6 +26,7 @@ from unmask.models.networks.encoders import ENCODERS, create_encoder
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
 from unmask.models.networks.two_class import TwoClass
+from unmask.runtime.plug_ins import enter_plug_ins
 
 __all__ = [
     "ENCODERS",
@@ -58,6 +59,7 @@ def build_network(name: str, **parameters: object) -> nn.Module:
     Raises:
         UsageError: An unknown network or parameter, or an encoder that cannot be had.
     """
+    enter_plug_ins("unmask.networks", NETWORKS, name)
     if name not in NETWORKS:
         raise UsageError(f"unknown network {name!r}; use one of {sorted(NETWORKS)}")
     allowed = list(inspect.signature(NETWORKS[name]).parameters)

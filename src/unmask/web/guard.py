@@ -1,0 +1,178 @@
+"""What stands before every request: which host it names, where it comes from, whether it knows the token.
+
+A page of a stranger in the user's browser can send requests to this machine, also under a host name of its own that
+leads here (DNS rebinding). So only known names are answered, what changes something is taken from our own page and from
+programs alone, and nothing may be embedded elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from unmask.web.settings import ServeSettings
+
+COOKIE = "unmask_session"
+MAX_FAILURES, FAILURE_SECONDS = 10, 60.0
+"""Wrong tokens of one client that are answered within so many seconds; further ones are not looked at."""
+_MAX_CLIENTS = 10_000
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_OPEN_PATHS = ("/", "/healthz", "/api/session")
+"""What is answered without a token, besides the page's files: nothing of it tells about jobs."""
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin"
+)
+FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+
+
+class Guard:
+    """ASGI middleware; see the module."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings, on_answer: Callable[[Scope, int], None]) -> None:
+        """Guard an application.
+
+        Args:
+            app: The application.
+            settings: Hosts, origins and token.
+            on_answer: Called with each request and the status of its answer.
+        """
+        self._app, self._settings, self._on_answer = app, settings, on_answer
+        self._failures: dict[str, list[float]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or hand it on."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers, origin = Headers(scope=scope), self._foreign_origin(Headers(scope=scope))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._on_answer(scope, message["status"])
+                self._add_headers(MutableHeaders(scope=message), origin)
+            await send(message)
+
+        refusal = self._refusal(scope, headers, origin)
+        await (refusal or self._app)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope, headers: Headers, origin: str | None) -> Response | None:
+        """Return the answer to a request that is not handed on."""
+        if host_of(headers.get("host", "")) not in self._settings.allowed_hosts:
+            return _problem(421, "this service does not go by that name; start it with --allow-host NAME")
+        if origin is not None and origin not in self._settings.origins and scope["method"] not in _SAFE:
+            return _problem(403, "this comes from another page; start the service with --allow-origin to take it")
+        if origin is None and headers.get("sec-fetch-site") == "cross-site" and scope["method"] not in _SAFE:
+            return _problem(403, "this comes from another page; open the service's own")
+        if scope["method"] == "OPTIONS" and origin in self._settings.origins:
+            return Response(status_code=204)
+        return self._token_refusal(scope, headers)
+
+    def _token_refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        path, token = scope["path"], self._settings.token
+        if token is None or path in _OPEN_PATHS or path.startswith("/static/"):
+            return None
+        given = headers.get("authorization", "")
+        client = client_of(scope)
+        if given[:7].lower() == "bearer ":
+            if (wait := self.wait_seconds(client)) > 0:
+                return too_many(wait)
+            if same_token(given[7:], token):
+                return None
+            self.count_failure(client)
+        elif hmac.compare_digest(_session_cookie(headers).encode(), session_of(token).encode()):
+            return None
+        answer = _problem(401, "this needs the token that the service was started with: Authorization: Bearer TOKEN")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+
+    def wait_seconds(self, client: str) -> float:
+        """Return how long a client that sent too many wrong tokens has to wait; 0 for none."""
+        now = time.monotonic()
+        recent = [moment for moment in self._failures.get(client, ()) if now - moment < FAILURE_SECONDS]
+        return recent[-MAX_FAILURES] + FAILURE_SECONDS - now if len(recent) >= MAX_FAILURES else 0.0
+
+    def count_failure(self, client: str) -> None:
+        """Remember a wrong token."""
+        if len(self._failures) >= _MAX_CLIENTS:
+            self._failures.clear()
+        moments = self._failures.setdefault(client, [])
+        moments.append(time.monotonic())
+        del moments[:-MAX_FAILURES]
+
+    def _foreign_origin(self, headers: Headers) -> str | None:
+        """Return the origin that a request names, None where it names its own or none."""
+        origin = headers.get("origin")
+        if origin is None:
+            return None
+        own = urlsplit(origin)
+        return None if own.scheme in ("http", "https") and own.netloc == headers.get("host") else origin
+
+    def _add_headers(self, headers: MutableHeaders, origin: str | None) -> None:
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin" if self._settings.origins else "same-origin"
+        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
+        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        headers.setdefault("Cache-Control", "no-store")
+        if origin in self._settings.origins and origin is not None:
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE"
+            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+            headers["Access-Control-Allow-Private-Network"] = "true"
+            headers["Vary"] = "Origin"
+
+
+def client_of(scope: Scope) -> str:
+    """Return whom limits are counted for: the address that the connection comes from."""
+    return scope["client"][0] if scope.get("client") else "unknown"
+
+
+def host_of(header: str) -> str:
+    """Return the name in a Host header, in lower case, without port and brackets."""
+    name = header.rpartition(":")[0] if header.rpartition(":")[2].isdecimal() else header
+    return name.removeprefix("[").removesuffix("]").lower()
+
+
+def same_token(given: str, token: str) -> bool:
+    """Compare in a time that does not depend on how much is right."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
+
+
+def session_of(token: str) -> str:
+    """Return what a browser keeps instead of the token, which cannot be computed back from it."""
+    return hmac.new(token.encode(), b"unmask session", hashlib.sha256).hexdigest()
+
+
+def too_many(wait_seconds: float) -> JSONResponse:
+    """Return the answer to a client that sent too many wrong tokens."""
+    answer = _problem(429, "too many wrong tokens; wait a minute")
+    answer.headers["Retry-After"] = str(int(wait_seconds) + 1)
+    return answer
+
+
+def _session_cookie(headers: Headers) -> str:
+    try:
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return cookie.value if cookie else ""
+
+
+def _problem(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"detail": message}, status)
