@@ -39,8 +39,8 @@ def test_options_are_frozen():
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
         "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--frames-folder", "--fuse", "--html",
-        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
-        "--recursive", "--resume", "--timing", "--verbose", "--workers",
+        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--pieces", "--precision", "--preset",
+        "--quiet", "--recursive", "--resume", "--timing", "--trust", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["people"] == [
         "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
@@ -48,7 +48,7 @@ def test_options_are_frozen():
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
-        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
+        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--trust", "--workers",
     ]  # fmt: skip
     assert options["faces"] == ["--at", "--out", "--stages"]
     assert options["prepare"] == [
