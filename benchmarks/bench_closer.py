@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import av
 import numpy as np
@@ -94,7 +95,21 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
     if arguments.out:
         facts = {"cpu": platform.processor(), "cores": os.cpu_count(), "rounds": arguments.rounds}
-        arguments.out.write_text(json.dumps({"machine": facts, "cases": rows}, indent=1) + "\n")
+        report = {"machine": facts, "met": met(rows), "cases": rows}
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def met(rows: Sequence[dict[str, Any]]) -> dict[str, object]:
+    """Count what is found, and say whether costs are within their bounds."""
+    made = [row for row in rows if row["fake_seconds"]]
+    cost = {f"{row['seconds']} s": row["cpu_ratio"] for row in rows if "cpu_ratio" in row}
+    return {
+        "manipulated_clips": len(made),
+        **{name: sum(row["found"] == name for row in made) for name in ("found", "named", "missed")},
+        "authentic_called_real": [row["label"] for row in rows if not row["fake_seconds"]].count("real"),
+        "cost_of_one_shot_at_most_1.05": cost.get("10 s", 0) <= 1.05,
+        "cost_at_most_2": max(cost.values(), default=0) <= 2,
+    }
 
 
 def write_case(path: Path, case: Case, films: dict[str, list[ImageHW3]]) -> Path:
@@ -110,7 +125,7 @@ def write_case(path: Path, case: Case, films: dict[str, list[ImageHW3]]) -> Path
     return path
 
 
-def look(case: Case, verdict: Verdict) -> dict[str, object]:
+def look(case: Case, verdict: Verdict) -> dict[str, Any]:
     """Return what was found in a clip."""
     end_seconds = case.start_seconds + case.fake_seconds
     inside = [
