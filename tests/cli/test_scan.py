@@ -64,14 +64,24 @@ def test_options_are_frozen():
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
-        "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
-        "--max-queue", "--max-upload", "--model", "--port", "--workers",
+        "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",
+        "--key", "--limits", "--max-queue", "--max-upload", "--model", "--port", "--workers",
+    ]  # fmt: skip
+    assert options["watch"] == [
+        "--frames", "--limits", "--model", "--once", "--out", "--quiet", "--recursive", "--workers",
+    ]  # fmt: skip
+    assert options["mcp"] == ["--url"]
+    assert options["compare"] == [
+        "--device", "--frames", "--html", "--json", "--limits", "--maps", "--model", "--precision", "--quiet",
+        "--verbose",
     ]  # fmt: skip
     assert sorted(commands) == [
+        "compare",
         "doctor",
         "evaluate",
         "explore",
         "faces",
+        "mcp",
         "models",
         "people",
         "prepare",
@@ -79,6 +89,7 @@ def test_options_are_frozen():
         "scan",
         "serve",
         "train",
+        "watch",
     ]
 
 
@@ -278,12 +289,12 @@ def test_models_and_doctor(tmp_path, monkeypatch):
 
 
 def test_doctor_names_the_cure(monkeypatch):
-    from unmask.cli import doctor
+    from unmask.cli import checks
 
     def broken():
         raise RuntimeError("two wheels; run: pip uninstall one")
 
-    monkeypatch.setitem(doctor.CHECKS, "OpenCV", broken)
+    monkeypatch.setitem(checks.CHECKS, "OpenCV", broken)
     done = unmask("doctor")
     assert done.exit_code == 3
     assert "FAIL  OpenCV: two wheels; run: pip uninstall one" in done.stdout

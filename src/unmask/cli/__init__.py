@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, models, people, prepare, sample, scan, serve, train
+from unmask.cli import (
+    compare,
+    doctor,
+    evaluate,
+    explore,
+    faces,
+    mcp,
+    models,
+    people,
+    prepare,
+    sample,
+    scan,
+    serve,
+    train,
+    watch,
+)
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
@@ -24,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="compare", epilog=compare.EPILOG)(compare.compare)
 app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)
@@ -32,6 +48,8 @@ app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="serve", epilog=serve.EPILOG)(serve.serve)
+app.command(name="watch", epilog=watch.EPILOG)(watch.watch)
+app.command(name="mcp", epilog=mcp.EPILOG)(mcp.mcp)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 
