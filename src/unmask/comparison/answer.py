@@ -56,8 +56,8 @@ def _covered(blocks_hw: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which blocks a caption or a mark covers: what differs wholly, from beyond the face into it."""
     _, labels = cv2.connectedComponents((blocks_hw > COVERED).astype(np.uint8), connectivity=4)
     border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    covered: NDArray[np.bool_] = np.isin(labels, border[border > 0])
-    return covered
+    covered = np.isin(labels, border[border > 0]).astype(np.uint8)
+    return cv2.dilate(covered, np.ones((3, 3), np.uint8)) > 0  # and the blocks that its edge runs through
 
 
 def higher_side(score_difference: float) -> Side | None:
