@@ -61,7 +61,7 @@ class Running:
 def running(settings, address="127.0.0.1"):
     """Run a service for the length of the block."""
     guard, app = create_app(Service(settings))
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind((address, 0))
     listener.listen()  # who connects before the server answers waits
     config = uvicorn.Config(
