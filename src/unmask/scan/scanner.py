@@ -24,7 +24,7 @@ from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
 from unmask.scan.pictures import pictures_of
 from unmask.scan.reasons import why_unseen
-from unmask.scan.sampler import EvenSampler, Sampler
+from unmask.scan.sampler import KEYFRAMES, EvenSampler, KeyframeSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.spans import with_spans
 from unmask.scan.stillness import still_people
@@ -199,6 +199,8 @@ class Scanner(BaseScanner):
 
     def make_sampler(self, options: ScanOptions) -> Sampler:
         """Return what chooses the frames of a full scan; a subclass may choose others."""
+        if options.sampling == KEYFRAMES:
+            return KeyframeSampler(options.frames)
         return EvenSampler(options.frames, options.sampling)
 
     def make_detector(self, spec: DetectorSpec) -> Detector:
