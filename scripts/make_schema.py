@@ -34,7 +34,24 @@ def schema() -> dict[str, Any]:
         "description": "Version of this schema; raised when a field changes.",
     }
     made["properties"]["schema_version"] = version
-    made["required"] = sorted([*made["required"], "schema_version"])
+    made["properties"]["reason_codes"] = {
+        "description": "What each of `reasons` says, for programs and other languages; an error's code is the status.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "code": {"description": "What it says.", "type": "string"},
+                "values": {
+                    "description": "Its numbers and texts by name.",
+                    "type": "object",
+                    "additionalProperties": {"type": ["string", "number", "null"]},
+                },
+            },
+            "required": ["code", "values"],
+            "additionalProperties": False,
+        },
+    }
+    made["required"] = sorted([*made["required"], "reason_codes", "schema_version"])
     thumbnail = made["$defs"]["PersonVerdict"]["properties"]["thumbnail_jpeg"]
     thumbnail |= {"type": "string", "contentEncoding": "base64"}
     thumbnail.pop("format", None)

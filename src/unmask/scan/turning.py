@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unmask.faces import Detector
 from unmask.media import Video
 from unmask.media.signature import SignatureLog
+from unmask.sentences import Sentence, coded
 from unmask.types import Face, Frame, ImageHW3
 
 Turn = Literal[0, 90, 180, 270]
@@ -92,12 +93,13 @@ def turn_warnings(turn: int) -> tuple[str, ...]:
     return (f"The faces do not stand upright, and the file does not say how to turn it: {how}.",)
 
 
-def no_face_reason(frames: int) -> str:
+def no_face_reason(frames: int) -> Sentence:
     """Say that no face was found, and what to do if there is one."""
-    return (
+    text = (
         f"No face was found in {frames} frames. If there is one: turn the video upright, find a copy of higher "
         "resolution, or look at more frames (--frames 96)."
     )
+    return coded("no_face", text, frames=frames)
 
 
 def _confidence(faces: Sequence[Face]) -> float:
