@@ -54,7 +54,7 @@ def commands(group: Any, parent: Context) -> Iterator[list[str]]:
             yield from commands(command, context)
             continue
         full = context.command_path
-        pieces = " ".join(command.collect_usage_pieces(context))
+        pieces = " ".join(command.collect_usage_pieces(context)).replace("...}...", "...}")  # some versions repeat it
         yield [
             f".SS {roff(full)}",
             rf".B {roff(full)}",

@@ -1,4 +1,4 @@
-"""Write the JSON schema of a verdict, made from the types, to docs/verdict.schema.json.
+"""Write the JSON schemas of verdicts and comparisons, made from the types, into docs/.
 
 python scripts/make_schema.py
 """
@@ -14,26 +14,17 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+import unmask.compared
 import unmask.types
+from unmask.compared import COMPARISON_TIMING, COMPARISON_VERSION, Comparison
 from unmask.types import SCHEMA_VERSION, TIMING, Verdict
 
-PATH = Path(__file__).parents[1] / "docs" / "verdict.schema.json"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def schema() -> dict[str, Any]:
     """Return the schema of `Verdict.to_dict`; every key is always there but the time, and there are no others."""
-    made = TypeAdapter(Verdict).json_schema(mode="serialization")
-    for name, part in {"Verdict": made, **made["$defs"]}.items():
-        for key, text in descriptions(getattr(unmask.types, name)).items():
-            part["properties"][key]["description"] = text
-            part["properties"][key].pop("default", None)
-        part["required"] = sorted(part["properties"].keys() - set(TIMING))
-        part["additionalProperties"] = False
-    version = {
-        "const": SCHEMA_VERSION,
-        "description": "Version of this schema; raised when a field changes.",
-    }
-    made["properties"]["schema_version"] = version
+    made = _schema(Verdict, SCHEMA_VERSION, TIMING)
     made["properties"]["reason_codes"] = {
         "description": "What each of `reasons` says, for programs and other languages; an error's code is the status.",
         "type": "array",
@@ -51,10 +42,42 @@ def schema() -> dict[str, Any]:
             "additionalProperties": False,
         },
     }
-    made["required"] = sorted([*made["required"], "reason_codes", "schema_version"])
+    made["required"] = sorted([*made["required"], "reason_codes"])
     thumbnail = made["$defs"]["PersonVerdict"]["properties"]["thumbnail_jpeg"]
     thumbnail |= {"type": "string", "contentEncoding": "base64"}
     thumbnail.pop("format", None)
+    return made
+
+
+def comparison_schema() -> dict[str, Any]:
+    """Return the schema of `Comparison.to_dict`, with the same rules."""
+    made = _schema(Comparison, COMPARISON_VERSION, COMPARISON_TIMING)
+    for part in made["$defs"].values():
+        for value in part["properties"].values():
+            if value.get("format") == "binary":
+                del value["format"]
+                value["contentEncoding"] = "base64"
+    return made
+
+
+SCHEMAS = {"verdict.schema.json": schema, "comparison.schema.json": comparison_schema}
+"""Name of a file in docs/ -> what makes it."""
+
+
+def _schema(root: type, version: int, timing: tuple[str, ...]) -> dict[str, Any]:
+    made = TypeAdapter(root).json_schema(mode="serialization")
+    for name, part in {root.__name__: made, **made["$defs"]}.items():
+        kind = getattr(unmask.types, name, None) or getattr(unmask.compared, name)
+        for key, text in descriptions(kind).items():
+            part["properties"][key]["description"] = text
+            part["properties"][key].pop("default", None)
+        part["required"] = sorted(part["properties"].keys() - set(timing))
+        part["additionalProperties"] = False
+    made["properties"]["schema_version"] = {
+        "const": version,
+        "description": "Version of this schema; raised when a field changes.",
+    }
+    made["required"] = sorted([*made["required"], "schema_version"])
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
 
 
@@ -71,4 +94,5 @@ def descriptions(kind: type) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    PATH.write_text(json.dumps(schema(), indent=1) + "\n")
+    for file, make in SCHEMAS.items():
+        (DOCS / file).write_text(json.dumps(make(), indent=1) + "\n")

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from examples.make_clips import PORTRAIT, blend_portrait
 from filelock import FileLock
+from hypothesis import settings
 
 from tests.media_factory import write_film
 from tests.prepared import prepare
@@ -27,6 +28,9 @@ from unmask.faces import DETECTORS, load_detector
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
 from unmask.types import DetectorSpec, Face
+
+settings.register_profile("unmask", deadline=None)  # no test is timed: the neighbour may hold the core
+settings.load_profile("unmask")
 
 
 @pytest.fixture(scope="session")

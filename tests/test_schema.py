@@ -22,6 +22,12 @@ def test_the_schema_is_that_of_the_types():
     assert keys(made) == keys(SCHEMA), "run: python scripts/make_schema.py"
 
 
+def test_the_schema_of_comparisons_is_that_of_the_types():
+    made = runpy.run_path(str(ROOT / "scripts" / "make_schema.py"))["comparison_schema"]()
+    written = (ROOT / "docs" / "comparison.schema.json").read_text()
+    assert json.dumps(made, indent=1) + "\n" == written, "run: python scripts/make_schema.py"
+
+
 def test_every_field_is_described():
     for name, part in {"Verdict": SCHEMA, **SCHEMA["$defs"]}.items():
         for key, facts in part["properties"].items():

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from unmask._version import __version__
 
 if TYPE_CHECKING:
+    from unmask.compared import AlignedBy, Comparison, FaceComparison, PairPicture, PairScore, ScenePair
+    from unmask.comparison.compare import compare
     from unmask.errors import (
         CrashedError,
         DownloadError,
@@ -66,6 +68,15 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
+    "unmask.compared": (
+        "AlignedBy",
+        "Comparison",
+        "FaceComparison",
+        "PairPicture",
+        "PairScore",
+        "ScenePair",
+    ),
+    "unmask.comparison.compare": ("compare",),
     "unmask.errors": (
         "CrashedError",
         "DownloadError",
@@ -139,8 +150,10 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Adaptive",
+    "AlignedBy",
     "AudioFacts",
     "BaseScanner",
+    "Comparison",
     "CrashedError",
     "CropSpec",
     "DeclaredLabel",
@@ -149,6 +162,7 @@ __all__ = [
     "DetectorSpec",
     "DownloadError",
     "Face",
+    "FaceComparison",
     "FaceQuality",
     "Frame",
     "FrameIndex",
@@ -161,6 +175,8 @@ __all__ = [
     "MediaFacts",
     "ModelError",
     "NoVideoError",
+    "PairPicture",
+    "PairScore",
     "Passage",
     "PassageRule",
     "PersonPictures",
@@ -171,6 +187,7 @@ __all__ = [
     "ScanOptions",
     "Scanner",
     "Scene",
+    "ScenePair",
     "Shots",
     "Sighting",
     "SignatureLog",
@@ -189,6 +206,7 @@ __all__ = [
     "Verdict",
     "Video",
     "__version__",
+    "compare",
     "open_preset",
     "open_video",
     "probe",

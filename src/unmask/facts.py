@@ -11,8 +11,10 @@ Scheme = Literal["c2pa", "digital_source_type", "aigc", "program"]
 the name of a known program."""
 Says = Literal["generated", "perhaps_generated", "composite", "edited", "captured", "unclear", "unreadable"]
 """What a label says: synthetic as a whole, perhaps so, in part; changed; recorded; nothing of that kind; or damaged."""
-Signature = Literal["not_checked"]
-"""What is known of the signature of a manifest: that it is there."""
+Signature = Literal["trusted", "unknown_signer", "mismatch", "invalid", "not_checked"]
+"""What is known of the signature of a manifest: valid, and its signer is on the trust list; valid, and its signer is
+not; it does not match the film or the manifest, which were changed; not valid for another reason, such as a certificate
+that had expired; or nothing but that it is there."""
 
 TraceKind = Literal[
     "written_by", "encoder_settings", "key_frames", "hidden_frames", "time_gaps", "joined", "sound", "dates",
@@ -119,6 +121,10 @@ class MediaFacts:
     """Other moving picture tracks, which are not looked at: previews, and codecs that are not read."""
     is_picture: bool = False
     """Whether it is one picture, not a film."""
+    pieces: int = 1
+    """Files that hold it, in order; more than one for a recording in pieces."""
+    missing_pieces: int = 0
+    """How many of these could not be read, and are left out."""
 
     def __post_init__(self) -> None:
         check(len(self.sha256) == 64, f"sha256 has {len(self.sha256)} digits, 64 are needed")
@@ -141,7 +147,7 @@ class DeclaredLabel:
     reason: str
     """All of it as a sentence."""
     values: dict[str, str] = field(default_factory=dict)
-    """What stands there, by name: claim generator, actions, producer, program, and so on."""
+    """What stands there, by name: claim generator, actions, producer, program, signer, and so on."""
     signature: Signature | None = None
     """Of a C2PA manifest; None of what has none."""
 

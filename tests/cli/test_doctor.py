@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unmask import __version__
-from unmask.cli import app, doctor
+from unmask.cli import app, checks
 from unmask.media.server import CAN_ISOLATE
 
 
@@ -18,42 +18,42 @@ def test_missing_packages_are_named_with_the_cure(monkeypatch):
             raise PackageNotFoundError(name)
         return "1.0"
 
-    assert "numpy" in doctor.CHECKS["packages"]()
-    monkeypatch.setattr(doctor, "version", version)
+    assert "numpy" in checks.CHECKS["packages"]()
+    monkeypatch.setattr(checks, "version", version)
     with pytest.raises(RuntimeError, match="missing: mtcnn; run: pip install"):
-        doctor.CHECKS["packages"]()
+        checks.CHECKS["packages"]()
 
 
 def test_extras_are_there_or_named(monkeypatch):
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "nncf" else object())
-    assert "train is there" in doctor.CHECKS["extras"]()
-    assert "int8 lacks nncf: pip install 'unmask[int8]'" in doctor.CHECKS["extras"]()
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "nncf" else object())
+    assert "train is there" in checks.CHECKS["extras"]()
+    assert "int8 lacks nncf: pip install 'unmask[int8]'" in checks.CHECKS["extras"]()
 
 
 def test_two_wheels_of_opencv_are_one_too_many(monkeypatch):
     wheels = [SimpleNamespace(metadata={"Name": f"opencv-python{suffix}"}) for suffix in ("", "-headless")]
-    monkeypatch.setattr(doctor, "distributions", lambda: wheels)
+    monkeypatch.setattr(checks, "distributions", lambda: wheels)
     with pytest.raises(RuntimeError, match="pip uninstall -y opencv-python opencv-python-headless && pip install"):
-        doctor.CHECKS["OpenCV"]()
+        checks.CHECKS["OpenCV"]()
 
 
 @pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
 def test_what_confines_decoders_is_named(monkeypatch):
     monkeypatch.setattr("unmask.media.guards_in_force", lambda: ("session", "limits"))
-    assert doctor.CHECKS["decoding"]().startswith("in a process a file, confined by session, limits; this kernel lacks")
+    assert checks.CHECKS["decoding"]().startswith("in a process a file, confined by session, limits; this kernel lacks")
     monkeypatch.setattr("unmask.media.guards_in_force", lambda: ())
-    assert "scan untrusted files in a virtual machine" in doctor.CHECKS["decoding"]()
+    assert "scan untrusted files in a virtual machine" in checks.CHECKS["decoding"]()
 
 
 def test_the_video_decoders_are_listed():
-    assert "decodes h264, hevc" in doctor.CHECKS["video"]()
+    assert "decodes h264, hevc" in checks.CHECKS["video"]()
 
 
 def test_what_is_found_can_be_sent_as_json(monkeypatch):
     def broken():
         raise RuntimeError("it is broken; run: mend it")
 
-    monkeypatch.setattr(doctor, "CHECKS", {"one": lambda: "whole", "other": broken})
+    monkeypatch.setattr(checks, "CHECKS", {"one": lambda: "whole", "other": broken})
     done = CliRunner().invoke(app, ["doctor", "--json"])
     assert done.exit_code == 3
     found = json.loads(done.stdout)

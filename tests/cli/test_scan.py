@@ -39,8 +39,8 @@ def test_options_are_frozen():
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
         "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--frames-folder", "--fuse", "--html",
-        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--precision", "--preset", "--quiet",
-        "--recursive", "--resume", "--timing", "--verbose", "--workers",
+        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--pieces", "--precision", "--preset",
+        "--quiet", "--recursive", "--resume", "--timing", "--trust", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["people"] == [
         "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
@@ -48,7 +48,7 @@ def test_options_are_frozen():
     ]  # fmt: skip
     assert options["explore"] == [
         "--dataset", "--detectors", "--extract-audio", "--extract-frames", "--follow-links", "--frames-per-second",
-        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--workers",
+        "--limits", "--out", "--quiet", "--resume", "--sample", "--seed", "--trust", "--workers",
     ]  # fmt: skip
     assert options["faces"] == ["--at", "--out", "--stages"]
     assert options["prepare"] == [
@@ -67,7 +67,12 @@ def test_options_are_frozen():
         "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
         "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
+    assert options["compare"] == [
+        "--device", "--frames", "--html", "--json", "--limits", "--maps", "--model", "--precision", "--quiet",
+        "--verbose",
+    ]  # fmt: skip
     assert sorted(commands) == [
+        "compare",
         "doctor",
         "evaluate",
         "explore",
@@ -278,12 +283,12 @@ def test_models_and_doctor(tmp_path, monkeypatch):
 
 
 def test_doctor_names_the_cure(monkeypatch):
-    from unmask.cli import doctor
+    from unmask.cli import checks
 
     def broken():
         raise RuntimeError("two wheels; run: pip uninstall one")
 
-    monkeypatch.setitem(doctor.CHECKS, "OpenCV", broken)
+    monkeypatch.setitem(checks.CHECKS, "OpenCV", broken)
     done = unmask("doctor")
     assert done.exit_code == 3
     assert "FAIL  OpenCV: two wheels; run: pip uninstall one" in done.stdout

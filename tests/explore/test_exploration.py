@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import cv2
 import pytest
+from typer.testing import CliRunner
 
 from tests.explore.conftest import SETTINGS, dataset
 from tests.media_factory import on_canvas, pattern, write_video
 from tests.prepared import tree
+from unmask.cli import app
 from unmask.datasets import Clip, read_index
 from unmask.errors import UsageError
 from unmask.explore.exploration import (
@@ -122,17 +124,17 @@ class TestResume:
         def command(out, *more):
             name = str(tmp_path / out)
             options = ["--detectors", "mtcnn,haar", "--extract-frames", "-q", *more]
-            return [sys.executable, "-m", "unmask", "explore", str(sample), "--out", name, *options]
+            return ["explore", str(sample), "--out", name, *options]
 
-        assert subprocess.run(command("whole"), check=False).returncode == 3  # one clip is broken
-        run = subprocess.Popen(command("killed"))
+        assert CliRunner().invoke(app, command("whole")).exit_code == 3  # one clip is broken
+        run = subprocess.Popen([sys.executable, "-m", "unmask", *command("killed")])
         log, started = tmp_path / "killed" / "explore.jsonl", time.monotonic()
         while not (log.exists() and log.read_bytes().count(b"\n") >= 3) and time.monotonic() - started < 60:
             time.sleep(0.01)
         run.kill()
         assert run.wait() == -signal.SIGKILL
         assert not (tmp_path / "killed" / "index.html").exists()
-        assert subprocess.run(command("killed", "--resume"), check=False).returncode == 3
+        assert CliRunner().invoke(app, command("killed", "--resume")).exit_code == 3
         assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 

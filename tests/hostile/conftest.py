@@ -75,7 +75,7 @@ def scan(place: Path, *inputs: Path) -> Scan:
     for name in ("home", "tmp", "work", "out"):
         (place / name).mkdir(parents=True)
     outputs = "--csv", place / "out" / "s.csv", "--json", place / "out" / "o.jsonl", "--html", place / "out" / "report"
-    options = "--frames", "16", "--precision", "fp32", "-q"
+    options = "--frames", "16", "-q"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UNMASK_", "XDG_"))}
     started = time.monotonic()
     with (place / "lines").open("wb") as stdout:

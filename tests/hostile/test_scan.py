@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.conftest import documented, scan
+from unmask.media import is_playlist
 from unmask.scan.inputs import hash_input, list_inputs
 
 pytestmark = [
@@ -47,7 +48,7 @@ def test_a_row_says_why_and_invents_nothing(scanned):
         assert (row["fake_probability"] is None) == (not judged), row["path"]
         assert row["reasons"], row["path"]
         assert row["frames_decoded"] <= row["frames_asked"], row["path"]
-        if row["sha256"] is not None:
+        if row["sha256"] is not None and not is_playlist(row["path"]):  # whose hash is that of its pieces
             assert row["sha256"] == hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest(), row["path"]
         assert row["sha256"] or row["status"] == "unreadable", "whatever could be opened is identified"
     assert all(row["warnings"] for row in scanned.rows if row["status"] == "ok_partial")

@@ -97,3 +97,29 @@ print("went well")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "went well\n", done.stderr
+
+
+@linux
+@pytest.mark.parametrize("threads", [False, True])
+def test_threads_start_where_they_may_and_processes_never(threads):
+    code = f"""
+import os, subprocess, sys, threading
+from unmask.isolation.confine import confine
+in_force = confine({{}}, threads={threads})
+said = []
+try:
+    thread = threading.Thread(target=said.append, args=["ran"])
+    thread.start()
+    thread.join()
+except RuntimeError:
+    said.append("no thread")
+for start in (os.fork, lambda: subprocess.run(["true"])):
+    try:
+        start()
+    except OSError:
+        said.append("no process")
+print("system calls" in in_force, *said)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    expected = f"True {'ran' if threads else 'no thread'} no process no process\n"
+    assert done.stdout == expected, done.stderr

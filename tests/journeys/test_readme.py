@@ -32,6 +32,10 @@ def workplace(tmp_path, short_clips, sample, monkeypatch):
         (tmp_path / "faces" / name).mkdir(parents=True)
         for number in range(3):
             Image.fromarray(picture).save(tmp_path / "faces" / name / f"{number}.png")
+    (tmp_path / "stream").mkdir()
+    for number in range(2):
+        shutil.copy(short_clips["authentic"], tmp_path / "stream" / f"{number}.mp4")
+    (tmp_path / "stream.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nstream/0.mp4\n#EXTINF:1,\nstream/1.mp4\n")
     for name in ("a", "b"):
         target = tmp_path / "path" / "to" / name
         target.parent.mkdir(parents=True, exist_ok=True)

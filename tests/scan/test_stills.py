@@ -7,7 +7,7 @@ import pytest
 from tests.cli.test_scan import unmask
 from unmask.media import open_video, read_frames
 from unmask.models import Thresholds
-from unmask.scan.inputs import frames_folders
+from unmask.scan.inputs import clip_folders
 from unmask.scan.stills import MARGIN_LOGITS, picture_card
 
 
@@ -63,7 +63,7 @@ def test_a_folder_of_frames_is_one_clip(scanner, short_clips, tmp_path):
         frames = list(read_frames(video, np.arange(10)))
     for frame in frames:
         cv2.imwrite(str(tmp_path / f"{frame.index}.png"), frame.image_HW3[:, :, ::-1])
-    (verdict,) = scanner.scan_many(frames_folders([tmp_path]))
+    (verdict,) = scanner.scan_many(clip_folders([tmp_path]))
     clip = scanner.scan(short_clips["blended"])
     assert (verdict.label, verdict.frames_decoded) == ("fake", 10)
     assert verdict.fake_probability == pytest.approx(clip.fake_probability, abs=1e-3)

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from unmask._version import __version__
-from unmask.cli import doctor, evaluate, explore, faces, models, people, prepare, sample, scan, serve, train
+from unmask.cli import (
+    compare,
+    doctor,
+    evaluate,
+    explore,
+    faces,
+    models,
+    people,
+    prepare,
+    sample,
+    scan,
+    serve,
+    train,
+)
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
 from unmask.runtime.streams import restore_standard_streams
@@ -24,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="compare", epilog=compare.EPILOG)(compare.compare)
 app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)
 app.command(name="faces")(faces.faces)

@@ -48,6 +48,8 @@ class ExitCode(IntEnum):
     WRONG_USE = 2
     SOME_NOT_OK = 3
     NONE_OK = 4
+    OTHER_FOOTAGE = 5
+    """Of ``unmask compare``: the suspect is not the same footage as the original."""
     INTERRUPTED = 130
     STDOUT_CLOSED = 141
     """What a shell reports of a program that writes to a closed pipe, as in ``unmask scan ... | head -1``."""

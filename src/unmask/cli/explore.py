@@ -50,6 +50,10 @@ def explore(
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
     ] = False,
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: whose C2PA signatures are trusted. Takes unmask[c2pa].", show_default=False),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Clips under way at a time. Default: one per core.", show_default=False)
     ] = None,
@@ -76,7 +80,7 @@ def explore(
         index = read_index(data, dataset, follow_links=follow_links, unlabelled=True)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()
         settings = ExploreSettings(
-            sample, frames_per_second, names, extract_frames, extract_audio, seed, parse_limits(limits or [])
+            sample, frames_per_second, names, extract_frames, extract_audio, seed, parse_limits(limits or []), trust
         )
         with Exploration(index, out, settings, workers=workers, resume=resume) as exploration:
             statuses = tally((clip.status for clip in exploration.run()), len(index.clips), "exploring", quiet)

@@ -86,6 +86,9 @@ def scan(
     frames_folder: Annotated[
         bool, typer.Option("--frames-folder", help="Each folder you name holds the frames of one clip, as pictures.")
     ] = False,
+    pieces: Annotated[
+        bool, typer.Option("--pieces", help="Each folder you name holds the pieces of one recording, as films.")
+    ] = False,
     maps: Annotated[
         bool, typer.Option("--maps", help="Write into the JSON what the report shows: crops, maps, a frame.")
     ] = False,
@@ -112,6 +115,10 @@ def scan(
             help="A face embedder, bundled or a folder: one person in several shots is one.", show_default=False
         ),
     ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(help="PEM file: whose C2PA signatures are trusted. Takes unmask[c2pa].", show_default=False),
+    ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
     workers: Annotated[
@@ -133,7 +140,8 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        items = _list_items(inputs, recursive, follow_links, frames_folder, outputs, resume, quiet)
+        folders = "pieces" if pieces else "frames" if frames_folder else ""
+        items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
         options: ScanKeywords = {"precision": precision.value, "workers": workers}
         if _is_given(context, "device"):
             options["device"] = device
@@ -147,6 +155,7 @@ def scan(
             options["identity"] = identity
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
+        options |= {"trust": trust} if trust else {}
         costs = options["limits"] = parse_limits(limits or ())
         scanner = _scanner(preset, model or [], options)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
@@ -181,19 +190,19 @@ def _list_items(
     inputs: Sequence[str],
     recursive: bool,
     follow_links: bool,
-    frames_folder: bool,
+    folders: str,
     outputs: ScanOutputs,
     resume: bool,
     quiet: bool,
 ) -> tuple[Input, ...]:
     """Return what is to be scanned, say what is not, and refuse outputs that would destroy something."""
-    from unmask.scan.inputs import frames_folders, survey_inputs
+    from unmask.scan.inputs import clip_folders, survey_inputs
 
     named = list(named_inputs(inputs))
-    if frames_folder:
-        folders = frames_folders(named, follow_links=follow_links)
-        outputs.check(named, folders, resume)
-        return folders
+    if folders:
+        clips = clip_folders(named, pieces=folders == "pieces", follow_links=follow_links)
+        outputs.check(named, clips, resume)
+        return clips
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)
     passed_over = listing.passed_over()
     if passed_over is not None and not quiet:

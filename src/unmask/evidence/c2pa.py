@@ -1,9 +1,12 @@
-"""Read what a C2PA manifest store claims (C2PA 2.2, JUMBF and CBOR); its signatures are not checked here."""
+"""Read what a C2PA manifest store claims (C2PA 2.2, JUMBF and CBOR).
+
+Its signatures are not checked here, but in `unmask.evidence.signature`.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,22 +87,31 @@ class _Tree:
 
 
 def _claims(manifest: _Box) -> Claims:
-    generator, actions, sources = "", list[str](), list[str]()
+    claim: dict[str, Any] = {}
+    assertions: list[tuple[str, dict[str, Any]]] = []
     for box in manifest.boxes:
         if box.label.startswith("c2pa.claim"):
-            generator = generator or _generator(_value(box))
+            claim = claim or _value(box)
         if box.label == "c2pa.assertions":
             telling = [assertion for assertion in box.boxes if assertion.label.startswith(_ASSERTIONS)]
-            for value in map(_value, telling[:MAX_ASSERTIONS]):
-                done = list(_dicts(value.get("actions")))
-                actions += [_text(action.get("action")) for action in done]
-                told = [*done, {"digitalSourceType": value.get("Iptc4xmpExt:DigitalSourceType")}]
-                sources += [_text(item.get("digitalSourceType")) for item in told]
+            assertions += [(assertion.label, _value(assertion)) for assertion in telling[:MAX_ASSERTIONS]]
+    return claims_of(claim, assertions)
+
+
+def claims_of(claim: Mapping[str, Any], assertions: Iterable[tuple[str, Any]]) -> Claims:
+    """Return what a claim and its assertions, pairs of label and value, say of where a film is from."""
+    actions, sources = list[str](), list[str]()
+    for label, value in assertions:
+        if label.startswith(_ASSERTIONS) and isinstance(value, dict):
+            done = list(_dicts(value.get("actions")))
+            actions += [_text(action.get("action")) for action in done]
+            told = [*done, {"digitalSourceType": value.get("Iptc4xmpExt:DigitalSourceType")}]
+            sources += [_text(item.get("digitalSourceType")) for item in told]
     named = [tuple(dict.fromkeys(filter(None, values)))[:MAX_NAMED] for values in (actions, sources)]
-    return Claims(generator, *named)
+    return Claims(_generator(claim), *named)
 
 
-def _generator(claim: dict[str, Any]) -> str:
+def _generator(claim: Mapping[str, Any]) -> str:
     info = claim.get("claim_generator_info")
     first = next(_dicts([info] if isinstance(info, dict) else info), {})
     words = " ".join(filter(None, (_text(first.get("name")), _text(first.get("version")))))

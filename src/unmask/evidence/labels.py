@@ -28,6 +28,8 @@ from unmask.runtime.jsonable import jsonable
 
 MAX_LABELS = 16
 """Labels that are told of one file, at most."""
+NOT_CHECKED = "Its signature was not checked."
+"""Ends the sentence about a manifest until `unmask.evidence.signature` knows more."""
 _VALUE_CHARACTERS = 120
 _LABELS: TypeAdapter[tuple[DeclaredLabel, ...]] = TypeAdapter(tuple[DeclaredLabel, ...])
 
@@ -65,7 +67,7 @@ def _attached(sayings: Sayings) -> Iterator[Piece]:
 def _of_pieces(pieces: Sequence[Piece]) -> Iterator[DeclaredLabel]:
     for piece in pieces:
         if piece.kind == "c2pa":
-            yield _c2pa(read_store(piece.content), piece.where)
+            yield c2pa_label(read_store(piece.content), piece.where)
         elif piece.kind == "aigc":
             yield _aigc(piece.content[:MAX_TAG_CHARACTERS].decode("utf-8", "replace"), piece.where)
         else:
@@ -93,9 +95,12 @@ def _wraps_aigc(text: str) -> bool:
     return text.lstrip()[:1] == "{" and '"AIGC"' in text
 
 
-def _c2pa(store: Store, where: str) -> DeclaredLabel:
+def c2pa_label(store: Store, where: str) -> DeclaredLabel:
+    """Return the label of a manifest store that lies ``where``; its signature counts as not checked."""
     if store.active is None:
-        reason = f"The file carries a C2PA manifest ({where}) that is damaged: what it says cannot be read."
+        reason = (
+            f"The file carries a C2PA manifest ({where}) that is damaged: what it says cannot be read. {NOT_CHECKED}"
+        )
         return DeclaredLabel("c2pa", "unreadable", where, reason, {}, "not_checked")
     active, terms = store.active, _terms(store.active)
     earlier = [term for claims in store.earlier for term in _terms(claims)]
@@ -112,7 +117,7 @@ def _c2pa(store: Store, where: str) -> DeclaredLabel:
     }
     by = f' by "{values["claim_generator"]}"' if active.generator else ""
     damage = "" if store.is_whole else " Parts of it are damaged."
-    reason = f"The file carries a C2PA manifest ({where}){by}: {words}.{damage} Its signature was not checked."
+    reason = f"The file carries a C2PA manifest ({where}){by}: {words}.{damage} {NOT_CHECKED}"
     return DeclaredLabel("c2pa", says, where, reason, _kept(values), "not_checked")  # type: ignore[arg-type]
 
 

@@ -1,7 +1,7 @@
 """Find the pieces of a container that hold labels: C2PA manifests, XMP packets, AIGC boxes.
 
-MP4 and MOV (ISO/IEC 14496-12), AVI and other RIFF files, FLV. Only headers are read on the way; what FFmpeg tells of
-any container, its tags and attachments, is in `unmask.media.tags`.
+MP4, MOV, HEIC and AVIF (ISO/IEC 14496-12), AVI, WebP and other RIFF files, FLV, JPEG, PNG. Only headers are read on the
+way; what FFmpeg tells of any container, its tags and attachments, is in `unmask.media.tags`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal
 PieceKind = Literal["c2pa", "xmp", "aigc"]
 
 MAX_BOXES = 4096
-"""Boxes, chunks or FLV tags that are looked at in one file."""
+"""Boxes, chunks, segments or FLV tags that are looked at in one file."""
 MAX_DEPTH = 8
 MAX_PIECES, MAX_PIECE_BYTES, MAX_BYTES = 8, 8 << 20, 24 << 20
 """Further pieces, what stands behind so many bytes of one, and of all together, are left out."""
@@ -28,6 +28,10 @@ _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b
 _OUTER_BOXES = {b"moov", b"udta", b"meta"}
 _LEAVES: dict[bytes, PieceKind] = {b"XMP_": "xmp", b"AIGC": "aigc"}
 _CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"AIGC": "aigc"}
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_JPEG_JUMBF, _JPEG_JUMBF_HEAD = b"JP", 16
+"""Start of a segment of JUMBF (ISO/IEC 19566-5, annex D), and where the bytes behind the repeated box header begin."""
+_PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 _FLV_SCRIPT = 18
 _AMF_AIGC = re.compile(rb"\x00\x04AIGC([\x02\x0c])")
 """The key in the script data of FLV (AMF 0), and the kind of its value: a string, or a long one."""
@@ -55,6 +59,10 @@ def find_pieces(file: BufferedReader) -> list[Piece]:
         found = walk.chunks(0, walk.size, 0)
     elif head[:3] == b"FLV":
         found = walk.flv_tags()
+    elif head[:3] == b"\xff\xd8\xff":
+        found = walk.jpeg_segments()
+    elif head[:8] == b"\x89PNG\r\n\x1a\n":
+        found = walk.png_chunks()
     else:
         return []
     return [piece for piece, _ in zip(found, range(MAX_PIECES), strict=False)]
@@ -136,6 +144,36 @@ class _Walk:
                     length_text = int.from_bytes(content[found.end() : start], "big")
                     yield Piece("aigc", "onMetaData tag", content[start : start + length_text])
             at += 11 + length + 4
+
+    def jpeg_segments(self) -> Iterator[Piece]:
+        """Yield the XMP packet and the manifest of a JPEG, which lies in as many segments as it takes."""
+        at, manifest = 2, bytearray()
+        while self._may_go_on():
+            head = self.read(at, 4)
+            if len(head) < 4 or head[0] != 0xFF or head[1] == 0xDA:  # the picture begins
+                break
+            start, stop = at + 4, at + 2 + int.from_bytes(head[2:], "big")
+            if head[1] == 0xEB and self.read(start, 2) == _JPEG_JUMBF:
+                manifest += self._content(start + (8 if not manifest else _JPEG_JUMBF_HEAD), stop)
+            elif head[1] == 0xE1 and self.read(start, len(_JPEG_XMP)) == _JPEG_XMP:
+                yield Piece("xmp", "XMP segment", self._content(start + len(_JPEG_XMP), stop))
+            at = max(stop, start)
+        if manifest:
+            yield Piece("c2pa", "JUMBF segment", bytes(manifest[:MAX_PIECE_BYTES]))
+
+    def png_chunks(self) -> Iterator[Piece]:
+        """Yield the XMP packet and the manifest of a PNG."""
+        at = 8
+        while self._may_go_on():
+            head = self.read(at, 8)
+            if len(head) < 8 or head[4:] == b"IEND":
+                return
+            start, stop = at + 8, at + 8 + int.from_bytes(head[:4], "big")
+            if head[4:] == b"caBX":
+                yield Piece("c2pa", "caBX chunk", self._content(start, stop))
+            elif head[4:] == b"iTXt" and self.read(start, len(_PNG_XMP)) == _PNG_XMP:
+                yield Piece("xmp", "iTXt chunk", self._content(start + len(_PNG_XMP), stop))
+            at = stop + 4
 
     def _content(self, start: int, stop: int) -> bytes:
         content = self.read(start, min(stop - start, MAX_PIECE_BYTES, self._bytes_left))

@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import random
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from glob import escape
@@ -28,11 +29,13 @@ from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import DISK_FAULTS, InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
+from unmask.evidence.signature import checked, extra_version, read_trust
 from unmask.explore.agreement import Agreement
 from unmask.explore.audio import copy_audio
 from unmask.explore.records import ExploredClip
 from unmask.faces import Detector, load_detector
-from unmask.media import Limits, Video, open_video, read_frames
+from unmask.facts import DeclaredLabel
+from unmask.media import Limits, Video, hashed, open_regular, open_video_file, read_frames
 from unmask.prepare.layout import encode_image
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
@@ -74,6 +77,8 @@ class ExploreSettings:
     """Seed of the draw of the sample, and of the examples on the page."""
     limits: Limits = field(default_factory=Limits)
     """Limits on time, memory and pixels of one clip."""
+    trust: str | os.PathLike[str] | None = None
+    """PEM file of the certificates whose owners are trusted to sign C2PA manifests; None for nobody."""
 
 
 class Exploration:
@@ -107,6 +112,7 @@ class Exploration:
             UsageError: An argument makes no sense, or ``out`` is in use or holds an earlier run.
         """
         self._index, self._out, self.settings = index, out, settings or ExploreSettings()
+        self._trust = None if self.settings.trust is None else read_trust(self.settings.trust)
         self._workers, self._stopping = workers or cores(), threading.Event()
         require_clips(index)
         if not 0 < self.settings.frames_per_second <= 1000 or self.settings.sample < 0:
@@ -157,8 +163,9 @@ class Exploration:
             stamp = []
         settings = asdict(self.settings) if clip.id in self.sample else None
         if settings is not None:
-            del settings["sample"], settings["seed"], settings["limits"]
-        text = json.dumps([__version__, _FORM, clip.id, clip.path, stamp, settings], sort_keys=True)
+            del settings["sample"], settings["seed"], settings["limits"], settings["trust"]
+        known = [__version__, _FORM, clip.id, clip.path, stamp, settings, self._trust, extra_version()]
+        text = json.dumps(known, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def _explore(self, clip: Clip) -> ExploredClip:
@@ -185,9 +192,16 @@ class Exploration:
         self._log.append(key, row)
         return ExploredClip.from_row(row)
 
-    def _open(self, path: Path) -> AbstractContextManager[Video]:
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[tuple[Video, tuple[DeclaredLabel, ...]]]:
+        """Open a clip; yield it with what it declares."""
         limits, check = self.settings.limits, stop_check(self._stopping)
-        return open_video(path, limits, check=check, readers=[read_labels])
+        with (
+            open_regular(path) as file,
+            hashed(file, limits.file_bytes, check) as sha256,
+            open_video_file(file, sha256, limits, readers=[read_labels]) as video,
+        ):
+            yield video, checked(labels_of(video), file, self._trust, limits)
 
     def _has_extracts(self, explored: ExploredClip) -> bool:
         """Tell whether the files that were extracted from a clip are still there."""
@@ -202,8 +216,8 @@ class Exploration:
 
     def _find_facts(self, explored: ExploredClip, path: Path) -> ExploredClip:
         """Find out what the file is and declares, without a look at its frames."""
-        with self._open(path) as video:
-            return replace(explored, media=video.facts, declared=labels_of(video))
+        with self._open(path) as (video, declared):
+            return replace(explored, media=video.facts, declared=declared)
 
     def _find_faces(self, explored: ExploredClip, path: Path) -> ExploredClip:
         """Find the faces in some frames; keep frames and sound when asked to."""
@@ -211,10 +225,9 @@ class Exploration:
         searched: list[int] = []
         try:
             with ExitStack() as stack:
-                video = stack.enter_context(self._open(path))
+                video, declared = stack.enter_context(self._open(path))
                 wanted = frames_at_rate(video, self.settings.frames_per_second)
-                facts, declared = video.facts, labels_of(video)
-                explored = replace(explored, media=facts, declared=declared, frames_asked=len(wanted))
+                explored = replace(explored, media=video.facts, declared=declared, frames_asked=len(wanted))
                 folder = None
                 if self.settings.extract_frames:
                     folder = stack.enter_context(atomic_folder(self._out / "frames" / explored.id))

@@ -16,6 +16,7 @@ from unmask.explore.agreement import DOUBTS, Vote
 from unmask.explore.records import ExploredClip
 from unmask.explore.tables import mean_size_px
 from unmask.metrics import log_loss
+from unmask.report.words import SIGNATURES
 from unmask.types import MediaFacts
 
 SERIES = ("real", "fake", "unlabelled")
@@ -331,7 +332,8 @@ def _declared(found: ExploredClip) -> str:
     if not found.declared:
         return "nothing"
     label = found.declared[0]
-    return f"{label.says.replace('_', ' ')} ({label.scheme.replace('_', ' ')})"
+    signature = SIGNATURES.get(label.signature or "", "")
+    return f"{label.says.replace('_', ' ')} ({label.scheme.replace('_', ' ')}{signature})"
 
 
 def _most_frequent_first(name: str, values: Iterable[tuple[str, str | None]]) -> list[Bar]:

@@ -13,7 +13,7 @@ from unmask.datasets.index import Clip, Index
 from unmask.datasets.parquet import write_parquet
 from unmask.explore.agreement import Vote
 from unmask.explore.records import ExploredClip
-from unmask.types import Face, MediaFacts
+from unmask.types import DeclaredLabel, Face, MediaFacts
 
 NOTEBOOK_COLUMNS = {
     "filename": "string", "format": "string", "video_codec_name": "string", "video_height": "float32",
@@ -37,7 +37,8 @@ VIDEO_COLUMNS = NOTEBOOK_COLUMNS | {
 """Columns of the notebook, then ours. ``count`` is the notebook's: of a fake, the number of fakes made from its
 original, whether that is there or not; ``fakes`` counts those made from an original. ``faces_most`` is the max number
 of faces in a frame; ``face_width_px`` and ``face_height_px`` are means over the faces, ``face_side_px`` and
-``confidence`` medians. ``declared`` holds scheme and statement of each label, as ``aigc: generated``."""
+``confidence`` medians. ``declared`` holds scheme and statement of each label, as ``aigc: generated``, and what
+is known of a signature, as ``c2pa: captured, signature trusted``."""
 
 
 def write_videos(index: Index, explored: Sequence[ExploredClip], suspicions: dict[str, list[str]], path: Path) -> None:
@@ -79,7 +80,7 @@ def _video_row(clip: Clip, explored: ExploredClip, suspicions: list[str]) -> dic
     for name in ("id", "path", "label", "original", "method", "compression", "part", "split"):
         row[name] = getattr(clip, name)
     row |= {"status": explored.status, "reason": explored.reason, "suspicions": suspicions}
-    row["declared"] = [f"{label.scheme}: {label.says}" for label in explored.declared]
+    row["declared"] = [_declared(label) for label in explored.declared]
     if explored.frames:
         per_frame = Counter(vote.frame_index for vote in explored.faces)
         row |= {"frames_looked_at": len(explored.frames), "faces_most": max(per_frame.values(), default=0)}
@@ -89,6 +90,11 @@ def _video_row(clip: Clip, explored: ExploredClip, suspicions: list[str]) -> dic
             row["face_side_px"] = float(np.median([vote.face.side_px for vote in explored.faces]))
             row["confidence"] = float(np.median([vote.face.confidence for vote in explored.faces]))
     return row | _media_row(explored.media) if explored.media else row
+
+
+def _declared(label: DeclaredLabel) -> str:
+    signature = "" if label.signature in (None, "not_checked") else f", signature {label.signature}"
+    return f"{label.scheme}: {label.says}{signature}"
 
 
 def mean_size_px(faces: Sequence[Face]) -> tuple[float, float]:

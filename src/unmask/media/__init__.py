@@ -7,19 +7,22 @@
 
 `open_video`, `read_sound` and `read_description` are the only ways by which the bytes of a file reach FFmpeg: a
 regular file, opened once, handed over as a descriptor, never as a name or an address, to a process that can do nothing
-but decode it. See `unmask.media.decoder`.
+but decode it. See `unmask.media.decoder`. `open_pieces_folder` and `open_playlist` open each piece of a recording so.
 """
 
 from unmask.media.decoder import guards_in_force
 from unmask.media.frame_list import open_frames_folder, video_of_arrays
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.regular import hashed, sha256_of
+from unmask.media.playlist import is_playlist
+from unmask.media.recording import open_pieces_folder, open_playlist
+from unmask.media.regular import hashed, open_regular, sha256_of
 from unmask.media.sampling import SAMPLINGS
 from unmask.media.shots import Shots, find_shots
 from unmask.media.signature import SignatureLog
 from unmask.media.video import (
     Video,
+    ask_file,
     open_video,
     open_video_file,
     pick_frames,
@@ -37,10 +40,15 @@ __all__ = [
     "Shots",
     "SignatureLog",
     "Video",
+    "ask_file",
     "find_shots",
     "guards_in_force",
     "hashed",
+    "is_playlist",
     "open_frames_folder",
+    "open_pieces_folder",
+    "open_playlist",
+    "open_regular",
     "open_video",
     "open_video_file",
     "pick_frames",

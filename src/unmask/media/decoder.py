@@ -108,6 +108,10 @@ class Decoder:
         """Let the process describe the file, see `unmask.media.description.describe`."""
         return self._twice(self._describe)
 
+    def ask(self, question: bytes) -> Any:
+        """Let the first of the readers answer a question about the file; return the JSON values that it gave."""
+        return self._twice(lambda: self._ask(question))
+
     def read_guards(self) -> tuple[str, ...]:
         """Return what confines the process, out of `unmask.isolation.confine.GUARDS`."""
         return self._twice(self._ask_for_guards)
@@ -148,6 +152,12 @@ class Decoder:
         if not isinstance(description, dict):
             raise CrashedError("the decoder gave an answer that makes no sense")
         return description
+
+    def _ask(self, question: bytes) -> Any:
+        self._allow_reading()
+        self._fork("ask")
+        self._send(question)
+        return self._receive_values().get("answer")
 
     def _ask_for_guards(self) -> tuple[str, ...]:
         self._allotment = Allotment(_BASE_SECONDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from io import BufferedReader
@@ -148,6 +148,12 @@ def _pictures(folder: Path) -> list[Path]:
         raise UnreadableError("the folder holds no pictures; name one that holds the frames of a clip")
     if len(paths) > MAX_FRAMES:
         raise LimitError(f"the folder holds {len(paths)} pictures; at most {MAX_FRAMES} are read")
+
+    return in_order(paths)
+
+
+def in_order(paths: Iterable[Path]) -> list[Path]:
+    """Return files in the order of their names, numbers in them by their value: 9 before 10."""
 
     def order(path: Path) -> tuple[list[tuple[bool, int, str]], str]:
         parts = _DIGITS.split(path.name)

@@ -28,8 +28,9 @@ SLOT_IS_FREE = b"."
 NONSENSE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """What reading a message raises that no honest decoder sends."""
 
-Task = Literal["decode", "sound", "describe", "guards"]
-"""What a decoder is for: frames, the sound track, what the file says of itself, or telling what confines it."""
+Task = Literal["decode", "sound", "describe", "ask", "guards"]
+"""What a decoder is for: frames, the sound track, what the file says of itself, what a reader is asked, or telling what
+confines it."""
 
 
 @dataclass(frozen=True, slots=True)

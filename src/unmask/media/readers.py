@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unmask.media.frames import OpenFile
 
-Reader = Callable[[Any], Any]
+Reader = Callable[..., Any]
 """Looks at an open file, an `OpenFile`; returns JSON-ready values."""
 
 MAX_NOTE_BYTES = 1 << 18

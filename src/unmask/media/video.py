@@ -25,7 +25,7 @@ from unmask.media.description import describe
 from unmask.media.frames import open_in_process
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.readers import Reader, reader_name, run_readers
+from unmask.media.readers import Reader, find_reader, reader_name, run_readers
 from unmask.media.regular import hashed, open_regular
 from unmask.media.sampling import sample_indices
 from unmask.media.server import CAN_ISOLATE
@@ -214,3 +214,25 @@ def read_description(path: str | os.PathLike[str], limits: Limits = Limits()) ->
             with contextlib.closing(Decoder(file, "", limits)) as decoder:
                 description = decoder.read_description()
     return description | {"format": {"filename": os.fspath(path)} | description.get("format", {})}
+
+
+def ask_file(file: BufferedReader, reader: str, question: bytes, limits: Limits) -> Any:
+    """Ask a reader about an open file, in a process of its own that may start threads, and nothing else.
+
+    Args:
+        file: The open file.
+        reader: Name of a function ``(file, question)`` that returns JSON values, see `unmask.media.readers`; who asks
+            checks what it returns, since the file may be hostile.
+        question: What it is asked.
+        limits: What it may cost.
+
+    Raises:
+        TimedOutError: It takes longer than the limits allow.
+        CrashedError: It died.
+        LimitError: It needs more memory than the limits allow.
+        RuntimeError: It raised something.
+    """
+    if not (limits.isolate and CAN_ISOLATE):
+        return find_reader(reader)(file, question)
+    with contextlib.closing(Decoder(file, "", limits, readers=[reader])) as decoder:
+        return decoder.ask(question)

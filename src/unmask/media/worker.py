@@ -24,7 +24,7 @@ from unmask.media.description import describe
 from unmask.media.frames import OpenFile, decode_stored, open_in_process
 from unmask.media.limits import Limits
 from unmask.media.messages import SLOT_IS_FREE, SLOTS, Order, Request, index_arrays, index_scalars, send
-from unmask.media.readers import run_readers
+from unmask.media.readers import find_reader, run_readers
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import copy_sound
 
@@ -45,7 +45,8 @@ def run(files: Sequence[int], order: Order) -> NoReturn:
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries print as they crash
         answers = Connection(files[0])
-        guards = confine({"AS": order.limits.memory_bytes, "CPU": order.cpu_seconds, **_ALWAYS})
+        limits = {"AS": order.limits.memory_bytes, "CPU": order.cpu_seconds, **_ALWAYS}
+        guards = confine(limits, threads=order.task == "ask")
         with suppress(EOFError, ConnectionError):  # the other side needs no more
             answer(answers, files, order, guards)
         code = 0
@@ -72,6 +73,8 @@ def answer(answers: Connection, files: Sequence[int], order: Order, guards: list
             _send_sound(answers, files, order.limits)
         elif order.task == "describe":
             _send_description(answers, files, order.limits)
+        elif order.task == "ask":
+            _send_answer(answers, files, order)
         else:
             _send_frames(answers, files, order)
     except InputError as error:
@@ -100,6 +103,13 @@ def _send_description(answers: Connection, files: Sequence[int], limits: Limits)
     with os.fdopen(files[1], "rb") as video:
         description = describe(video, limits)
     send(answers, description=description)
+
+
+def _send_answer(answers: Connection, files: Sequence[int], order: Order) -> None:
+    question = answers.recv_bytes()
+    with os.fdopen(files[1], "rb") as file:
+        answer = find_reader(order.readers[0])(file, question)
+    send(answers, answer=answer)
 
 
 def _send_frames(answers: Connection, files: Sequence[int], order: Order) -> None:

@@ -72,7 +72,7 @@ def strongest_run(scores_n: ArrayLike, rule: PassageRule) -> Run:
     sums = np.concatenate(([0.0], np.cumsum(scores)))
     best: Run | None = None
     for width in range(total, min(rule.min_frames, total) - 1, -1):
-        means = np.clip((sums[width:] - sums[:-width]) / width, 0.0, 1.0)
+        means = np.minimum(np.maximum((sums[width:] - sums[:-width]) / width, 0.0), 1.0)  # np.clip takes thrice as long
         start = int(means.argmax())
         evidence = _logit(float(means[start])) - rule.tail * math.log(total / width)
         if best is None or evidence > best.evidence:

@@ -94,9 +94,9 @@ def write_page(row: Mapping[str, Any], path: Path) -> None:
         "command": repeat_command(row),
         "settings": json.dumps(row["settings"]),
     }
-    plain = _render("verdict.html.j2", **values, **_shown({}, 0))
+    plain = render_page("verdict.html.j2", **values, **_shown({}, 0))
     shown = fitting_pictures(row, MAX_PAGE_BYTES - _STRIP_MARKUP_BYTES - len(plain))
-    write_file(path, _render("verdict.html.j2", **values, **_shown(*shown)) if any(shown) else plain)
+    write_file(path, render_page("verdict.html.j2", **values, **_shown(*shown)) if any(shown) else plain)
 
 
 def _shown(pictures: Mapping[int, Mapping[str, Any]], left_out: int) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def notebook(verdict: Verdict) -> str:
     plots = {person: plot for person in people if (plot := make_plot(row, person)) is not None}
     pictures, _ = fitting_pictures(row, MAX_PAGE_BYTES)
     values = {"row": row, "name": _readable(row["path"]), "plots": plots, "max_listed": MAX_LISTED}
-    return _render("notebook.html.j2", **values, **_shown(pictures, 0)).decode()
+    return render_page("notebook.html.j2", **values, **_shown(pictures, 0)).decode()
 
 
 def write_index(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
@@ -153,7 +153,7 @@ def _write_pages(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
         line = {key: row[key] for key in ("label", "status", "fake_probability", "reasons")}
         entries.append({"row": line, "name": _readable(row["path"]), "file": file})
     counts = Counter(entry["row"]["label"] or entry["row"]["status"] for entry in entries)
-    write_file(folder / "index.html", _render("index.html.j2", entries=entries, counts=counts.most_common()))
+    write_file(folder / "index.html", render_page("index.html.j2", entries=entries, counts=counts.most_common()))
     for page in folder.glob(PAGES.writes[1]):
         if int(page.stem) > len(entries) and is_own_page(page):
             page.unlink()
@@ -182,12 +182,13 @@ def make_plot(row: Mapping[str, Any], person: int) -> Plot | None:
     if not dots:
         return None
     thresholds = row["settings"]["thresholds"]
-    times = tuple((round(time / duration * _PLOT_WIDTH, 1), clock(time)) for time in _axis(duration))
+    times = tuple((round(time / duration * _PLOT_WIDTH, 1), clock(time)) for time in axis_times(duration))
     band = _band(next((face["passage"] for face in row["faces"] if face["person"] == person), None), duration)
     return Plot(dots, times, _height(thresholds["real_below"]), _height(thresholds["fake_above"]), band)
 
 
-def _render(template: str, **values: Any) -> bytes:
+def render_page(template: str, **values: Any) -> bytes:
+    """Render a template of this package with what all of them use: the time of writing, ``score`` and ``clock``."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return render(
         "unmask.report", template, written=now, score=probability_text, clock=clock, spans=spans_text, **values
@@ -206,7 +207,7 @@ def _height(probability: float) -> float:
     return round((1 - probability) * _PLOT_HEIGHT, 1)
 
 
-def _axis(duration_seconds: float) -> Iterator[float]:
+def axis_times(duration_seconds: float) -> Iterator[float]:
     """Yield round times from 0 on, at most `TICKS` of them."""
     step = next(
         (step for step in _STEPS if duration_seconds / step < TICKS), 3600 * math.ceil(duration_seconds / 28800)

@@ -51,8 +51,17 @@ _SAYS = {
 }  # fmt: skip
 _SCHEMES = {"c2pa": "C2PA", "digital_source_type": "digital source type", "aigc": "AIGC key", "program": "program"}
 
+SIGNATURES = {
+    "trusted": ", signed, trusted", "unknown_signer": ", signed, signer unknown", "mismatch": ", changed after signing",
+    "invalid": ", signature not valid",
+}  # fmt: skip
+"""What is known of the signature of a label, to stand behind its scheme."""
+
 
 def declared_text(declared: Sequence[Mapping[str, Any]]) -> str:
     """Return what a file declares of itself (``declared`` of `Verdict.to_dict`) in a few words, one for each label."""
-    told = dict.fromkeys(f"{_SAYS[label['says']]} ({_SCHEMES[label['scheme']]})" for label in declared)
+    told = dict.fromkeys(
+        f"{_SAYS[label['says']]} ({_SCHEMES[label['scheme']]}{SIGNATURES.get(label['signature'], '')})"
+        for label in declared
+    )
     return f"The file declares: {', '.join(told)}."

@@ -10,6 +10,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from io import BufferedReader
 from typing import Any
@@ -20,17 +21,21 @@ from numpy.typing import NDArray
 from unmask._version import __version__
 from unmask.errors import ChangedError, DownloadError, InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
+from unmask.evidence.signature import checked, extra_version, read_trust
 from unmask.evidence.traces import read_traces, traces_of
 from unmask.media import (
     Limits,
     SignatureLog,
     Video,
     hashed,
+    is_playlist,
     open_frames_folder,
+    open_pieces_folder,
+    open_playlist,
     open_video_file,
     video_of_arrays,
 )
-from unmask.net.address import without_password
+from unmask.net.address import is_address, without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import Input, list_inputs, open_input
@@ -59,6 +64,7 @@ class BaseScanner(ABC):
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
         colours: Colours = "tagged",
+        trust: PathLike | None = None,
     ) -> None:
         """Remember what every verdict says of its scan.
 
@@ -68,13 +74,17 @@ class BaseScanner(ABC):
             workers: Videos that `scan_many` has under way at a time, at least 1; None for one per core.
             limits: What one file may cost.
             colours: How frames are decoded, see `unmask.types.Colours`.
+            trust: PEM file of the certificates whose owners are trusted to sign C2PA manifests; None for nobody.
 
         Raises:
-            UsageError: There is less than one worker.
+            UsageError: There is less than one worker, or ``trust`` is no trust list.
         """
         if workers is not None and workers < 1:
             raise UsageError(f"a scan cannot have {workers} workers; it needs at least one")
-        self.models, self.settings = tuple(models), dict(settings)
+        self.trust = None if trust is None else read_trust(trust)
+        trusted = None if self.trust is None else hashlib.sha256(self.trust.encode()).hexdigest()
+        signatures = {"c2pa": extra_version(), "trust_sha256": trusted}
+        self.models, self.settings = tuple(models), {**settings, "signatures": signatures}
         self.workers, self.limits, self.colours = workers or cores(), limits, colours
 
     @abstractmethod
@@ -170,11 +180,10 @@ class BaseScanner(ABC):
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, draft = time.perf_counter(), self._draft(path)
         try:
-            if isinstance(path, Input) and path.is_frames:
-                with open_frames_folder(
-                    path, self.limits, self.colours, stop_check(stopping), follow_links=path.below is None
-                ) as video:
-                    verdict = self._judge(video, replace(draft, sha256=video.facts.sha256), stopping)
+            if (parts := self._open_parts(path, stopping)) is not None:
+                with parts as video:
+                    draft = replace(draft, sha256=video.facts.sha256, declared=labels_of(video))
+                    verdict = self._judge(video, draft, stopping)
                 return replace(verdict, elapsed_seconds=time.perf_counter() - started)
             with (
                 open_input(path, self.limits.download_bytes, stopping.is_set) as file,
@@ -190,11 +199,24 @@ class BaseScanner(ABC):
                 verdict = replace(verdict, sha256=None)
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
 
+    def _open_parts(self, path: PathLike, stopping: threading.Event) -> AbstractContextManager[Video] | None:
+        """Open what is more than one file: a folder of frames or pieces, a play list; None for all else."""
+        item = path if isinstance(path, Input) else Input(os.fspath(path), "")
+        settings, links = (self.limits, self.colours, stop_check(stopping)), item.below is None
+        if item.is_frames:
+            return open_frames_folder(item, *settings, follow_links=links)
+        if item.is_pieces:
+            return open_pieces_folder(item, *settings, (read_labels,), follow_links=links)
+        if is_playlist(item) and not is_address(item.path):
+            return open_playlist(item, *settings, (read_labels,))
+        return None
+
     def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
         """Judge one of the films of a file."""
         sha256 = draft.sha256 or ""
         with open_video_file(file, sha256, self.limits, self.colours, film, READERS) as video:
-            return self._judge(video, replace(draft, declared=labels_of(video), traces=traces_of(video)), stopping)
+            declared = checked(labels_of(video), file, self.trust, self.limits)
+            return self._judge(video, replace(draft, declared=declared, traces=traces_of(video)), stopping)
 
     def _judge(self, video: Video, draft: Verdict, stopping: threading.Event) -> Verdict:
         return self.scan_video(_stoppable(video, stopping), replace(draft, media=video.facts))

@@ -35,6 +35,8 @@ class Input:
     """As a table shows it: relative to the folder that was named; the whole path where that is ambiguous."""
     is_frames: bool = False
     """Whether it is a folder whose pictures are the frames of one clip."""
+    is_pieces: bool = False
+    """Whether it is a folder whose films are the pieces of one clip."""
     below: str | None = None
     """Folder in which it was found and from which on no link is followed; None where links are."""
 
@@ -118,8 +120,10 @@ def survey_inputs(
     return Listing(items, images, sounds, folders, tuple(passed.most_common()))
 
 
-def frames_folders(paths: Iterable[str | os.PathLike[str]], *, follow_links: bool = False) -> tuple[Input, ...]:
-    """Return folders, each of which holds the frames of one clip, as inputs.
+def clip_folders(
+    paths: Iterable[str | os.PathLike[str]], *, pieces: bool = False, follow_links: bool = False
+) -> tuple[Input, ...]:
+    """Return folders, each of which holds the frames of one clip, or its pieces, as inputs.
 
     Raises:
         UsageError: One is no folder.
@@ -127,15 +131,14 @@ def frames_folders(paths: Iterable[str | os.PathLike[str]], *, follow_links: boo
     names = [os.fspath(path) for path in paths]
     for name in names:
         if not Path(name).is_dir():
-            raise UsageError(
-                f"{name} is no folder; --frames-folder takes folders that hold the frames of one clip each"
-            )
+            raise UsageError(f"{name} is no folder; --frames-folder and --pieces take folders that hold one clip each")
     times = Counter(Path(name).name for name in names)
     return tuple(
         Input(
             name,
             Path(name).name if times[Path(name).name] == 1 else name,
-            is_frames=True,
+            is_frames=not pieces,
+            is_pieces=pieces,
             below=None if follow_links else name,
         )
         for name in names

@@ -28,6 +28,7 @@ class ScanKeywords(TypedDict, total=False):
     adaptive: bool | Adaptive
     identity: str | os.PathLike[str] | None
     pictures: bool
+    trust: str | os.PathLike[str] | None
     limits: Limits
 
 
@@ -65,6 +66,8 @@ class ScanOptions:
     `unmask.models.embedder`. None joins only what the same camera shows in the same way."""
     pictures: bool = True
     """Whether verdicts hold what a report and a notebook show of each person: crops, maps and a frame."""
+    trust: str | os.PathLike[str] | None = None
+    """PEM file of the certificates whose owners are trusted to sign C2PA manifests; None for nobody."""
     limits: Limits = Limits()  # noqa: RUF009 - frozen
     """What one file may cost."""
 

@@ -104,6 +104,7 @@ class Scanner(BaseScanner):
             workers=self.options.workers,
             limits=self.options.limits,
             colours=self.cards[0].crop.colours,
+            trust=self.options.trust,
         )
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:

@@ -74,6 +74,7 @@ class WatchedScanner(BaseScanner):
             limits=scanner.limits,
             colours=scanner.colours,
         )
+        self.trust, self.settings = scanner.trust, dict(scanner.settings)
         self._scanner, self._on_frames = scanner, on_frames
 
     @property

@@ -12,7 +12,7 @@ from unmask.scan.base import PathLike
 from unmask.systems.robustforensics.members import MEMBERS
 from unmask.systems.robustforensics.scanner import RobustScanner
 
-_OPTIONS = ("precision", "workers", "limits")
+_OPTIONS = ("precision", "workers", "limits", "trust")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RobustPreset:
 
         Args:
             models: In place of all that are installed; the names in their cards say which member each is.
-            options: ``precision``, ``workers`` and ``limits``.
+            options: ``precision``, ``workers``, ``limits`` and ``trust``.
 
         Raises:
             ModelError: No model, or not the detector's, is installed.

@@ -66,6 +66,7 @@ class RobustScanner(BaseScanner):
         precision: str = "auto",
         workers: int | None = None,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        trust: PathLike | None = None,
     ) -> None:
         """Load the models and the face detector.
 
@@ -77,6 +78,7 @@ class RobustScanner(BaseScanner):
             precision: ``fp32``, ``bf16`` or ``auto``.
             workers: Videos that `scan_many` has under way at a time; None for one per core.
             limits: What one file may cost.
+            trust: PEM file of the certificates whose owners are trusted to sign C2PA manifests; None for nobody.
 
         Raises:
             ModelError: No model, or not the detector's, is installed.
@@ -115,7 +117,7 @@ class RobustScanner(BaseScanner):
             {"name": card.name, "version": card.version, "sha256": card.files["model.onnx"].sha256}
             for card in self.cards
         ]
-        super().__init__(models_used, settings, workers=workers, limits=limits, colours=COLOURS)
+        super().__init__(models_used, settings, workers=workers, limits=limits, colours=COLOURS, trust=trust)
 
     def _load(self, member: Member, models: Mapping[str, PathLike] | None, precision: str) -> None:
         """Load a member, or remember why it cannot be."""
