@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from make_schema import PATH, descriptions
+from make_schema import descriptions
 
 import unmask.models.card
 from unmask import errors
@@ -114,7 +114,7 @@ def _row(parameter: Any) -> Iterator[str]:
 
 def verdict_page() -> str:
     """Return the fields of a verdict's JSON, from its schema."""
-    schema = json.loads(PATH.read_text())
+    schema = json.loads((DOCS / "verdict.schema.json").read_text())
     lines = ["# The verdict as JSON", "", "What `--json` writes; `docs/verdict.schema.json` is the schema.", ""]
     for name, part in {"Verdict": schema, **schema["$defs"]}.items():
         if "properties" not in part:

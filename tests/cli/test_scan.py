@@ -64,9 +64,13 @@ def test_options_are_frozen():
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
-        "--allow-host", "--allow-origin", "--data", "--database", "--frames", "--host", "--keep-days", "--limits",
-        "--max-queue", "--max-upload", "--model", "--port", "--workers",
+        "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",
+        "--key", "--limits", "--max-queue", "--max-upload", "--model", "--port", "--workers",
     ]  # fmt: skip
+    assert options["watch"] == [
+        "--frames", "--limits", "--model", "--once", "--out", "--quiet", "--recursive", "--workers",
+    ]  # fmt: skip
+    assert options["mcp"] == ["--url"]
     assert options["compare"] == [
         "--device", "--frames", "--html", "--json", "--limits", "--maps", "--model", "--precision", "--quiet",
         "--verbose",
@@ -77,6 +81,7 @@ def test_options_are_frozen():
         "evaluate",
         "explore",
         "faces",
+        "mcp",
         "models",
         "people",
         "prepare",
@@ -84,6 +89,7 @@ def test_options_are_frozen():
         "scan",
         "serve",
         "train",
+        "watch",
     ]
 
 

@@ -31,6 +31,10 @@ sys.meta_path.insert(0, Missing())
         (("pyarrow",), "explore {sample} --out o", "data"),
         (("pyarrow",), "prepare {sample} --out o", "data"),
         (("pyarrow",), "evaluate x.csv --labels index.parquet", "data"),
+        (("uvicorn",), "serve --data d", "serve"),
+        (("fastapi",), "serve --data d", "serve"),
+        (("python_multipart",), "serve --data d", "serve"),
+        (("mcp",), "mcp", "mcp"),
     ],
 )
 def test_the_cure_is_named(tmp_path, sample, missing, command, extra):

@@ -8,6 +8,7 @@ import pytest
 from tests.media_factory import pattern, write_video
 from unmask import BaseScanner, Scanner, UsageError
 from unmask.errors import UnreadableError
+from unmask.evidence.signature import extra_version
 from unmask.systems.robustforensics.scanner import RobustScanner
 
 
@@ -43,7 +44,8 @@ def test_one_row_in_one_row_out(tmp_path):
     assert sorted(verdict.path for verdict in told) == sorted(map(str, paths))
     assert counter.scan(paths[0]).to_dict() == verdicts[0].to_dict()
     assert verdicts[0].media.frames == 3
-    assert verdicts[0].settings == {"rule": "count", "hash": counter.settings_hash}
+    signatures = {"c2pa": extra_version(), "trust_sha256": None}
+    assert verdicts[0].settings == {"rule": "count", "signatures": signatures, "hash": counter.settings_hash}
 
 
 def test_the_hash_tells_settings_and_models_apart():

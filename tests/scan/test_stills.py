@@ -78,3 +78,18 @@ def test_frames_folder_takes_folders_alone(short_clips):
     done = unmask("scan", "--frames-folder", short_clips["blended"])
     assert done.exit_code == 2
     assert "is no folder" in done.stderr
+
+
+def test_a_picture_that_is_cut_short_is_judged_with_a_warning(scanner, pictures, tmp_path):
+    content = (pictures / "authentic.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(content[: int(0.9 * len(content))])
+    verdict = scanner.scan(tmp_path / "cut.jpg")
+    assert (verdict.status, verdict.frames_asked) == ("ok_partial", 1)
+    assert any(text.startswith("The picture is cut short: ") for text in verdict.warnings)
+    assert not any("cut short" in text for text in scanner.scan(pictures / "authentic.jpg").warnings)
+
+
+def test_a_picture_without_a_face_is_told_so_in_its_own_words(scanner, tmp_path):
+    cv2.imwrite(str(tmp_path / "nobody.png"), np.full((120, 160, 3), 90, np.uint8))
+    (reason,) = scanner.scan(tmp_path / "nobody.png").reasons
+    assert reason.startswith("No face was found in the picture. ")

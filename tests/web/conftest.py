@@ -1,16 +1,22 @@
 """A service with the stub in the place of a scanner, in this process or in one of its own."""
 
 import asyncio
+import os
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 import uvicorn
 
 from tests.web.stub import PICTURE
-from unmask.web.app import build
+from unmask.web.app import create_app
+from unmask.web.service import Service
 from unmask.web.settings import ServeSettings
 
 
@@ -42,7 +48,7 @@ class Running:
 
     def call(self, coroutine):
         """Run a coroutine in the service's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.service.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.service._tasks[0].get_loop()).result(30)
 
     def files(self):
         """Return the names of all files of jobs, on their way in or kept."""
@@ -54,12 +60,18 @@ class Running:
 @contextmanager
 def running(settings, address="127.0.0.1"):
     """Run a service for the length of the block."""
-    guard, app = build(settings)
-    listener = socket.socket()
+    guard, app = create_app(Service(settings))
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind((address, 0))
     listener.listen()  # who connects before the server answers waits
     config = uvicorn.Config(
-        guard, log_level="critical", ws="none", lifespan="on", timeout_graceful_shutdown=2, proxy_headers=False
+        guard,
+        log_level="critical",
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        ssl_certfile=settings.certificate,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -99,3 +111,58 @@ def log(service):
     """What the stub began and ended: lines."""
     path = service.settings.data.parent / "log"
     return lambda: path.read_text().splitlines() if path.exists() else []
+
+
+def raw(service, request: bytes, seconds=20, then=b"") -> bytes:
+    """Send bytes as they are, then perhaps more, and return all that comes until the other side closes."""
+    port = service.client.base_url.port
+    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
+        with suppress(OSError):
+            connection.sendall(request + then)
+        answer = b""
+        with suppress(OSError):
+            while part := connection.recv(1 << 16):
+                answer += part
+    return answer
+
+
+def form(content: bytes, name="clip.mp4") -> bytes:
+    """Return the body of a form with one file; its boundary is ``edge``."""
+    head = f'--edge\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n\r\n'.encode()
+    return head + content + b"\r\n--edge--\r\n"
+
+
+def head(length: int | None, path="/api/jobs") -> bytes:
+    """Return the head of a request that sends a form, in chunks where there is no length."""
+    how = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{how}\r\n"
+        "Content-Type: multipart/form-data; boundary=edge\r\n\r\n"
+    ).encode()
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """Start PostgreSQL from Debian's packages; give its address."""
+    bins = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not bins:
+        pytest.skip("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+    user = "postgres" if os.getuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="unmask-pg"))  # short: it holds a socket, and its user must reach it
+    if user:
+        shutil.chown(folder, user)
+
+    def run(name, *args):
+        command = [str(bins[-1].with_name(name)), *args]
+        subprocess.run(command, check=True, user=user, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off -c max_connections=20"
+    try:
+        run("initdb", "-D", str(folder / "db"), "-A", "trust", "-U", "unmask", "--no-sync", "-E", "UTF8")
+        run("pg_ctl", "-D", str(folder / "db"), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql:///postgres?host={folder}&user=unmask"
+        finally:
+            run("pg_ctl", "-D", str(folder / "db"), "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from unmask.cli import (
     evaluate,
     explore,
     faces,
+    mcp,
     models,
     people,
     prepare,
@@ -22,6 +23,7 @@ from unmask.cli import (
     scan,
     serve,
     train,
+    watch,
 )
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
@@ -46,6 +48,8 @@ app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command(name="serve", epilog=serve.EPILOG)(serve.serve)
+app.command(name="watch", epilog=watch.EPILOG)(watch.watch)
+app.command(name="mcp", epilog=mcp.EPILOG)(mcp.mcp)
 app.command(name="doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 

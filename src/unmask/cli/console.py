@@ -37,6 +37,7 @@ EXTRAS = {
     "int8": ("nncf",),
     "hf": ("huggingface_hub",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
+    "mcp": ("mcp", "httpx"),
 }
 """Name of an extra -> the packages that it installs, which the base install lacks."""
 

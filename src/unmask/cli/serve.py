@@ -28,6 +28,12 @@ def serve(
     database: Annotated[
         str | None, typer.Option(help="PostgreSQL address; default: SQLite in the data folder.", show_default=False)
     ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="TLS certificate (PEM), for https; default: plain http.", show_default=False)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Private key, where it is not in the certificate's file.", show_default=False)
+    ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A further name of this service; repeat.", show_default=False)
     ] = None,
@@ -65,6 +71,8 @@ def serve(
             host=host,
             port=port,
             token=os.environ.get("UNMASK_TOKEN") or None,
+            certificate=certificate,
+            key=key,
             hosts=tuple(allow_host or ()),
             origins=tuple(allow_origin or ()),
             workers=workers,

@@ -27,7 +27,7 @@ _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
 _OUTER_BOXES = {b"moov", b"udta", b"meta"}
 _LEAVES: dict[bytes, PieceKind] = {b"XMP_": "xmp", b"AIGC": "aigc"}
-_CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"AIGC": "aigc"}
+_CHUNKS: dict[bytes, PieceKind] = {b"C2PA": "c2pa", b"_PMX": "xmp", b"XMP ": "xmp", b"AIGC": "aigc"}
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_JUMBF, _JPEG_JUMBF_HEAD = b"JP", 16
 """Start of a segment of JUMBF (ISO/IEC 19566-5, annex D), and where the bytes behind the repeated box header begin."""

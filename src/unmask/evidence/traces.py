@@ -105,6 +105,8 @@ def _time_of(opened: OpenFile, position: int) -> float:
 
 def _key_frames(opened: OpenFile) -> Iterator[Trace]:
     steps = np.diff(opened.index.key_frames)
+    if opened.facts.is_picture:
+        return
     if len(steps) == 0:
         yield Trace("key_frames", "The film has one key frame: it can be decoded from its start alone.", {"count": "1"})
         return

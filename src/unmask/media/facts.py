@@ -78,9 +78,17 @@ def read_facts(
     )
 
 
-def as_picture(facts: MediaFacts) -> MediaFacts:
+def as_picture(facts: MediaFacts, *, cut_short: bool) -> MediaFacts:
     """Return the facts of a file that holds one picture: what FFmpeg says of its times is made up."""
-    return replace(facts, is_picture=True, frame_rate=None, duration_seconds=0.0, start_seconds=None, bit_rate=None)
+    return replace(
+        facts,
+        is_picture=True,
+        cut_short=cut_short,
+        frame_rate=None,
+        duration_seconds=0.0,
+        start_seconds=None,
+        bit_rate=None,
+    )
 
 
 def _is_cut_short(container: InputContainer, stream: VideoStream, packets: PacketIndex) -> bool:

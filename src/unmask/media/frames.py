@@ -29,6 +29,7 @@ from unmask.media.formats import PICTURE_FORMATS
 from unmask.media.index import FrameIndex, PacketIndex, index_packets
 from unmask.media.limits import Limits
 from unmask.media.orientation import Orientation, orientation_of
+from unmask.media.picture_end import ends_early
 from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
@@ -116,7 +117,7 @@ def open_in_process(
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
         if len(index.frames) == 1 and (container.format.name == "gif" or is_image(file)):
-            facts = as_picture(facts)
+            facts = as_picture(facts, cut_short=ends_early(file))
         sayings = read_sayings(container)
     return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
 

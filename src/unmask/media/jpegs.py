@@ -1,4 +1,4 @@
-"""Tell a film of JPEG pictures, one after the other, from a photograph."""
+"""Tell a film of JPEG pictures, one after the other, from a photograph, and a whole one from what is left of one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def is_motion_jpeg(file: BufferedReader) -> bool:
         while at < len(data) and data[at] == 0:  # what some cameras fill up with
             at += 1
     return True
+
+
+def is_whole_jpeg(file: BufferedReader) -> bool:
+    """Tell whether the first picture of a JPEG file has its end; one of more than 64 MB counts as whole.
+
+    Args:
+        file: Is read from its start.
+    """
+    file.seek(0)
+    data = file.read(_MAX_BYTES)
+    return len(data) == _MAX_BYTES or _end_of_picture(data, 0) is not None
 
 
 def _end_of_picture(data: bytes, at: int) -> int | None:

@@ -40,6 +40,8 @@ def damage_warnings(facts: MediaFacts, status: Status) -> list[str]:
     """Say in a sentence what is missing of a video."""
     if facts.missing_pieces:
         return [f"{facts.missing_pieces} of the {facts.pieces} pieces of the recording could not be read."]
+    if facts.cut_short and facts.is_picture:
+        return ["The picture is cut short: the file ends before it does, and what is missing shows gray or smeared."]
     if facts.cut_short:
         return [f"The file is cut short: its header promises more than the {facts.frames} frames that are there."]
     return [] if status == "ok" else ["The file is damaged: some frames could not be decoded."]

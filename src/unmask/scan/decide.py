@@ -217,9 +217,12 @@ def _landmarks_in_crop(face: Face, spec: CropSpec) -> NDArray[np.float64] | None
 def _warnings(faces: Sequence[PersonVerdict], unjudged: Sequence[UnjudgedPerson]) -> tuple[str, ...]:
     found = []
     if fleeting := [person for person in unjudged if person.why == "brief"]:
-        found.append(f"{len(fleeting)} of {len(faces)} people were seen in too few frames to be judged.")
+        were = "was" if len(fleeting) == 1 else "were"
+        found.append(f"{len(fleeting)} of {len(faces)} people {were} seen in too few frames to be judged.")
     if background := [person for person in unjudged if person.why == "small" and not person.matters]:
-        found.append(f"{len(background)} small faces in the background were not judged.")
+        several = len(background) > 1
+        count = f"{len(background)} small faces" if several else "One small face"
+        found.append(f"{count} in the background {'were' if several else 'was'} not judged.")
     if split := [face for face in faces if max(face.models.values()) - min(face.models.values()) > 0.5]:
         found.append(f"The models disagree about person {', '.join(str(face.person) for face in split)}.")
     return tuple(found)

@@ -181,7 +181,9 @@ class Scanner(BaseScanner):
             small = coded(
                 "faces_too_small", f"The faces are too small to judge: below {least} pixels.", min_side_px=least
             )
-            reason = small if progress.small_faces else no_face_reason(progress.decoded)
+            reason = (
+                small if progress.small_faces else no_face_reason(progress.decoded, is_picture=video.facts.is_picture)
+            )
             return replace(known, status="no_face", reasons=(reason,))
         return replace(
             known,
@@ -242,6 +244,8 @@ class Scanner(BaseScanner):
     def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
         """Return the status that the number of decoded frames earns, and how many there should have been."""
         facts, frames, asked = video.facts, self.options.frames, looked
+        if facts.is_picture:
+            return completeness(facts, decoded, asked, 1), asked
         if facts.cut_short:
             asked = max(looked, min(frames, facts.frames_claimed or frames))
         return completeness(facts, decoded, asked, self.min_decoded(asked)), asked
@@ -289,7 +293,8 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
     """Say what in the images limits the answer."""
     found, ratio = [], video.facts.sample_aspect_ratio
     if progress.small_faces:
-        found.append(f"{progress.small_faces} faces were too small to judge.")
+        small = progress.small_faces
+        found.append(f"{small} faces were too small to judge." if small > 1 else "One face was too small to judge.")
     found += progress.crowd_warnings
     if not 0.9 < ratio < 1.1:
         found.append(f"Pixels are not square ({ratio:.2f}): faces look squeezed to the model.")

@@ -93,11 +93,16 @@ def turn_warnings(turn: int) -> tuple[str, ...]:
     return (f"The faces do not stand upright, and the file does not say how to turn it: {how}.",)
 
 
-def no_face_reason(frames: int) -> Sentence:
+def no_face_reason(frames: int, *, is_picture: bool = False) -> Sentence:
     """Say that no face was found, and what to do if there is one."""
+    if is_picture:
+        text = (
+            "No face was found in the picture. If there is one: turn it upright, or find a copy of higher resolution."
+        )
+        return coded("no_face_in_picture", text)
     text = (
-        f"No face was found in {frames} frames. If there is one: turn the video upright, find a copy of higher "
-        "resolution, or look at more frames (--frames 96)."
+        f"No face was found in {frames} frame{'s' * (frames != 1)}. If there is one: turn the video upright, find a "
+        "copy of higher resolution, or look at more frames (--frames 96)."
     )
     return coded("no_face", text, frames=frames)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +22,9 @@ from unmask.web import invid, routes
 from unmask.web.guard import PAGE_POLICY, Guard
 from unmask.web.prometheus import CONTENT_TYPE, Requests, metrics_text
 from unmask.web.service import Service
-from unmask.web.settings import ServeSettings
+from unmask.web.upload import DISK_FULL
+
+log = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {
@@ -36,18 +40,14 @@ _TYPES = {
 DESCRIPTION = "Is the face in this video real? Hand in a clip, follow its scan, read the verdict."
 
 
-def create_app(settings: ServeSettings) -> ASGIApp:
-    """Return the application; it opens data folder and database when it starts, and loads the model meanwhile."""
-    return build(settings)[0]
+def create_app(service: Service) -> tuple[ASGIApp, FastAPI]:
+    """Return the application as it is served, guarded, and within it the one that knows routes and OpenAPI.
 
-
-def build(settings: ServeSettings) -> tuple[ASGIApp, FastAPI]:
-    """Return the application as it is served, and within it the one that knows routes and OpenAPI."""
+    It starts the service when it starts, and stops it when it stops.
+    """
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = service = Service(settings)
-        service.on_failure = app.state.on_failure
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
         try:
             yield
@@ -56,10 +56,10 @@ def build(settings: ServeSettings) -> tuple[ASGIApp, FastAPI]:
 
     app = FastAPI(
         title="unmask", version=__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
+        swagger_ui_oauth2_redirect_url=None, redirect_slashes=False,
     )  # fmt: skip
     requests = Requests()
-    app.state.uploads, app.state.requests, app.state.on_failure = dict[str, int](), requests, lambda: None
+    app.state.service, app.state.uploads, app.state.requests = service, dict[str, int](), requests
     app.include_router(routes.router)
     app.include_router(invid.router)
     _add_page(app)
@@ -67,7 +67,9 @@ def build(settings: ServeSettings) -> tuple[ASGIApp, FastAPI]:
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(OSError, _disk)
-    guard = Guard(app, settings, requests.count)
+    app.add_exception_handler(sqlite3.OperationalError, _database)
+    app.add_exception_handler(Exception, _fault)
+    guard = Guard(app, service.settings, requests.count)
     app.state.guard = guard
     return guard, app
 
@@ -123,6 +125,19 @@ async def _disk(_: Request, error: Exception) -> Response:
     """Answer when a file cannot be written or read; its name is not told."""
     assert isinstance(error, OSError)
     return _json(507 if error.errno == 28 else 500, f"the disk of the service failed: {error.strerror}")
+
+
+async def _database(_: Request, error: Exception) -> Response:
+    """Answer when SQLite cannot write."""
+    if "full" in str(error):
+        return _json(507, DISK_FULL)
+    log.error("the database failed: %s", error)
+    return _json(500, "the database of the service failed; its log says why")
+
+
+async def _fault(_: Request, __: Exception) -> Response:
+    """Answer when unmask is at fault; the log has all of it."""
+    return _json(500, "unmask failed, not you; the service's log says why")
 
 
 def _json(status: int, message: str) -> Response:

@@ -7,8 +7,8 @@ programs alone, and nothing may be embedded elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
@@ -20,7 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unmask.web.settings import ServeSettings
 
-COOKIE = "unmask_session"
+COOKIE, SECURE_COOKIE = "unmask_session", "__Host-unmask_session"
+"""Name of the cookie over http within this machine, and over https."""
+SESSION_SECONDS, MAX_SESSIONS = 12 * 3600.0, 1000
+"""How long a browser that gave the token is known, and how many are."""
 MAX_FAILURES, FAILURE_SECONDS = 10, 60.0
 """Wrong tokens of one client that are answered within so many seconds; further ones are not looked at."""
 _MAX_CLIENTS = 10_000
@@ -52,6 +55,20 @@ class Guard:
         """
         self._app, self._settings, self._on_answer = app, settings, on_answer
         self._failures: dict[str, list[float]] = {}
+        self._sessions: dict[str, float] = {}  # cookie -> when it ends
+
+    def begin_session(self, headers: Headers) -> str:
+        """Return the cookie of a new session; the one that the browser had ends."""
+        self.end_session(headers)
+        while len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]  # the oldest
+        cookie = secrets.token_urlsafe(32)
+        self._sessions[cookie] = time.monotonic() + SESSION_SECONDS
+        return cookie
+
+    def end_session(self, headers: Headers) -> None:
+        """End the session of a browser, whatever it keeps of its cookie."""
+        self._sessions.pop(_session_cookie(headers), None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -64,7 +81,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._on_answer(scope, message["status"])
-                self._add_headers(MutableHeaders(scope=message), origin)
+                self._add_headers(MutableHeaders(scope=message), origin, is_secure=scope["scheme"] == "https")
             await send(message)
 
         refusal = self._refusal(scope, headers, origin)
@@ -94,7 +111,7 @@ class Guard:
             if same_token(given[7:], token):
                 return None
             self.count_failure(client)
-        elif hmac.compare_digest(_session_cookie(headers).encode(), session_of(token).encode()):
+        elif self._sessions.get(_session_cookie(headers), 0.0) > time.monotonic():
             return None
         answer = _problem(401, "this needs the token that the service was started with: Authorization: Bearer TOKEN")
         answer.headers["WWW-Authenticate"] = "Bearer"
@@ -122,7 +139,9 @@ class Guard:
         own = urlsplit(origin)
         return None if own.scheme in ("http", "https") and own.netloc == headers.get("host") else origin
 
-    def _add_headers(self, headers: MutableHeaders, origin: str | None) -> None:
+    def _add_headers(self, headers: MutableHeaders, origin: str | None, is_secure: bool) -> None:
+        if is_secure:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "no-referrer"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
@@ -154,11 +173,6 @@ def same_token(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
-def session_of(token: str) -> str:
-    """Return what a browser keeps instead of the token, which cannot be computed back from it."""
-    return hmac.new(token.encode(), b"unmask session", hashlib.sha256).hexdigest()
-
-
 def too_many(wait_seconds: float) -> JSONResponse:
     """Return the answer to a client that sent too many wrong tokens."""
     answer = _problem(429, "too many wrong tokens; wait a minute")
@@ -168,10 +182,10 @@ def too_many(wait_seconds: float) -> JSONResponse:
 
 def _session_cookie(headers: Headers) -> str:
     try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookies = SimpleCookie(headers.get("cookie", ""))
     except CookieError:
         return ""
-    return cookie.value if cookie else ""
+    return next((cookies[name].value for name in (SECURE_COOKIE, COOKIE) if name in cookies), "")
 
 
 def _problem(status: int, message: str) -> JSONResponse:

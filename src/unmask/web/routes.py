@@ -19,7 +19,17 @@ from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.web.exports import history_csv
 from unmask.web.files import REPORT, THUMBNAIL, VERDICT
-from unmask.web.guard import COOKIE, FILE_POLICY, REPORT_POLICY, Guard, client_of, same_token, session_of, too_many
+from unmask.web.guard import (
+    COOKIE,
+    FILE_POLICY,
+    REPORT_POLICY,
+    SECURE_COOKIE,
+    SESSION_SECONDS,
+    Guard,
+    client_of,
+    same_token,
+    too_many,
+)
 from unmask.web.jobs import Job, State
 from unmask.web.kinds import media_type
 from unmask.web.service import NotReadyError, QueueFullError, Service
@@ -292,7 +302,7 @@ async def about(request: Request) -> About:
         max_upload_bytes=service.settings.max_upload_bytes,
         queue_limit=service.settings.queue_limit,
         keep_days=service.settings.keep_days,
-        ready=service.ready.is_set(),
+        ready=service.ready.is_set() and service.failure is None,
         settings_hash=service.scans.settings_hash or None,
     )
 
@@ -310,15 +320,19 @@ async def session(request: Request, given: Annotated[Token, Body()]) -> Response
     answer = Response(status_code=204)
     if token is not None:
         secure = request.url.scheme == "https"
-        answer.set_cookie(COOKIE, session_of(token), httponly=True, samesite="strict", secure=secure)
+        cookie = guard.begin_session(request.headers)
+        name = SECURE_COOKIE if secure else COOKIE
+        answer.set_cookie(name, cookie, int(SESSION_SECONDS), httponly=True, samesite="strict", secure=secure)
     return answer
 
 
 @router.delete("/session", status_code=204, responses=problems(), tags=["service"])
-async def end_session() -> Response:
-    """Take the cookie back."""
-    answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
+async def end_session(request: Request) -> Response:
+    """End the session; a cookie that somebody kept opens nothing any more."""
+    _guard(request).end_session(request.headers)
+    answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
+    for name in (COOKIE, SECURE_COOKIE):
+        answer.delete_cookie(name, httponly=True, samesite="strict", secure=name == SECURE_COOKIE)
     return answer
 
 

@@ -75,6 +75,7 @@ class WatchedScanner(BaseScanner):
             colours=scanner.colours,
         )
         self.trust, self.settings = scanner.trust, dict(scanner.settings)
+        self.settings, self.trust = scanner.settings, scanner.trust
         self._scanner, self._on_frames = scanner, on_frames
 
     @property
@@ -177,10 +178,15 @@ def serve(orders: IO[bytes], answers: IO[bytes]) -> None:
 
     def tell(message: Mapping[str, Any]) -> None:
         with lock:
-            answers.write(json.dumps(message).encode() + b"\n")
-            answers.flush()
+            try:
+                answers.write(json.dumps(message).encode() + b"\n")
+                answers.flush()
+            except BrokenPipeError:  # the server was killed
+                os._exit(1)
 
-    first = json.loads(orders.readline())
+    if not (line := orders.readline()):
+        return
+    first = json.loads(line)
     try:
         scanner = make_scanner(first["scanner"], first["options"])
     except (UnmaskError, ModuleNotFoundError) as error:
@@ -197,11 +203,14 @@ def main() -> None:
     orders, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    code = 0
     try:
         serve(orders, answers)
-    finally:
-        sys.stderr.flush()
-        os._exit(0)  # at once: nobody waits for the scans that are under way
+    except BaseException:
+        log.exception("the process that scans failed")
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # at once: nobody waits for the scans that are under way
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from unmask.errors import UnmaskError
-from unmask.web.app import build
+from unmask.web.app import create_app
+from unmask.web.service import Service
 from unmask.web.settings import ServeSettings
 
 GRACE_SECONDS = 5
@@ -33,22 +35,53 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None]) -> None:
         ServeError: The port is taken, or there can be no scanner.
         UsageError: Another service holds the data folder, or the database cannot be reached.
     """
-    guard, app = build(settings)
-    config = uvicorn.Config(
-        guard, host=settings.host, port=settings.port, log_level="warning", log_config=_logging(), access_log=False,
-        server_header=False, proxy_headers=False, ws="none", limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on",
-    )  # fmt: skip
-    server = _Server(config, lambda: on_ready(_address(server, settings)), lambda: app.state.service.board.close())
+    listener = _listen(settings)
+    try:
+        service = Service(settings)
+        guard, _ = create_app(service)
+        config = uvicorn.Config(
+            guard, log_level="warning", log_config=_logging(), access_log=False, server_header=False,
+            proxy_headers=False, ws="none", limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GRACE_SECONDS,
+            lifespan="on", ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
+        )  # fmt: skip
+        server = _Server(config, lambda: on_ready(_address(listener, settings)), service.board.close)
 
-    def fail() -> None:
-        server.should_exit = True
+        def fail() -> None:
+            server.should_exit = True
 
-    app.state.on_failure = fail
-    server.run()
-    service = getattr(app.state, "service", None)
-    if service is not None and service.failure:
+        service.on_failure = fail
+        server.run(sockets=[listener])
+    finally:
+        listener.close()
+    if service.failure:
         raise ServeError(service.failure)
+
+
+def _listen(settings: ServeSettings) -> socket.socket:
+    """Take the port before anything else, so that a second service says at once that it cannot have it."""
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)  # without the protocol asyncio leaves Nagle's delays on: 40 ms
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(128)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}; name another one with --port, "
+            "or 0 for a free one"
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket, settings: ServeSettings) -> str:
+    host, port = listener.getsockname()[:2]
+    scheme = "https" if settings.certificate else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -66,12 +99,6 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: Any = None) -> None:
         self._on_stop()
         await super().shutdown(sockets)
-
-
-def _address(server: uvicorn.Server, settings: ServeSettings) -> str:
-    port = server.servers[0].sockets[0].getsockname()[1] if server.servers else settings.port
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
 
 
 def _logging() -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +39,10 @@ IDLE_SECONDS = 5.0
 """Longest wait of a worker before it looks for a job whose lease has run out."""
 FULL_DISK_SECONDS = 10.0
 """Wait before a job is tried again whose result the disk could not take."""
+PAUSE_SECONDS = 2.0
+"""Wait after something failed that nobody foresaw."""
+FORGET_SECONDS = 600.0
+"""Time between two looks for jobs that are too old."""
 READY_SECONDS = 60.0
 """Longest wait of a client for the model to be loaded."""
 
@@ -97,12 +101,14 @@ class Service:
             await self.scans.start()
         except (ScannerFailedError, ScanProcessDiedError) as error:
             self.failure = str(error)
+            self.ready.set()  # who waits for it need not wait any longer
             self.on_failure()
             return
         await self._run_in_thread(self.store.take_over, self.scans.settings_hash)
         self._slots = asyncio.Semaphore(self.scans.slots)
-        workers = [self._work() for _ in range(self.scans.slots)] + [self._fetch_all() for _ in range(FETCHES)]
-        self._tasks += [asyncio.create_task(task) for task in (*workers, self._renew_leases(), self._forget_old())]
+        steps = [self._scan_next] * self.scans.slots + [self._fetch_next] * FETCHES
+        steps += [self._renew_leases, self._forget_old]
+        self._tasks += [asyncio.create_task(self._repeat(step)) for step in steps]
         self.ready.set()
 
     async def stop(self) -> None:
@@ -113,7 +119,10 @@ class Service:
             task.cancel()
         await self.scans.stop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._threads.shutdown(wait=True)
+        await self._run_in_thread(self._threads.shutdown)
+        if self.scans.settings_hash:
+            self.store.take_over(self.scans.settings_hash)
+        self.files.sweep(self.store.keys())
         self.store.close()
         self.files.close()
 
@@ -133,14 +142,18 @@ class Service:
             await self._run_in_thread(self.files.keep, incoming.path, sha256)
             if same is not None:
                 return same, True
-            job = await self._run_in_thread(
-                lambda: self.store.submit(
-                    incoming.name, settings_hash, self.settings.queue_limit, sha256=sha256,
-                    size_bytes=incoming.size_bytes,
-                )
-            )  # fmt: skip
+            job = None
+            try:
+                job = await self._run_in_thread(
+                    lambda: self.store.submit(
+                        incoming.name, settings_hash, self.settings.queue_limit, sha256=sha256,
+                        size_bytes=incoming.size_bytes,
+                    )
+                )  # fmt: skip
+            finally:
+                if job is None:
+                    await self._remove_unused(sha256, settings_hash)
             if job is None:
-                await self._remove_unused(sha256, settings_hash)
                 raise QueueFullError(self._full())
         await self._tell(job)
         return job, False
@@ -181,6 +194,8 @@ class Service:
             await asyncio.wait_for(self.ready.wait(), READY_SECONDS)
         except TimeoutError:
             raise NotReadyError("the model is still being loaded; try again in a while") from None
+        if self.failure is not None:
+            raise NotReadyError(f"the service cannot go on: {self.failure}")
 
     # Looking at, changing, deleting
 
@@ -250,21 +265,28 @@ class Service:
 
     # Fetching and scanning
 
-    async def _work(self) -> None:
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Take a step again and again; when one fails, as while the database is away, the next one comes later."""
         while True:
-            if (job := await self._run_in_thread(self.store.lease, "queued")) is None:
-                await self._wait_for_change()
-                continue
+            try:
+                await step()
+            except Exception:
+                log.exception("the service goes on in %g seconds", PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _scan_next(self) -> None:
+        if (job := await self._run_in_thread(self.store.lease, "queued")) is None:
+            await self._wait_for_change()
+        else:
             await self._guarded(self._scan(job), job)
 
-    async def _fetch_all(self) -> None:
-        while True:
-            if (job := await self._run_in_thread(self.store.lease, "fetching")) is None:
-                await self._wait_for_change()
-                continue
+    async def _fetch_next(self) -> None:
+        if (job := await self._run_in_thread(self.store.lease, "fetching")) is None:
+            await self._wait_for_change()
+        else:
             await self._guarded(self._fetch(job), job)
 
-    async def _guarded(self, work: Any, job: Job) -> None:
+    async def _guarded(self, work: Awaitable[None], job: Job) -> None:
         """Do what is to be done for a job; what nobody foresaw fails the job, not the service."""
         self._progress[job.id] = 0.0, time.monotonic()
         try:
@@ -376,14 +398,13 @@ class Service:
                 await asyncio.wait_for(self._changed.wait(), IDLE_SECONDS)
 
     async def _renew_leases(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            await self._run_in_thread(self.store.renew, list(self._progress))
+        await asyncio.sleep(LEASE_SECONDS / 3)
+        await self._run_in_thread(self.store.renew, list(self._progress))
 
     async def _forget_old(self) -> None:
-        while self.settings.keep_days is not None:
+        if self.settings.keep_days is not None:
             await self.forget_before(time.time() - 86400 * self.settings.keep_days)
-            await asyncio.sleep(600)
+        await asyncio.sleep(FORGET_SECONDS)
 
     async def forget_before(self, moment: float) -> None:
         """Delete the jobs that were finished before a moment, with their files."""

@@ -37,6 +37,10 @@ class ServeSettings:
     """Port to listen on; 0 lets the system choose one."""
     token: str | None = field(default=None, repr=False)
     """What a client has to know, at least `MIN_TOKEN_LETTERS` letters; needed when others can reach the service."""
+    certificate: Path | None = None
+    """TLS certificate, in PEM, with its chain; None for plain http, as within this machine or behind a proxy."""
+    key: Path | None = None
+    """Private key of the certificate, where it is a file of its own."""
     hosts: tuple[str, ...] = ()
     """Names by which the service may be called besides loopback's and ``host``: any other Host header is refused."""
     origins: tuple[str, ...] = ()

@@ -85,7 +85,7 @@ class Address(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"url": "https://example.org/clip.mp4"}})
 
-    url: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    url: Annotated[str, StringConstraints(max_length=4096, pattern=r"^https://[A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]+$")]
 
 
 class Review(BaseModel):

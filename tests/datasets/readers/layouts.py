@@ -65,7 +65,32 @@ def dfdc_test(root: Path) -> Path:
     return touch(root, "test_videos/a.mp4")
 
 
+def dfdc_preview(root: Path) -> Path:
+    clips = {
+        "original_videos/643755/643755_A_001.mp4": {"label": "real", "set": "train", "augmentations": []},
+        "method_A/643755/643755_B_001.mp4": {"label": "fake", "set": "train", "target_id": "643755"},
+        "method_B/1226024/1226024_C_001.mp4": {"label": "fake", "set": "test", "target_id": "1226024"},
+    }
+    (root / "dataset.json").write_text(json.dumps(clips))
+    return touch(root, *clips)
+
+
+def lav_df(root: Path) -> Path:
+    clips = [
+        {"file": "train/000001.mp4", "original": None, "modify_video": False, "modify_audio": False, "split": "train"},
+        {"file": "train/000002.mp4", "original": "train/000001.mp4", "modify_video": True, "modify_audio": True,
+         "split": "train"},
+        {"file": "dev/000003.mp4", "original": "train/000001.mp4", "modify_video": False, "modify_audio": True,
+         "split": "dev"},
+        {"file": "test/000004.mp4", "original": "test/000009.mp4", "modify_video": True, "modify_audio": False,
+         "split": "test"},
+    ]  # fmt: skip
+    (root / "metadata.min.json").write_text(json.dumps(clips))
+    return touch(root, *(str(clip["file"]) for clip in clips))
+
+
 LAYOUTS = {
     "dfdc": (dfdc, dfdc_test), "faceforensics": (faceforensics, kaggle_dfd), "celeb_df": (celeb_df,),
-    "deeperforensics": (deeperforensics,), "tree": (tree,),
+    "deeperforensics": (deeperforensics,), "tree": (tree,), "dfdc_preview": (dfdc_preview,),
+    "lav_df": (lav_df,),
 }  # fmt: skip

@@ -1,8 +1,9 @@
 """Read datasets in the layouts that are known. Importing this package fills `unmask.datasets.index.READERS`.
 
-They are tried in this order, so the most specific come first: FaceForensics++ may lie inside of DeeperForensics.
+They are tried in this order, so the most specific come first: FaceForensics++ may lie inside of DeeperForensics, and
+LAV-DF's file may be called as DFDC's.
 """
 
-from unmask.datasets.readers import listing, dfdc, deeperforensics, faceforensics, celeb_df, tree, listed  # isort: skip
+from unmask.datasets.readers import listing, listed_json, dfdc, deeperforensics, faceforensics, celeb_df, tree, listed  # isort: skip
 
-__all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listed", "listing", "tree"]
+__all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listed", "listed_json", "listing", "tree"]

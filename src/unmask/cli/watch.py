@@ -1,0 +1,46 @@
+"""Watch a folder: scan what arrives in it, once each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unmask.cli.console import interruptible, printable, say, wrong_use
+from unmask.cli.limits import LIMITS_OPTION, parse_limits
+
+EPILOG = "Ctrl-C stops; the next start goes on, and judges nothing again."
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that files arrive in.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for verdicts.jsonl and a page for each file.", show_default=False)],
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of the folder.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Judge what is there, and end.")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
+    ] = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
+    ] = None,
+    limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is watched.")] = False,
+) -> None:
+    """Scan what arrives in a folder, once each; one line a video on stdout."""
+    with wrong_use(), interruptible("start it again to go on"):
+        from unmask.report.words import probability_text
+        from unmask.scan.scanner import Scanner
+        from unmask.scan.watch import Watch
+
+        scanner = Scanner(model or "bundled", frames=frames, workers=workers, limits=parse_limits(limits or ()))
+        with Watch(scanner, folder, out, recursive=recursive) as watched:
+            if not quiet:
+                say(f"unmask: watching {folder}; verdicts go to {out}; Ctrl-C stops")
+            for row in watched.rows(once=once):
+                number = "" if row["fake_probability"] is None else probability_text(row["fake_probability"])
+                reason = row["reasons"][0] if row["reasons"] else ""
+                line = f"{row['label'] or row['status']:<13} {number:>6}  {row['path']}  {reason}"
+                print(printable(line), flush=True)
