@@ -112,7 +112,10 @@ class Scanner(BaseScanner):
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
         crowd = Crowd(self.detector, self.limits.seconds, video.facts.duration_seconds)
-        signed = 0  # frames whose signatures the shots are made of
+        signed, known = (
+            0,
+            dict[int, list[int]](),
+        )  # frames whose signatures the shots are made of; who is in which frame
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -134,7 +137,8 @@ class Scanner(BaseScanner):
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
             signed = len(log)
-            people = number_people(scores.frames(), timeline.shots, self._same_below)  # faces -> people
+            people = number_people(scores.frames(), timeline.shots, self._same_below, known)  # faces -> people
+            known = {seen.index: numbers for seen, numbers in zip(scores.frames(), people, strict=True)}
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
             progress = replace(
