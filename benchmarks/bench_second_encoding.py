@@ -1,10 +1,12 @@
 """How often signs of a second encoding are found, in films that were encoded once and in the same encoded twice.
 
-    python benchmarks/bench_second_encoding.py --out benchmarks/results/second_encoding.json
+    python benchmarks/bench_second_encoding.py --videos FOLDER --keep films --out results.json
 
-Makes 200 films of 100 frames of 176 x 144 pixels: textures, a moving thing, a camera that drifts or stands, sensor
-noise. x264 encodes each once, and once more from its first encoding of another crf (16 to 34, at least 4 apart), key
-frame distance and preset. Takes some minutes. The films of seeds 1000 to 1099 set `MIN_STRENGTH`; these are others.
+Makes 200 films of 120 frames: one half shows made scenes of 320 x 240 pixels (textures, a moving thing, a camera that
+drifts or stands, sensor noise), the other half videos of the folder, shrunk to half or less with noise added, so that
+little is left of their own encoding. x264 encodes each once, and once more from a first encoding of another crf (16 to
+34, at least 4 apart) and preset; the distance of key frames is the same in a third of them. Takes some minutes.
+`MIN_STRENGTH` was set on ``--half tune``, with other seeds and the other half of the videos.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ import argparse
 import io
 import json
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
@@ -28,69 +30,148 @@ from unmask.evidence.traces import picture_sizes
 from unmask.media.frames import open_in_process
 from unmask.media.limits import Limits
 
-WIDTH, HEIGHT, FRAMES = 176, 144, 100
-FIRST_SEED = 2000
+WIDTH, HEIGHT, FRAMES = 320, 240, 120
+FIRST_SEEDS = {"tune": 3000, "judge": 5000}
 Luma = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Film:
+    """How a film is made: its source, and crf, key frame distance and preset of both encodings."""
+
+    seed: int
+    source: str
+    crf_before: int
+    crf: int
+    gop_before: int
+    gop: int
+    preset_before: str
+    preset: str
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--videos", type=Path, required=True, help="folder of videos, at best of talking heads")
+    options.add_argument("--keep", type=Path, required=True, help="folder for the films; those that are there are used")
     options.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options.add_argument("--films", type=int, default=200, help="half of them are encoded twice")
+    options.add_argument("--half", choices=list(FIRST_SEEDS), default="judge", help="of sources and seeds")
     arguments = options.parse_args()
-    rows = [row for number in range(arguments.films // 2) for row in films(FIRST_SEED + number)]
-    groups = {
-        "once": [row for row in rows if not row["twice"]],
-        "twice": [row for row in rows if row["twice"]],
-        "twice, the second time finer": [row for row in rows if row["twice"] and row["crf"] < row["crf_before"]],
-        "twice, the second time coarser": [row for row in rows if row["twice"] and row["crf"] > row["crf_before"]],
-    }
+    arguments.keep.mkdir(parents=True, exist_ok=True)
+    videos = halves(arguments.videos)[arguments.half]
+    rows = [row for number in range(arguments.films // 2) for row in measured(number, videos, arguments)]
+    once, twice = ([row for row in rows if row["twice"] == is_twice] for is_twice in (False, True))
+    groups = {"once": once, "twice": twice} | cases(twice)
     found = {name: float(np.mean([row["strength"] >= MIN_STRENGTH for row in group])) for name, group in groups.items()}
     for name, share in found.items():
         print(f"signs in {100 * share:5.1f} % of {len(groups[name]):3} films encoded {name}")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    once, twice = found["once"], found["twice"]
+    write(arguments, found, {name: len(group) for name, group in groups.items()}, rows, len(videos))
+
+
+def cases(twice: Sequence[dict[str, object]]) -> dict[str, list[dict[str, object]]]:
+    """Return the films that were encoded twice by what makes a difference; empty groups are left out."""
+    groups: dict[str, list[dict[str, object]]] = {}
+    for row in twice:
+        how = "finer" if row["crf"] < row["crf_before"] else "coarser"
+        rhythm = "one key frame before" if row["gop_before"] > FRAMES else "other key frames"
+        rhythm = "the same key frames" if row["gop"] == row["gop_before"] else rhythm
+        for name in (f"twice, the second time {how}", f"twice, {how}, {rhythm}"):
+            groups.setdefault(name, []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def write(
+    arguments: argparse.Namespace,
+    found: dict[str, float],
+    counts: dict[str, int],
+    rows: Sequence[dict[str, object]],
+    videos: int,
+) -> None:
     goals = [
-        Goal.single("E3", "share of films encoded once that have signs of a second", once, 0.02, None, at_most=True),
-        Goal.single("E3", "share of films encoded twice that have signs of it", twice, 0.95, None, at_most=False),
+        Goal.single(
+            "E3", "share of films encoded once that have signs of a second", found["once"], 0.02, None, at_most=True
+        ),
+        Goal.single(
+            "E3", "share of films encoded twice that have signs of it", found["twice"], 0.95, None, at_most=False
+        ),
     ]
     content = {
         "goals": [goal.to_dict() for goal in goals],
         "share_with_signs": found,
+        "films_in_group": counts,
         "min_strength": MIN_STRENGTH,
         "films": rows,
-        "source": f"{len(rows)} made films, seeds from {FIRST_SEED} on",
+        "source": f"{len(rows)} films of made scenes and of {videos} talking-head videos that set no threshold",
         "environment": {"processor": processor(), "cores": os.cpu_count()} | versions("unmask", "numpy", "av"),
     }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def films(seed: int) -> Iterator[dict[str, float | bool]]:
-    """Encode one film once, and twice."""
-    rng = np.random.default_rng(seed)
+def halves(folder: Path) -> dict[str, list[Path]]:
+    """Return the videos that are long enough, those of one name (but for its last words) in one half."""
+    groups: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.mp4")):
+        groups.setdefault("_".join(path.stem.split("_")[:3]), []).append(path)
+    found: dict[str, list[Path]] = {half: [] for half in FIRST_SEEDS}
+    for number, (_, paths) in enumerate(sorted(groups.items())):
+        found[list(FIRST_SEEDS)[number % 2]] += [path for path in paths if length(path) >= FRAMES]
+    return found
+
+
+def length(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return file.streams.video[0].frames
+
+
+def measured(number: int, videos: Sequence[Path], arguments: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Make one film, encoded once and twice, where it is not there yet; yield what is found in both."""
+    rng = np.random.default_rng(FIRST_SEEDS[arguments.half] + number)
+    video = videos[(number // 2) % len(videos)] if number % 2 else None
+    film = draw(rng, FIRST_SEEDS[arguments.half] + number, video)
+    places = [arguments.keep / f"{number:03d}_{times}.mp4" for times in ("once", "twice")]
+    if not all(place.exists() for place in places):
+        frames = list(scene(rng) if video is None else filmed(video, rng))
+        first = decode(encode(frames, film.crf_before, film.gop_before, film.preset_before))
+        for place, shown in zip(places, (frames, first), strict=True):
+            place.write_bytes(encode(shown, film.crf, film.gop, film.preset))
+    for place in places:
+        yield asdict(film) | {"twice": place.stem.endswith("twice"), "strength": strength_of(place)}
+
+
+def draw(rng: np.random.Generator, seed: int, video: Path | None) -> Film:
     before = int(rng.integers(16, 35))
     crf = int(rng.choice([value for value in range(16, 35) if abs(value - before) >= 4]))
-    gop_before = int(rng.choice([10, 12, 15, 20, 24, 25, 30]))
-    gop = int(rng.choice([value for value in (12, 25, 30, 48, 50, 250) if value % gop_before]))
+    gop_before = int(rng.choice([12, 15, 24, 25, 30, 50, 250]))
+    is_same = bool(rng.random() < 1 / 3)
+    others = [gop for gop in (12, 25, 30, 48, 50, 250) if gop % gop_before and gop_before % gop]
+    gop = gop_before if is_same else int(rng.choice(others))
     preset_before, preset = (str(name) for name in rng.choice(["ultrafast", "veryfast", "medium"], 2))
-    frames = list(scene(rng))
-    twice = encode(decode(encode(frames, before, gop_before, preset_before)), crf, gop, preset)
-    for is_twice, content in ((False, encode(frames, crf, gop, preset)), (True, twice)):
-        yield {"seed": seed, "twice": is_twice, "crf_before": before, "crf": crf, "strength": strength_of(content)}
+    return Film(seed, video.stem if video else "made", before, crf, gop_before, gop, preset_before, preset)
 
 
-def strength_of(content: bytes) -> float:
+def strength_of(path: Path) -> float:
     """Return what `unmask.evidence.second_encoding` makes of a file."""
-    with tempfile.NamedTemporaryFile() as written:
-        written.write(content)
-        written.flush()
-        with Path(written.name).open("rb") as file:
-            rhythm = find_rhythm(*picture_sizes(open_in_process(file, "0" * 64, Limits())))
+    with path.open("rb") as file:
+        rhythm = find_rhythm(*picture_sizes(open_in_process(file, "0" * 64, Limits())))
     return rhythm.strength if rhythm else 0.0
 
 
+def filmed(path: Path, rng: np.random.Generator) -> Iterator[Luma]:
+    """Yield the first frames of a video, shrunk and with noise."""
+    noise = rng.uniform(0.5, 2.5)
+    with av.open(str(path)) as file:
+        for frame, _ in zip(file.decode(video=0), range(FRAMES), strict=False):
+            luma = frame.to_ndarray(format="gray")
+            height, width = luma.shape
+            scale = min(0.5, 320 / max(height, width))
+            size = (int(width * scale) // 16 * 16, int(height * scale) // 16 * 16)
+            small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            yield np.clip(small + rng.normal(0, noise, small.shape), 0, 255).astype(np.uint8)
+
+
 def scene(rng: np.random.Generator) -> Iterator[Luma]:
-    """Yield the frames of a film: (HEIGHT, WIDTH) luma."""
+    """Yield the frames of a made film: (HEIGHT, WIDTH) luma."""
     back, thing = texture(rng, HEIGHT + 80, WIDTH + 80), texture(rng, HEIGHT // 2, WIDTH // 2)
     noise, phase, speed = rng.uniform(0.5, 3), rng.uniform(0, 6, 4), rng.uniform(0.02, 0.08, 4)
     drift = 0 if rng.random() < 0.4 else 30
@@ -117,21 +198,22 @@ def texture(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
 
 def encode(frames: Iterable[Luma], crf: int, gop: int, preset: str) -> bytes:
     target = io.BytesIO()
+    frames = list(frames)
+    height, width = frames[0].shape
     with av.open(target, "w", format="mp4") as file:
         stream = file.add_stream("libx264", rate=25, options={"crf": str(crf), "preset": preset, "threads": "1"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = gop
         for luma in frames:
-            grey = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+            grey = np.full((height // 2, width), 128, np.uint8)
             file.mux(stream.encode(av.VideoFrame.from_ndarray(np.concatenate([luma, grey]), format="yuv420p")))
         file.mux(stream.encode())
     return target.getvalue()
 
 
-def decode(content: bytes) -> Iterator[Luma]:
+def decode(content: bytes) -> list[Luma]:
     with av.open(io.BytesIO(content)) as file:
-        for frame in file.decode(video=0):
-            yield frame.to_ndarray()[:HEIGHT]
+        return [frame.to_ndarray()[: frame.height] for frame in file.decode(video=0)]
 
 
 if __name__ == "__main__":

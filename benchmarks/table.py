@@ -25,6 +25,8 @@ def table() -> str:
     places: dict[str, list[str]] = {}
     for path in sorted((HERE / "results").glob("*.json")):
         result = json.loads(path.read_text())
+        if "goals" not in result:  # measured for a page of its own
+            continue
         environment = result["environment"]
         place = f"{result['source']}; {environment['processor']}, {environment['cores']} cores"
         places.setdefault(place, []).append(path.stem)

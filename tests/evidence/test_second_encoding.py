@@ -31,12 +31,44 @@ def test_noise_has_no_rhythm():
     assert max(found) < MIN_STRENGTH
 
 
-def test_key_frames_of_the_film_as_it_is_and_b_pictures_are_no_signs():
+def test_key_frames_of_the_film_as_it_is_are_no_signs():
     values = sizes(np.random.default_rng(0), every=12)
     assert strength(values, keys=range(0, 120, 12)).strength < MIN_STRENGTH
-    values = sizes(np.random.default_rng(0))
-    values[np.arange(120) % 4 != 0] //= 3
-    assert strength(values, reordered=np.flatnonzero(np.arange(120) % 4)).strength < MIN_STRENGTH
+
+
+def b_pictures(rng, every=None, start=0):
+    """Three B pictures before each other one, which pays for what is new in them; sizes, and places of the B's."""
+    values, reordered = rng.lognormal(5, 0.15, 121), np.flatnonzero(np.arange(121) % 4)
+    paying = np.arange(0, 121, 4)
+    values[paying] = rng.lognormal(7, 0.15, len(paying))
+    for step in range(start, 121, every) if every else ():
+        values[-(-step // 4) * 4] *= 4
+    return values.astype(np.int64), reordered
+
+
+def test_b_pictures_are_no_signs_and_hide_none():
+    values, reordered = b_pictures(np.random.default_rng(0))
+    assert strength(values, reordered=reordered).strength < MIN_STRENGTH
+    for every, start in ((15, 0), (25, 7)):  # no step lies at a picture that pays for it, but for every fourth
+        values, reordered = b_pictures(np.random.default_rng(0), every, start)
+        found = strength(values, reordered=reordered)
+        assert (found.period_frames, found.strength > MIN_STRENGTH) == (every, True)
+
+
+def test_a_picture_that_is_farther_from_the_last_one_may_cost_more():
+    rng = np.random.default_rng(0)
+    distances = rng.integers(1, 4, 60)
+    paying = np.cumsum(distances)
+    values = rng.lognormal(5, 0.15, paying[-1] + 1)
+    values[paying] = rng.lognormal(6, 0.1, 60) * distances**1.5
+    reordered = np.setdiff1d(np.arange(1, len(values)), paying)
+    assert strength(values.astype(np.int64), reordered=reordered).strength < MIN_STRENGTH
+
+
+def test_a_rhythm_from_the_first_frame_on_needs_less():
+    values = sizes(np.random.default_rng(0), every=20)
+    later = sizes(np.random.default_rng(0), every=20, start=4)
+    assert strength(values).strength > 1.1 * strength(later).strength
 
 
 def test_short_long_and_empty_films():
