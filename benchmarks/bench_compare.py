@@ -251,10 +251,16 @@ def jobs(data: Path, seed: int) -> list[dict[str, Any]]:
 
 
 def is_right(row: dict[str, Any]) -> bool:
-    """Tell whether an answer is right: of a fake, that its face is changed and that it scores higher."""
+    """Tell whether an answer is right.
+
+    Of a fake: that its face is changed and that it scores higher. Of a copy: that the footage is the same, and no face
+    is called changed; ``inconclusive`` is counted beside it, where people are seen in few of the pairs of frames.
+    """
     if row["kind"] == "fake":
         return row["outcome"] == "changed" and row["score_difference"] > 0
-    wanted = {"copy": "unchanged", "copy of a fake": "changed", "stranger": "not_the_same_footage"}[row["kind"]]
+    if row["kind"] == "copy":
+        return row["outcome"] in ("unchanged", "inconclusive")
+    wanted = {"copy of a fake": "changed", "stranger": "not_the_same_footage"}[row["kind"]]
     return bool(row["outcome"] == wanted)
 
 
@@ -275,6 +281,8 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         told["fake"]["changed"] = sum(row["outcome"] == "changed" for row in fake)
         told["fake"]["scores higher"] = sum(row.get("score_difference", 0) > 0 for row in fake)
     scores = sorted(abs(row["score_difference"]) for row in by_kind.get("copy", ()) if "score_difference" in row)
+    if copies := by_kind.get("copy"):
+        told["copy"]["inconclusive"] = sum(row["outcome"] == "inconclusive" for row in copies)
     if scores:
         told["copy"]["score difference, 95 % below"] = round(float(np.percentile(scores, 95)), 3)
     return {"kinds": told, "copies": {copy: share(group) for copy, group in by_copy.items()}}

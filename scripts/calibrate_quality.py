@@ -192,7 +192,8 @@ def with_fit(card: Card, fit: QualityFit, data: str, seed: int) -> Card:
     for name in ("calibration", "thresholds", "floor", "tail"):  # they have fields of their own
         del facts[name]
     said = {"script": "scripts/calibrate_quality.py", "data": data, "seed": seed} | facts
-    passages = PassageRule(fit.tail, card.fusion.min_frames)
+    known = card.fusion.passages
+    passages = PassageRule(fit.tail, card.fusion.min_frames, known.own_tail if known else None)
     return replace(
         card,
         calibration=fit.calibration,

@@ -39,10 +39,36 @@ def test_one_clip_is_described_as_ffprobe_does(sample, tmp_path):
     done = unmask("explore", broken)
     assert done.exit_code == 4
     assert json.loads(done.stdout)["error"]["status"] == "unreadable"
-    for data in (sample, tmp_path / "missing.mp4"):
-        done = unmask("explore", data)
-        assert done.exit_code == 2
-        assert "name a folder with --out" in done.stderr
+    done = unmask("explore", sample)
+    assert done.exit_code == 2
+    assert "name one with --out" in done.stderr
+    assert "missing.mp4 does not exist" in unmask("explore", tmp_path / "missing.mp4").stderr
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        ("missing", "does not exist; name a dataset's folder"),
+        ("empty", "is an empty folder; name the folder that holds the videos"),
+        ("texts", "holds no video, and has no known layout"),
+        ("noise.csv", "is no text: it holds zero bytes; name a CSV file"),
+        ("columns.csv", "needs a header with the column path"),
+        ("rows.csv", "its tables have no rows; write one for each clip"),
+        ("gone.csv", "the file 'x.mp4' is not there"),
+    ],
+)
+def test_each_mistake_has_its_sentence_with_or_without_a_folder_to_fill(tmp_path, mistake, sentence):
+    for name in ("empty", "texts"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("no video")
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "columns.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "rows.csv").write_text("path,label\n")
+    (tmp_path / "gone.csv").write_text("path,label\nx.mp4,FAKE\n")
+    for options in ([], ["--out", tmp_path / "out"]):
+        done = unmask("explore", tmp_path / mistake, *options)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert sentence in done.stderr
 
 
 def test_clips_without_labels_are_explored(sample, tmp_path):

@@ -38,9 +38,10 @@ def test_options_are_frozen():
     commands = get_command(app).commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["scan"] == [
-        "--adaptive", "--csv", "--device", "--follow-links", "--frames", "--frames-folder", "--fuse", "--html",
-        "--identity", "--json", "--limits", "--maps", "--model", "--people", "--pieces", "--precision", "--preset",
-        "--quiet", "--recursive", "--resume", "--timing", "--trust", "--verbose", "--workers",
+        "--adaptive", "--address", "--csv", "--device", "--engine", "--follow-links", "--frames", "--frames-folder",
+        "--fuse", "--html", "--identity", "--json", "--limits", "--maps", "--metrics", "--model", "--out", "--people",
+        "--pieces", "--precision", "--preset", "--quiet", "--recursive", "--resume", "--sampling", "--shard",
+        "--timing", "--triage", "--trust", "--verbose", "--workers",
     ]  # fmt: skip
     assert options["people"] == [
         "--csv", "--frames", "--html", "--identity", "--json", "--known", "--limits", "--quiet", "--recursive",
@@ -52,9 +53,12 @@ def test_options_are_frozen():
     ]  # fmt: skip
     assert options["faces"] == ["--at", "--out", "--stages"]
     assert options["prepare"] == [
-        "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--every", "--fold-by", "--folds",
-        "--follow-links", "--image-format", "--limits", "--out", "--quiet", "--resume", "--steps", "--workers",
+        "--address", "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--engine", "--every",
+        "--fold-by", "--folds", "--follow-links", "--image-format", "--limits", "--metrics", "--out", "--quiet",
+        "--resume", "--shard", "--steps", "--workers",
     ]  # fmt: skip
+    assert options["manifest"] == ["--column", "--follow-links", "--out", "--recursive"]
+    assert options["merge"] == ["--csv", "--json", "--parquet"]
     assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
@@ -81,7 +85,9 @@ def test_options_are_frozen():
         "evaluate",
         "explore",
         "faces",
+        "manifest",
         "mcp",
+        "merge",
         "models",
         "people",
         "prepare",

@@ -50,3 +50,16 @@ def test_what_one_frame_does_not_show_is_no_difference(portrait, portrait_face):
 
 def test_small_differences_of_scores_say_nothing():
     assert [higher_side(value) for value in (0.2, -0.2, 9.0, -9.0)] == [None, None, "suspect", "original"]
+
+
+def test_a_caption_over_the_chin_is_no_change_of_the_face(portrait, blended, portrait_face):
+    def captioned(image):
+        image, top = image.copy(), round(portrait_face.xyxy_px[3] - 0.2 * portrait_face.side_px)
+        image[top:] = 255 - image[top:]
+        return image
+
+    def excess(suspect):
+        (face,) = measured(suspect, portrait, portrait_face).faces
+        return excess_of(face.map_SS / 255, face.background)
+
+    assert excess(captioned(portrait)) < 0 < excess(captioned(blended))

@@ -66,6 +66,18 @@ def test_faces_of_twice_the_least_side_are_found_as_among_all(portrait, scale):
     ]
 
 
+def test_faces_are_found_again_near_where_they_were(detector, portrait):
+    before, now, gone = (np.full((360, 480, 3), 120, np.uint8) for _ in range(3))
+    picture = cv2.resize(portrait[:300, 80:380], (240, 240), interpolation=cv2.INTER_AREA)
+    before[60:300, 100:340], now[68:308, 110:350] = picture, picture
+    known, (there,) = detector.detect(before), detector.detect(now)
+    (found,) = detector.detect_near(now, known)
+    assert found.xyxy_px == pytest.approx(there.xyxy_px, abs=0.06 * there.side_px)
+    assert found.landmarks_px == pytest.approx(there.landmarks_px, abs=0.06 * there.side_px)
+    assert detector.detect_near(gone, known) is None
+    assert detector.detect_near(now, [*known, *known]) is None, "one face is not two"
+
+
 def test_min_face_px_leaves_small_faces_out():
     number = next(n for n in range(COUNT) if REFERENCE["scenes"][n])
     boxes, _, _ = mtcnn.Mtcnn(DetectorSpec(scale=1.0, min_face_px=250)).detect_scaled(scene(number))

@@ -51,6 +51,12 @@ def test_command(workplace, command):
     if "|" in command:
         listing, command = command.split("|")
         listed = subprocess.run(shlex.split(listing), capture_output=True, text=True, check=True).stdout
+    if "--engine ray" in command:  # a cluster is for a process of its own
+        pytest.importorskip("ray", reason="the extra ray is not installed")
+        args = [sys.executable, "-m", "unmask", *shlex.split(command)[1:]]
+        ran = subprocess.run(args, capture_output=True, text=True, timeout=600, check=False)
+        assert (ran.returncode, ran.stdout) == (0, "run: 1 rows: 1 ok\n"), ran.stderr
+        return
     done = CliRunner().invoke(app, shlex.split(command)[1:], input=listed)
     # One of the sample's clips is broken.
     assert done.exit_code == (3 if " sample " in command else 0), done.output

@@ -24,6 +24,11 @@ def test_an_index_survives():
     sent = [array.tobytes() for array in index_arrays(INDEX)]
     assert index_of(sent, scalars).times_seconds.tolist() == INDEX.times_seconds.tolist()
     assert index_scalars(index_of(sent, scalars)) == scalars
+    bursts = [*sent[:3], np.array([1]).tobytes()]
+    assert index_of(bursts, scalars).bursts.tolist() == [1]
+    for wrong in ([3], [-1], [1, 1], list(range(99))):
+        with pytest.raises(NONSENSE):
+            index_of([*sent[:3], np.array(wrong).tobytes()], scalars)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,7 @@ def test_an_index_survives():
     ],
 )  # fmt: skip
 def test_an_index_that_cannot_be_is_refused(times, keys, change):
-    sent = [np.array(times, np.float64), np.zeros(len(keys), np.int64), np.array(keys, np.int64)]
+    sent = [np.array(times, np.float64), np.zeros(len(keys), np.int64), np.array(keys, np.int64), np.zeros(0, np.int64)]
     with pytest.raises(NONSENSE):
         index_of([array.tobytes() for array in sent], index_scalars(INDEX) | change)
 

@@ -66,3 +66,27 @@ def test_people_are_discounted_by_their_number():
 def test_impossible_rules_are_refused(tail, frames):
     with pytest.raises(ValueError, match="tail"):
         PassageRule(tail, frames)
+
+
+def test_evenly_spread_frames_are_as_many_places_with_and_without_times():
+    scores = np.r_[np.full(20, 0.1), np.full(8, 0.97), np.full(20, 0.1)]
+    plain, timed = strongest_run(scores, RULE), strongest_run(scores, RULE, np.arange(48) * 0.2)
+    assert (plain.start, plain.stop, plain.evidence) == pytest.approx((timed.start, timed.stop, timed.evidence))
+
+
+def test_each_look_that_could_have_called_for_closer_ones_counts_as_a_place():
+    """Eight frames within a second of a film that was looked at every second are one of 120 places, not of 16."""
+    times = np.r_[np.arange(60), 60 + np.arange(8) / 8, np.arange(61, 121)]
+    scores = np.r_[np.full(60, 0.1), np.full(8, 0.99), np.full(60, 0.1)]
+    run = strongest_run(scores, RULE, times)
+    assert (run.start, run.stop) == (60, 68)
+    assert math.log(99) - run.evidence == pytest.approx(RULE.tail * math.log(120), abs=0.05)
+
+
+def test_runs_of_one_person_have_a_tail_of_their_own():
+    scores = np.r_[np.full(40, 0.1), np.full(8, 0.97)]
+    rule = PassageRule(tail=0.6, own_tail=0.3)
+    assert strongest_run(scores, rule).evidence == strongest_run(scores, PassageRule(tail=0.3)).evidence
+    assert discounted(0.9, 3, rule) == discounted(0.9, 3, PassageRule(tail=0.6))
+    with pytest.raises(ValueError, match="own_tail"):
+        PassageRule(0.6, own_tail=0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.scan.timelines import timeline
 from unmask.models.card import Thresholds
-from unmask.scan.closer import CloserLooks, Suspect, closer_frames, frames_in_gaps, unseen_shots
+from unmask.scan.closer import CloserLooks, Suspect, closer_frames, frames_beside_bursts, frames_in_gaps, unseen_shots
 from unmask.scan.decide import Judgement
 from unmask.scan.stop import Adaptive, FullScan, Progress
 from unmask.types import FrameScore, PersonVerdict
@@ -69,7 +69,7 @@ def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
 def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))
-    assert len(RULE.next_step(known).frames) == 32
+    assert len(RULE.next_step(known).frames) == 56
     assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
     assert replace(RULE, max_frames=32).next_step(known) is None
     assert RULE.next_step(replace(known, is_pooled=True)) is None
@@ -87,6 +87,18 @@ def test_every_second_of_a_shot_is_looked_at_up_to_two_minutes_in_one_pass():
     assert len(replace(RULE, max_frames=40).next_step(start).frames) == 40
     assert replace(RULE, max_frames=0).next_step(start).frames.tolist() == looked.tolist()
     assert not replace(RULE, rule=Adaptive()).next_step(start).quick
+
+
+def test_in_a_long_video_both_sides_of_each_burst_are_looked_at():
+    film = replace(timeline(6000, 0.1), bursts=np.array([1234, 4321]))
+    looked = np.linspace(0, 5999, 32).astype(int)
+    start = replace(progress(looked.tolist(), [], film), looked=np.empty(0, np.int64), members=0, judgement=None)
+    step = RULE.next_step(start)
+    beside = {1232, 1236, 4319, 4323}
+    assert beside <= step.quick
+    assert len(step.frames) == 32 + 56
+    assert not beside & set(replace(RULE, max_frames=33).next_step(start).frames.tolist()) - {1232}
+    assert frames_beside_bursts(film, np.array([1233]), 9).tolist() == [1236, 4319, 4323]
 
 
 def test_who_was_seen_briefly_is_looked_at_in_their_shot():

@@ -35,6 +35,38 @@ def test_a_few_faces_are_all_judged_in_the_order_in_which_they_were_found():
     assert (crowd.warnings(), crowd.limit(REAL)) == ((), REAL)
 
 
+class FindsAgain(Finds):
+    """A detector that finds them again where they were, while they are there."""
+
+    def __init__(self, *sides):
+        super().__init__(*sides)
+        self.searched, self.gone = 0, False
+
+    def detect(self, image_HW3):
+        self.searched += 1
+        return super().detect(image_HW3)
+
+    def detect_near(self, _, faces):
+        return None if self.gone else list(faces)
+
+
+def test_in_quick_looks_faces_are_looked_for_where_they_were():
+    detector = FindsAgain(90, 20)
+    crowd = Crowd(detector, 60, 10)
+    assert sides(crowd.look(IMAGE, 50)) == [90, 20]
+    assert sides(crowd.look(IMAGE, 50)) == [90]
+    assert detector.searched == 1
+    assert sides(crowd.look(IMAGE)) == [90, 20], "no quick look"
+    crowd.look(np.full_like(IMAGE, 200), 50)
+    assert detector.searched == 3, "another picture"
+    for _ in range(15):
+        crowd.look(np.full_like(IMAGE, 200), 50)
+    assert detector.searched == 4, "each eighth one is searched"
+    detector.gone = True
+    crowd.look(np.full_like(IMAGE, 200), 50)
+    assert detector.searched == 5
+
+
 def test_of_many_the_largest_are_judged_and_the_others_counted():
     crowd = Crowd(Finds(*range(10, 110)), 60, 10)
     assert sides(crowd.look(IMAGE)) == list(range(110 - MAX_FACES_A_FRAME, 110))

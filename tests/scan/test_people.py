@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 
 from tests.media_factory import write_video
+from unmask.media import Shots
+from unmask.scan.crops import CutFace, SeenFrame
+from unmask.scan.people import number_people
+from unmask.types import Face
 
 VIDEOS = Path(os.environ.get("UNMASK_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "videos"
 RATE, SHOT = 10, 20
@@ -53,6 +57,33 @@ def test_an_interview_in_one_room_has_two_people(scanner, tmp_path, portrait):
     first, second = people_of(scanner, tmp_path / "talk.mp4", shows)
     assert (len(first), len(second)) == (1, 1)
     assert not first & second
+
+
+def cut(left, look):
+    """A face, and how it looks."""
+    face = Face((left, 10.0, left + 60, 70.0), 0.99)
+    return CutFace(face, np.full((64, 64, 3), look, np.uint8), {}, False, None, None)
+
+
+def seen(index, *faces):
+    return SeenFrame(index, index / 10, faces, np.zeros((1, 1), np.uint8))
+
+
+def test_who_has_a_number_keeps_it_when_more_frames_are_looked_at():
+    """Somebody is seen from the first frame on, and a closer look finds another one who came before."""
+    shots = Shots(np.array([0, 20]))
+    first = [seen(index, cut(100, (200, 30, 30))) for index in (30, 40, 50)]
+    known = {frame.index: row for frame, row in zip(first, number_people(first, shots), strict=True)}
+    assert known == {30: [1], 40: [1], 50: [1]}
+    closer = [seen(5, cut(300, (30, 200, 30))), *first, seen(60, cut(300, (30, 30, 200)), cut(100, (200, 30, 30)))]
+    assert number_people(closer, shots, known=known) == [[2], [1], [1], [1], [3, 1]]
+    assert number_people(closer, shots) == [[1], [2], [2], [2], [3, 2]]
+
+
+def test_two_who_turn_out_to_be_one_have_the_number_of_most():
+    shots = Shots(np.array([0]))
+    frames = [seen(index, cut(100, (200, 30, 30))) for index in (1, 2, 3)]
+    assert number_people(frames, shots, known={1: [1], 2: [2], 3: [2]}) == [[2], [2], [2]]
 
 
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="needs the shared videos")

@@ -20,6 +20,7 @@ from unmask.cli import (
     people,
     prepare,
     sample,
+    scale,
     scan,
     serve,
     train,
@@ -39,6 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command(name="scan", epilog=scan.EPILOG)(scan.scan)
+app.command(name="manifest")(scale.manifest)
+app.command(name="merge", epilog=scan.EPILOG)(scale.merge)
 app.command(name="compare", epilog=compare.EPILOG)(compare.compare)
 app.command(name="people", epilog=people.EPILOG)(people.people)
 app.command(name="explore", epilog=explore.EPILOG)(explore.explore)

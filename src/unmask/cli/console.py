@@ -35,6 +35,8 @@ EXTRAS = {
     "data": ("pyarrow",),
     "train": ("torch", "torchvision", "timm", "safetensors", "onnxscript", "tensorboard"),
     "int8": ("nncf",),
+    "ray": ("ray",),
+    "s3": ("fsspec", "s3fs"),
     "hf": ("huggingface_hub",),
     "serve": ("fastapi", "uvicorn", "python_multipart", "psycopg"),
     "mcp": ("mcp", "httpx"),

@@ -64,6 +64,7 @@ def explore(
     """Show what a dataset holds: labels, media, faces, pairs, and what looks wrong, as one HTML page and tables."""
     with wrong_use(), interruptible(f"--resume goes on with what is in {out}" if out else "nothing was written"):
         from unmask.datasets import is_video, read_index
+        from unmask.datasets.index import require_clips
         from unmask.errors import UsageError
         from unmask.explore.exploration import Exploration, ExploreSettings, installed_detectors
         from unmask.explore.page import write_explore_page
@@ -71,11 +72,10 @@ def explore(
         from unmask.explore.tables import write_faces, write_videos
 
         if out is None:
-            if not is_video(data):
-                raise UsageError(
-                    f"{data} is no clip whose facts could be printed; to explore it, name a folder with --out"
-                )
-            raise SystemExit(_print_facts(data, parse_limits(limits or [])))
+            if is_video(data):
+                raise SystemExit(_print_facts(data, parse_limits(limits or [])))
+            require_clips(read_index(data, dataset, follow_links=follow_links, unlabelled=True))  # says what is wrong
+            raise UsageError(f"{data} is a dataset, and its page and tables need a folder; name one with --out")
         check_output("--out", out, EXPLORATION, [data])
         index = read_index(data, dataset, follow_links=follow_links, unlabelled=True)
         names = tuple(name.strip() for name in detectors.split(",")) if detectors else installed_detectors()

@@ -10,11 +10,28 @@ from unmask.storage.outputs import (
     FolderForm,
     Output,
     PathLike,
+    Recogniser,
     check_outputs,
     is_own_page,
     json_form,
     log_form,
 )
+
+
+def _table_form(fact: str) -> Recogniser:
+    """Recognise a Parquet table by the text about it."""
+
+    def is_own(path: Path) -> bool:
+        from unmask.datasets.parquet import read_header
+        from unmask.errors import UsageError
+
+        try:
+            return fact in read_header(path)[1]
+        except UsageError as error:
+            raise ValueError("no Parquet table, or one that cannot be read") from error
+
+    return is_own
+
 
 _EVALUATION_KEYS = ("about", "seed", "repeats", "answered", "missing")
 
@@ -63,6 +80,10 @@ EVALUATION = FolderForm(
     "evaluation",
 )
 NUMBERS = FileForm("the numbers", json_form(*_EVALUATION_KEYS), "evaluation.json")
+DATASET = FolderForm(
+    "the dataset", (("part-00000.parquet", _table_form("unmask_dataset")),), ("part-*.parquet",), "verdicts"
+)
+MANIFEST = FileForm("the manifest", _table_form("unmask_manifest"), "clips.parquet")
 SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants an empty folder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from unmask.cli.console import exit_code, interruptible, say, tally, wrong_use
+from unmask.cli.console import ExitCode, exit_code, interruptible, say, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
 from unmask.cli.outputs import PREPARED, check_output
+from unmask.cli.scale import ADDRESS_OPTION, ENGINE_OPTION, METRICS_OPTION, EngineName, Scale, teller
 
 if TYPE_CHECKING:
+    from unmask.datasets import Index
     from unmask.media import Limits
+    from unmask.prepare.manifest import ClipRecord
+    from unmask.prepare.preparation import Preparation
     from unmask.systems.preparation import PublishedPreparation
 
 EPILOG = (
@@ -91,6 +95,13 @@ def prepare(
     ] = None,
     limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what an earlier run left in --out.")] = False,
+    engine: Annotated[EngineName | None, ENGINE_OPTION] = None,
+    address: Annotated[str | None, ADDRESS_OPTION] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Do one of N parts; without it, --resume joins them.", show_default=False),
+    ] = None,
+    metrics: Annotated[Path | None, METRICS_OPTION] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
 ) -> None:
     """Cut the faces out of a dataset's clips, with landmarks, difference masks and folds, as the DFDC winner did."""
@@ -98,6 +109,7 @@ def prepare(
         from unmask.datasets import read_index
         from unmask.faces import load_detector
         from unmask.prepare.preparation import Preparation
+        from unmask.scale.preparing import forget
 
         check_output("--out", out, PREPARED, [data, *([] if boxes_from is None else [boxes_from])])
         index = read_index(data, dataset, follow_links=follow_links)
@@ -109,6 +121,9 @@ def prepare(
         plan = _plan(published, given, parse_limits(limits or []))
         if boxes_from is None and plan.settings.detection.detector != "mtcnn":
             load_detector(plan.settings.detection)  # reports what it needs before the work starts
+        scale = Scale(engine, address, shard, out, metrics)
+        if scale.wanted and scale.shard is not None:
+            raise SystemExit(_prepare_shard(scale, index, out, plan, workers, resume, quiet))
         preparation = Preparation(
             index,
             out,
@@ -120,8 +135,12 @@ def prepare(
             resume=resume,
         )
         with preparation:
-            statuses = tally((clip.status for clip in preparation.run()), len(index.clips), "preparing", quiet)
+            records = preparation.run()
+            if scale.wanted:
+                records = _run_at_scale(scale, index, out, plan, preparation, workers, quiet)
+            statuses = tally((clip.status for clip in records), len(index.clips), "preparing", quiet)
             outcome = preparation.finish()
+            forget(out)
     statuses += Counter(ok=statuses.pop("no_face", 0))  # prepared all the same
     for name, what in outcome.skipped[:SHOWN]:
         say(f"unmask: {name}: {what}")
@@ -134,6 +153,51 @@ def prepare(
         lines = f", {outcome.crops} lines in folds.csv" if outcome.crops else ""
         print(f"{out}: {clips}{lines}")
     raise SystemExit(exit_code(statuses))
+
+
+def _prepare_shard(
+    scale: Scale, index: Index, out: Path, plan: PublishedPreparation, workers: int | None, resume: bool, quiet: bool
+) -> ExitCode:
+    """Prepare one of several shards; a run without --shard takes over what they did."""
+    from unmask.prepare.preparation import mark_folder
+    from unmask.scale.plan import Shard
+    from unmask.scale.preparing import prepare_families
+
+    mark_folder(out)
+    steps = tuple(step for step in plan.steps if step != "folds")
+    shard, tell = Shard.parse(scale.shard or ""), teller(quiet)
+    engine = scale.open_engine(workers)
+    done = prepare_families(
+        index, out, steps, plan.settings, engine, shard=shard, resume=resume, say=tell, metrics=scale.metrics
+    )
+    print(f"{out}: {done} families of shard {scale.shard} done; when all are, the same without --shard, with --resume")
+    return ExitCode.ALL_OK
+
+
+def _run_at_scale(
+    scale: Scale,
+    index: Index,
+    out: Path,
+    plan: PublishedPreparation,
+    preparation: Preparation,
+    workers: int | None,
+    quiet: bool,
+) -> Iterator[ClipRecord]:
+    """Prepare all clips with an engine, and enter their records."""
+    from unmask.scale.preparing import prepare_families, records_of
+
+    prepare_families(
+        index,
+        out,
+        tuple(step for step in plan.steps if step != "folds"),
+        plan.settings,
+        scale.open_engine(workers),
+        resume=True,
+        known=preparation.known,
+        say=teller(quiet),
+        metrics=scale.metrics,
+    )
+    yield from preparation.take_over(records_of(out))
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +15,17 @@ import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.scale import (
+    ADDRESS_OPTION,
+    ENGINE_OPTION,
+    METRICS_OPTION,
+    SHARD_OPTION,
+    EngineName,
+    Scale,
+    check_scaled_outputs,
+    scan_at_scale,
+    write_outputs,
+)
 from unmask.cli.scan_outputs import ScanOutputs, named_inputs
 
 if TYPE_CHECKING:
@@ -35,6 +48,13 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+class Sampling(StrEnum):
+    """Which frames are looked at."""
+
+    TIME = "time"
+    KEYFRAMES = "keyframes"
+
+
 class Preset(StrEnum):
     """Names of published systems, see `unmask.systems.presets.PRESETS`."""
 
@@ -54,6 +74,16 @@ class Fuse(StrEnum):
     DEEPWARE = "deepware"
     MEAN = "mean"
     MAX = "max"
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The inputs as they were named, and what was said of them."""
+
+    named: tuple[str, ...]
+    recursive: bool
+    follow_links: bool
+    folders: bool
 
 
 def scan(
@@ -109,6 +139,13 @@ def scan(
     adaptive: Annotated[
         bool, typer.Option("--adaptive", help="Stop looking, and asking models, once a video is clear.")
     ] = False,
+    sampling: Annotated[
+        Sampling, typer.Option(help="Which frames; keyframes alone cost little to decode.")
+    ] = Sampling.TIME,
+    triage: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Scan in full only what its key frames do not show to be real up to this."),
+    ] = None,
     identity: Annotated[
         Path | None,
         typer.Option(
@@ -129,6 +166,13 @@ def scan(
         bool,
         typer.Option("--resume", help="Keep what an interrupted run, or an earlier --json, has of the same files."),
     ] = False,
+    engine: Annotated[EngineName | None, ENGINE_OPTION] = None,
+    address: Annotated[str | None, ADDRESS_OPTION] = None,
+    shard: Annotated[str | None, SHARD_OPTION] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of a run with an engine: its parts, to go on with.", show_default=False)
+    ] = None,
+    metrics: Annotated[Path | None, METRICS_OPTION] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="A table of the people, and all reasons.")] = False,
 ) -> None:
@@ -140,24 +184,19 @@ def scan(
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
-        folders = "pieces" if pieces else "frames" if frames_folder else ""
-        items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
-        options: ScanKeywords = {"precision": precision.value, "workers": workers}
-        if _is_given(context, "device"):
-            options["device"] = device
-        if preset is None or _is_given(context, "frames"):
-            options["frames"] = frames
-        if fuse is not None:
-            options["fuse"] = fuse.value
-        if adaptive:
-            options["adaptive"] = True
-        if identity is not None:
-            options["identity"] = identity
+        options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity, sampling)
         if preset is not Preset.ROBUSTFORENSICS:
             options["pictures"] = outputs.keeps_pictures
         options |= {"trust": trust} if trust else {}
         costs = options["limits"] = parse_limits(limits or ())
-        scanner = _scanner(preset, model or [], options)
+        scale = Scale(engine, address, shard, out, metrics)
+        if scale.wanted:
+            at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder or pieces)
+            opened = partial(_scanner, preset, tuple(model or ()), options, triage)
+            raise SystemExit(_scan_at_scale(scale, at_scale, outputs, opened, device, workers, resume, quiet))
+        folders = "pieces" if pieces else "frames" if frames_folder else ""
+        items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
+        scanner = _scanner(preset, model or [], options, triage)
         journal = outputs.open_journal(stack, scanner.settings_hash, resume)
         for row in progress(scan_rows(scanner, items, journal, costs), len(items), "scanning", quiet):
             statuses[row["status"]] += 1
@@ -171,13 +210,74 @@ def scan(
     raise SystemExit(exit_code(statuses))
 
 
-def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords) -> BaseScanner:
+def _options(
+    context: typer.Context,
+    preset: Preset | None,
+    precision: Precision,
+    device: str,
+    workers: int | None,
+    frames: int,
+    fuse: Fuse | None,
+    adaptive: bool,
+    identity: Path | None,
+    sampling: Sampling,
+) -> ScanKeywords:
+    """Return the options of a scan that were given; a preset has its own for the others."""
+    options: ScanKeywords = {"precision": precision.value, "workers": workers}
+    if _is_given(context, "device"):
+        options["device"] = device
+    if preset is None or _is_given(context, "frames"):
+        options["frames"] = frames
+    if fuse is not None:
+        options["fuse"] = fuse.value
+    if adaptive:
+        options["adaptive"] = True
+    if identity is not None:
+        options["identity"] = identity
+    if sampling is not Sampling.TIME:
+        options["sampling"] = sampling.value
+    return options
+
+
+def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
     from unmask.scan.scanner import Scanner
+    from unmask.scan.triage import TriageScanner
     from unmask.systems.presets import open_preset
 
-    if preset is not None:
-        return open_preset(preset.value, models, **options)
-    return Scanner(models or "bundled", **options)
+    scanner: BaseScanner = (
+        Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
+    )
+    return scanner if triage is None else TriageScanner(scanner, triage)
+
+
+def _scan_at_scale(
+    scale: Scale,
+    inputs: _Inputs,
+    outputs: ScanOutputs,
+    open_scanner: Callable[[], BaseScanner],
+    device: str,
+    workers: int | None,
+    resume: bool,
+    quiet: bool,
+) -> ExitCode:
+    """Scan with an engine; refuse, before any work, what such a run does not write."""
+    from unmask.errors import UsageError
+    from unmask.scale.sources import Sources
+
+    more = {"--people": outputs.people, "--html": outputs.html, "--maps": outputs.maps, "--timing": outputs.timing}
+    more["--frames-folder and --pieces"] = inputs.folders
+    if refused := [option for option, value in more.items() if value]:
+        raise UsageError(
+            f"a run with an engine takes no {', '.join(refused)}; it writes --json, --csv and unmask merge"
+        )
+    if outputs.on_stdout:
+        raise UsageError("a run with an engine writes to files, not to stdout; name one")
+    sources = Sources(list(named_inputs(inputs.named)), inputs.recursive, inputs.follow_links)
+    check_scaled_outputs(outputs.json, outputs.csv, None, sources.names)
+    write = partial(write_outputs, json_lines=outputs.json, table=outputs.csv) if outputs.files else None
+    return scan_at_scale(
+        scale, sources, open_scanner, device=device, workers=workers, resume=resume, quiet=quiet, write=write
+    )
 
 
 def _is_given(context: typer.Context, option: str) -> bool:

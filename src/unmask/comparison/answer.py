@@ -26,8 +26,10 @@ MOST_DIFFERENT = 90.0
 BASE, SLOPE = 0.03, 2.0
 """An encoding that makes the frame beside the faces differ by d makes the blocks of a face that differ most do so by at
 most ``BASE + SLOPE * d``."""
-SCORE_NOISE = 1.0
-"""Difference of calibrated logits up to which authentic copies of one clip differ."""
+COVERED = 0.5
+"""1 - SSIM from which on a block shows a caption or a mark, where the like of it lies beyond the face, too."""
+SCORE_NOISE = 1.4
+"""Difference of calibrated logits below which 95 % of authentic copies of one clip differ."""
 NOT_THE_SAME = (
     "Not the same footage: no offset, speed, cut, size or mirroring lays the suspect on this original so that both "
     "move alike."
@@ -45,7 +47,17 @@ def excess_of(mean_map_SS: NDArray[np.float64], background: float) -> float:
     side = VIEW_PX // BLOCK_PX
     blocks = cv2.resize(mean_map_SS, (side, side), interpolation=cv2.INTER_AREA)
     inside = cv2.resize(core_of_view().astype(np.float32), (side, side), interpolation=cv2.INTER_AREA) > 0.6
-    return float(np.percentile(blocks[inside], MOST_DIFFERENT)) - BASE - SLOPE * background
+    uncovered = inside & ~_covered(blocks)
+    chosen = uncovered if uncovered.sum() >= inside.sum() / 4 else inside
+    return float(np.percentile(blocks[chosen], MOST_DIFFERENT)) - BASE - SLOPE * background
+
+
+def _covered(blocks_hw: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which blocks a caption or a mark covers: what differs wholly, from beyond the face into it."""
+    _, labels = cv2.connectedComponents((blocks_hw > COVERED).astype(np.uint8), connectivity=4)
+    border = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    covered = np.isin(labels, border[border > 0]).astype(np.uint8)
+    return cv2.dilate(covered, np.ones((3, 3), np.uint8)) > 0  # and the blocks that its edge runs through
 
 
 def higher_side(score_difference: float) -> Side | None:

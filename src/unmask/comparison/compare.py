@@ -210,7 +210,7 @@ def _warnings(suspect: Video, original: Video) -> tuple[str, ...]:
 def _aligned_by(alignment: Alignment, suspect: Video) -> AlignedBy:
     facts, placement = suspect.facts, alignment.placement
     corners = placement.applied(np.array([[0, 0], [facts.width, facts.height]], np.float64) - 0.5) + 0.5
-    (left, top), (right, bottom) = corners.round(2).tolist()
+    (left, top), (right, bottom) = (corners.round(2) + 0.0).tolist()  # no -0.0
     start, end = alignment.span_seconds
     return AlignedBy(
         offset_seconds=alignment.line.offset_seconds,

@@ -29,6 +29,8 @@ MAX_FRAME_PX = 512
 """Longer side of the frame beside the faces, at most, when it is seen at the size of the views."""
 CLEARLY_BETTER = 0.9
 """A frame that differs by at most this share of what the nearest in time differs is the one of the same moment."""
+MARK = 0.6
+"""1 - SSIM from which on a pixel beside the faces shows a caption or a mark, not what an encoding did."""
 MIN_TEXTURE = 4.0
 """Standard deviation of the levels around a pixel from which on something can be seen there."""
 MIN_INSIDE = 0.9
@@ -174,7 +176,7 @@ def _background(
     region = (0.0, 0.0, float(width), float(height))
     levels = difference_map(suspect_HW3, matched_HW3, region, size, placement)
     beside = _both_show(suspect_HW3, matched_HW3, region, size, placement)
-    beside &= _textured(cut_view(matched_HW3, region, size, placement))
+    beside &= _textured(cut_view(matched_HW3, region, size, placement)) & (levels < MARK * 255)
     for each in faces:
         left, top, right, bottom = (round(edge * scale) for edge in face_region(each))
         beside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = False

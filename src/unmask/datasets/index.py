@@ -140,7 +140,7 @@ def require_clips(index: Index) -> None:
         UsageError: There is none; the message says why, where that is known.
     """
     if not index.clips:
-        why = f", e.g. {index.faults[0]}" if index.faults else ""
+        why = f", e.g. {index.faults[0]}" if index.faults else ": its tables have no rows; write one for each clip"
         raise UsageError(f"the dataset has no clip that can be used{why}")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from unmask.errors import UsageError
 from unmask.storage.atomic import atomic_file
@@ -32,14 +33,69 @@ def write_parquet(
     Raises:
         UsageError: pyarrow is not installed.
     """
-    arrow, parquet = _pyarrow()
     held = [dict(row) for row in rows]
+    with atomic_file(path) as file, open_table(file, columns, facts) as write:
+        write(held)
+
+
+@contextmanager
+def open_table(
+    file: BinaryIO, columns: Mapping[str, str], facts: Mapping[str, str] | None = None
+) -> Iterator[Callable[[Sequence[Mapping[str, Any]]], None]]:
+    """Write a Parquet table group by group: the block calls what it is given with the rows of each.
+
+    Args:
+        file: Open for writing.
+        columns: See `write_parquet`.
+        facts: See `write_parquet`.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    arrow, parquet = _pyarrow()
     types = {name: _type(arrow, kind) for name, kind in columns.items()}
-    arrays = [_column(arrow, name, [row.get(name) for row in held], kind) for name, kind in types.items()]
     schema = arrow.schema(list(types.items()), dict(facts or {}))
-    table = arrow.Table.from_arrays(arrays, schema=schema)
-    with atomic_file(path) as file:
-        parquet.write_table(table, file)
+    with parquet.ParquetWriter(file, schema) as writer:
+
+        def write(rows: Sequence[Mapping[str, Any]]) -> None:
+            arrays = [_column(arrow, name, [row.get(name) for row in rows], kind) for name, kind in types.items()]
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+
+        yield write
+
+
+def read_batches(path: Path, columns: Sequence[str] | None = None, rows: int = 1 << 16) -> Iterator[Any]:
+    """Yield a Parquet table in pieces, as pyarrow's record batches, so that it need not fit into memory.
+
+    Args:
+        path: The file.
+        columns: Which columns; None for all.
+        rows: Rows of a piece, at most.
+
+    Raises:
+        UsageError: pyarrow is not installed, or the file is no Parquet table, or lacks a column.
+    """
+    arrow, parquet = _pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield from file.iter_batches(rows, columns=None if columns is None else list(columns))
+    except (arrow.ArrowException, OSError, KeyError) as error:
+        raise UsageError(f"{path} cannot be read as a Parquet table: {error}") from error
+
+
+def read_header(path: Path) -> tuple[list[str], dict[str, str], int]:
+    """Return the columns of a Parquet table, the text about it, and how many rows it has.
+
+    Raises:
+        UsageError: pyarrow is not installed, or the file is no Parquet table.
+    """
+    arrow, parquet = _pyarrow()
+    try:
+        with parquet.ParquetFile(path) as file:
+            facts = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            return list(file.schema_arrow.names), facts, file.metadata.num_rows
+    except (arrow.ArrowException, OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read as a Parquet table: {error}") from error
 
 
 def read_parquet(path: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:

@@ -6,7 +6,15 @@ A new detector is one file: a class with `Detector.detect`, decorated with ``@re
 """
 
 from unmask.faces.crop import crop_face, cut_face
-from unmask.faces.detect import DETECTORS, Detector, detect_large, detector_scale, load_detector, scaled_frame
+from unmask.faces.detect import (
+    DETECTORS,
+    Detector,
+    detect_large,
+    detect_near,
+    detector_scale,
+    load_detector,
+    scaled_frame,
+)
 from unmask.faces.track import Tracker
 
 __all__ = [
@@ -16,6 +24,7 @@ __all__ = [
     "crop_face",
     "cut_face",
     "detect_large",
+    "detect_near",
     "detector_scale",
     "load_detector",
     "scaled_frame",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Literal, Protocol, runtime_checkable
 
@@ -30,6 +30,20 @@ class FindsLarge(Protocol):
     def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
         """Return what `Detector.detect` does; faces with a smaller side may be missing."""
         ...
+
+
+@runtime_checkable
+class FindsNear(Protocol):
+    """A detector that finds faces again where they were, in a small share of the time."""
+
+    def detect_near(self, image_HW3: ImageHW3, faces: Sequence[Face]) -> list[Face] | None:
+        """Return where these faces of an earlier frame are now, largest first; None where one is not found again."""
+        ...
+
+
+def detect_near(detector: Detector, image_HW3: ImageHW3, faces: Sequence[Face]) -> list[Face] | None:
+    """Find the faces of an earlier frame again; None where the detector cannot, or one of them is gone."""
+    return detector.detect_near(image_HW3, faces) if faces and isinstance(detector, FindsNear) else None
 
 
 def detect_large(detector: Detector, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
@@ -78,24 +78,32 @@ class Mtcnn:
     def detect(self, image_HW3: ImageHW3) -> list[Face]:
         """Return the faces of an upright RGB frame in its own pixels, largest first."""
         small, x_scale, y_scale = scaled_frame(image_HW3, self.settings)
-        boxes_N4, scores_N, landmarks_N52 = self.detect_scaled(small)
-        boxes_N4 = boxes_N4 * np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
-        landmarks_N52 = landmarks_N52 * np.array([x_scale, y_scale], np.float32)
-        order = np.argsort(-(boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1]), kind="stable")
-        return [
-            Face(
-                cast(tuple[float, float, float, float], tuple(boxes_N4[i].tolist())),
-                float(scores_N[i]),
-                landmarks_N52[i],
-            )
-            for i in order
-        ]
+        return _faces(*self.detect_scaled(small), (x_scale, y_scale))
 
     def detect_large(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
         """Return the faces from a side on, and some smaller ones; those of twice the side as `detect` finds them."""
         factor = detector_scale(image_HW3.shape[1], image_HW3.shape[0], self.settings.scale)
         least_px = max(self.settings.min_face_px, least_side_px * factor)
         return Mtcnn(without_small_faces(self.settings, least_px)).detect(image_HW3)
+
+    def detect_near(self, image_HW3: ImageHW3, faces: Sequence[Face]) -> list[Face] | None:
+        """Return where the faces of an earlier frame are now, largest first; None where one is not found again.
+
+        The last network alone looks at each box, and once more at the box that it gives.
+        """
+        small, x_scale, y_scale = scaled_frame(image_HW3, self.settings)
+        boxes_N4 = np.array([face.xyxy_px for face in faces], np.float32)
+        boxes_N4 /= np.array([x_scale, y_scale, x_scale, y_scale], np.float32)
+        with _networks() as networks:
+            for _ in range(2):
+                found = [_output_near(small, box_4, networks) for box_4 in square(boxes_N4)]
+                if any(score <= self.settings.thresholds[2] for _, score, _ in found):
+                    return None
+                boxes_N4 = np.stack([box_4 for box_4, _, _ in found])
+        scores_N, landmarks_N52 = np.array([score for _, score, _ in found]), np.stack([points for *_, points in found])
+        if len(nms_of_smaller(boxes_N4, scores_N.astype(np.float32), 0.7)) < len(faces):
+            return None  # two of them ended on one
+        return _faces(boxes_N4, scores_N, landmarks_N52, (x_scale, y_scale))
 
     def detect_scaled(self, image_HW3: ImageHW3) -> tuple[Floats, Floats, Floats]:
         """Run the three stages on an image as it is, without resizing it first.
@@ -136,8 +144,7 @@ class Mtcnn:
         probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
-        sides = boxes[:, 2:] - boxes[:, :2] + 1
-        landmarks = np.stack([points[:, :5], points[:, 5:]], 2) * sides[:, None] + boxes[:, None, :2] - 1
+        landmarks = _landmarks(points, boxes)
         boxes = regress(boxes, shift, 1)
         note(Stage("O-Net candidates", boxes, scores))
         kept = nms_of_smaller(boxes, scores, 0.7)
@@ -173,6 +180,38 @@ class Mtcnn:
         boxes = regress(candidates[:, :4], candidates[:, 5:], 0)
         note(Stage("P-Net after NMS", boxes, candidates[:, 4]))
         return boxes
+
+
+def _faces(boxes_N4: Floats, scores_N: Floats, landmarks_N52: Floats, scales: tuple[float, float]) -> list[Face]:
+    """Return faces in pixels of the frame, largest first; boxes and landmarks are in those of the scaled one."""
+    boxes_N4 = boxes_N4 * np.array([*scales, *scales], np.float32)
+    landmarks_N52 = landmarks_N52 * np.array(scales, np.float32)
+    order = np.argsort(-(boxes_N4[:, 2] - boxes_N4[:, 0]) * (boxes_N4[:, 3] - boxes_N4[:, 1]), kind="stable")
+    return [
+        Face(
+            cast(tuple[float, float, float, float], tuple(boxes_N4[i].tolist())),
+            float(scores_N[i]),
+            landmarks_N52[i],
+        )
+        for i in order
+    ]
+
+
+def _landmarks(points_N10: Floats, squares_N4: Floats) -> Floats:
+    """Return the points of O-net (N, 5, 2) in pixels, from shares of the squares it saw."""
+    sides = squares_N4[:, 2:] - squares_N4[:, :2] + 1
+    return np.stack([points_N10[:, :5], points_N10[:, 5:]], 2) * sides[:, None] + squares_N4[:, None, :2] - 1
+
+
+def _output_near(image_HW3: ImageHW3, square_4: Floats, networks: _Networks) -> tuple[Floats, float, Floats]:
+    """Run O-net on one square of an image: the box (4,), its score, 0 where it is outside, the landmarks (5, 2)."""
+    regions, _ = pixel_regions(square_4[None], image_HW3.shape[:2])
+    if not len(regions):
+        return square_4, 0.0, np.zeros((5, 2), np.float32)
+    left, top, right, bottom = regions[0].tolist()
+    sums_HW3 = cv2.integral(image_HW3[top:bottom, left:right])
+    probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions - [left, top, left, top], 48))
+    return regress(square_4[None], shift, 1)[0], float(probability[0, 1]), _landmarks(points, square_4[None])[0]
 
 
 def pyramid(sums_HW3: NDArray[np.int32], min_face_px: float) -> Iterator[tuple[float, Floats]]:

@@ -134,7 +134,7 @@ class Decoder:
         with _nonsense_is_a_crash():
             facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": size_bytes})
             self._orientation = _ORIENTATION.validate_python(header["orientation"])
-            self._index = index_of([self._receive() for _ in range(3)], header["frame_index"])
+            self._index = index_of([self._receive() for _ in range(4)], header["frame_index"])
             self.notes = dict(header["notes"])
         return facts, self._index
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from unmask.media.bursts import find_bursts
 from unmask.media.order import LONGEST_PAUSE_SECONDS, LONGEST_STILL_SECONDS, display_order
 from unmask.media.pictures import FieldPairs, Picture, is_hidden_vp8, kind_reader, split_units
 
@@ -39,6 +40,8 @@ class FrameIndex:
     """All packets of the track, also those that are not shown."""
     size_bytes: int
     """Length of all packets of the track."""
+    bursts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(B,) rising indices of the frames whose packets stand out; see `unmask.media.bursts`."""
 
     def __len__(self) -> int:
         return len(self.times_seconds)
@@ -99,7 +102,11 @@ def index_packets(packets: Iterable[av.Packet[VideoStream]], stream: VideoStream
     keys = _usable_keys(np.array(afresh, np.int64), shown.ranks)
     times = shown.ticks * tick if shown.stamped else np.arange(len(shown.ticks)) / rate
     end = shown.length_ticks * tick if shown.stamped else len(times) / rate
-    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), sum(sizes))
+    lengths = np.zeros(len(times), np.int64)
+    seen = shown.ranks >= 0
+    lengths[shown.ranks[seen]] = np.array(sizes, np.int64)[seen]
+    bursts = find_bursts(lengths, shown.ranks[keys], times)
+    index = FrameIndex(times, keys, shown.ranks[keys], shown.stamped, end, len(pictures), sum(sizes), bursts)
     last_tick = max((picture.dts or 0 for picture in pictures), default=0)
     return PacketIndex(index, shown.ranks, last_tick, end_byte, np.array(sizes, np.int64), tuple(settings))
 

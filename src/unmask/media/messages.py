@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unmask.media.bursts import MOST_BURSTS
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_SHAPE
@@ -150,8 +151,8 @@ def signatures_of(indices: bytes, signatures: bytes, frames: int) -> tuple[NDArr
 
 
 def index_arrays(index: FrameIndex) -> tuple[NDArray[Any], ...]:
-    """Return those parts of an index that travel as bytes: float64, int64, int64."""
-    return index.times_seconds, index.key_packets, index.key_frames
+    """Return those parts of an index that travel as bytes: float64, then int64."""
+    return index.times_seconds, index.key_packets, index.key_frames, index.bursts
 
 
 def index_scalars(index: FrameIndex) -> dict[str, Any]:
@@ -166,9 +167,8 @@ def index_of(arrays: Sequence[bytes], scalars: Mapping[str, Any]) -> FrameIndex:
     Raises:
         NONSENSE: It makes no sense.
     """
-    times, key_packets, key_frames = (
-        np.frombuffer(array, kind) for array, kind in zip(arrays, (np.float64, np.int64, np.int64), strict=True)
-    )
+    times = np.frombuffer(arrays[0], np.float64)
+    key_packets, key_frames, bursts = (np.frombuffer(array, np.int64) for array in arrays[1:])
     index = FrameIndex(
         times_seconds=times.astype(np.float64),
         key_packets=key_packets.astype(np.int64),
@@ -177,10 +177,13 @@ def index_of(arrays: Sequence[bytes], scalars: Mapping[str, Any]) -> FrameIndex:
         end_seconds=float(scalars["end_seconds"]),
         packets=int(scalars["packets"]),
         size_bytes=int(scalars["size_bytes"]),
+        bursts=bursts.astype(np.int64),
     )
     with np.errstate(all="ignore"):
         if not len(index) or times[0] != 0 or not (np.diff(times) > 0).all() or not np.isfinite(times).all():
             raise ValueError("an index of frames that cannot be")
     if len(key_packets) != len(key_frames) or not ((key_frames >= 0) & (key_frames < len(index))).all():
         raise ValueError("key frames that cannot be")
+    if len(bursts) > MOST_BURSTS or not ((bursts >= 0) & (bursts < len(index))).all() or (np.diff(bursts) <= 0).any():
+        raise ValueError("bursts that cannot be")
     return index

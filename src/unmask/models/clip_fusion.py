@@ -68,7 +68,13 @@ def deciding_faces(
     return DecidingFaces((positions,), True, ("inconclusive", "fake") if enough else ("inconclusive",))
 
 
-def fuse_clip(scores_Mn: Floats, deciding: DecidingFaces, fusion: Fusion, weights_M: Sequence[float]) -> float:
+def fuse_clip(
+    scores_Mn: Floats,
+    deciding: DecidingFaces,
+    fusion: Fusion,
+    weights_M: Sequence[float],
+    times_n: Floats | None = None,
+) -> float:
     """Fuse the scores of all faces of a clip into its fake probability, 0 to 1.
 
     Where passages are searched, the highest of several people is discounted for their number. Faces of several people
@@ -79,11 +85,13 @@ def fuse_clip(scores_Mn: Floats, deciding: DecidingFaces, fusion: Fusion, weight
         deciding: What `deciding_faces` chose.
         fusion: The rules of the first model's card.
         weights_M: Weights of the models, above 0.
+        times_n: (n,) times of the faces in seconds; None where the frames are evenly spread.
     """
     people_PMn = [scores_Mn[:, faces] for faces in deciding.people]
     if deciding.pooled:
         return fuse_person(people_PMn[0], replace(fusion, passages=None), weights_M)
-    fused = fuse_video(people_PMn, fusion, weights_M)
+    times_Pn = None if times_n is None else [times_n[faces] for faces in deciding.people]
+    fused = fuse_video(people_PMn, fusion, weights_M, times_Pn)
     return fused if fusion.passages is None else discounted(fused, len(people_PMn), fusion.passages)
 
 

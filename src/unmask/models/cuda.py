@@ -180,6 +180,17 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cuda", wanted)
 
 
+def count_devices() -> int:
+    """Return how many graphics cards there are.
+
+    Raises:
+        UsageError: None.
+    """
+    if not is_available():
+        raise UsageError("torch sees no graphics card here; use --device cpu")
+    return torch.cuda.device_count()
+
+
 def is_available() -> bool:
     """Whether torch sees a GPU."""
     return torch.cuda.is_available()

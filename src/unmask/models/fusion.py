@@ -134,23 +134,29 @@ def fuse(fake_probabilities: ArrayLike, rule: str = "mean") -> float:
     return float(FUSE_RULES[rule](scores))
 
 
-def fuse_person(scores_Mn: Floats, fusion: Fusion, weights_M: Sequence[float]) -> float:
+def fuse_person(scores_Mn: Floats, fusion: Fusion, weights_M: Sequence[float], times_n: Floats | None = None) -> float:
     """Fuse what all models say of one person's frames.
 
     Args:
         scores_Mn: Fake probabilities, (M, n), frames in order of time.
         fusion: By which rules.
         weights_M: Weights of the models.
+        times_n: (n,) rising times of the frames in seconds; None where they are evenly spread.
     """
     weights = np.asarray(weights_M, np.float64)
     if fusion.passages is not None:
-        return strongest_run(weights @ scores_Mn / weights.sum(), fusion.passages).fake_probability
+        return strongest_run(weights @ scores_Mn / weights.sum(), fusion.passages, times_n).fake_probability
     if fusion.models == EACH_FACE:
         return fuse(_meanlogit(scores_Mn, weights), fusion.frames)
     return MODEL_RULES[fusion.models](np.array([fuse(scores_n, fusion.frames) for scores_n in scores_Mn]), weights)
 
 
-def fuse_video(people_PMn: Sequence[Floats], fusion: Fusion, weights_M: Sequence[float]) -> float:
+def fuse_video(
+    people_PMn: Sequence[Floats],
+    fusion: Fusion,
+    weights_M: Sequence[float],
+    times_Pn: Sequence[Floats | None] | None = None,
+) -> float:
     """Fuse what all models say of all people of a video.
 
     Args:
@@ -158,12 +164,18 @@ def fuse_video(people_PMn: Sequence[Floats], fusion: Fusion, weights_M: Sequence
             those of one person.
         fusion: By which rules.
         weights_M: Weights of the models.
+        times_Pn: Rising times (n,) of each person's frames in seconds; None where they are evenly spread.
     """
     if fusion.pooled:
         return fuse_person(np.concatenate(people_PMn, axis=1), fusion, weights_M)
     people_rule = PEOPLE_RULES[fusion.people]
     if fusion.models in ("mean", EACH_FACE):
-        return people_rule(np.array([fuse_person(scores_Mn, fusion, weights_M) for scores_Mn in people_PMn]))
+        times_Pn = times_Pn or [None] * len(people_PMn)
+        fused = [
+            fuse_person(scores_Mn, fusion, weights_M, times_n)
+            for scores_Mn, times_n in zip(people_PMn, times_Pn, strict=True)
+        ]
+        return people_rule(np.array(fused))
     by_person_PM = np.array([[fuse(scores_n, fusion.frames) for scores_n in scores_Mn] for scores_Mn in people_PMn])
     by_model_M = np.array([people_rule(scores_P) for scores_P in by_person_PM.T])
     return MODEL_RULES[fusion.models](by_model_M, np.asarray(weights_M, np.float64))

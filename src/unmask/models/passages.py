@@ -2,16 +2,21 @@
 
 A manipulation may fill a part of a shot only; the mean over all frames then hides it. So runs of neighbouring frames
 are looked at too. Among many runs the highest scores high by chance, and more so the shorter the runs are, because
-there are more of them. The highest logit of ``k`` independent authentic runs lies about ``tail * ln(k)`` above that of
-one, where the logits of authentic runs have a tail that falls by a factor of e every ``tail`` logits. A run of w out of
-n frames is one of ``n / w`` that do not overlap, so its evidence is
+there are more of them. The highest logit of ``k`` independent authentic runs lies about ``own_tail * ln(k)`` above that
+of all frames, where the logits of the runs of one authentic person have a tail that falls by a factor of e every
+``own_tail`` logits. So the evidence of a run that could have lain at k places is
 
-    logit(mean fake probability of the run) - tail * ln(n / w)
+    logit(mean fake probability of the run) - own_tail * ln(k)
 
-and that of all frames is not discounted. What is the highest among several people is discounted in the same way:
-``tail * ln(people)``. This is a scan statistic (Kulldorff 1997, doi 10.1080/03610929708831995) with a Bonferroni
-correction under an exponential tail; ``tail`` and the threshold are fitted on authentic clips, whose false alarms are
-counted after the search, see `unmask.evaluation`.
+and that of all frames is not discounted. Of evenly spread frames, a run of w out of n is one of k = n / w. Closer looks
+are not evenly spread: they went where a frame scored high, and each frame elsewhere could have called for them. So
+where the times of frames are known, k counts the places of the run's length that were looked at, however closely.
+
+What is the highest among several people is discounted in the same way: ``tail * ln(people)``, where the tail is that
+of different people's films, which differ more than the parts of one. This is a scan statistic (Kulldorff 1997, doi
+10.1080/03610929708831995) with a Bonferroni correction under exponential tails. ``tail`` and the threshold are fitted
+on authentic clips, whose false alarms are counted after the search, see `unmask.evaluation`; ``own_tail`` by
+``scripts/passage_tail.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 _MIN_PROBABILITY = 1e-6
 """Verdicts round to six digits; a probability is kept this far from 0 and 1 where a logit is taken of it."""
@@ -31,13 +36,24 @@ class PassageRule:
     """How runs of frames are searched. Part of a model's card."""
 
     tail: float
-    """Logits over which the tail of authentic runs falls by a factor of e, above 0; larger is more careful."""
+    """Logits over which the tail of authentic people falls by a factor of e, above 0; larger is more careful."""
     min_frames: int = 6
     """Length of the shortest run, in sampled frames, at least 2."""
+    own_tail: float | None = None
+    """Logits over which the tail of the runs of one authentic person falls by a factor of e, above 0; None for
+    ``tail``."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.tail < math.inf or self.min_frames < 2:
-            raise ValueError(f"tail {self.tail} must be above 0 and finite, min_frames {self.min_frames} at least 2")
+        if not all(0 < tail < math.inf for tail in (self.tail, self.of_runs)) or self.min_frames < 2:
+            raise ValueError(
+                f"tail {self.tail} and own_tail {self.own_tail} must be above 0 and finite, min_frames "
+                f"{self.min_frames} at least 2"
+            )
+
+    @property
+    def of_runs(self) -> float:
+        """The tail of the runs of one person."""
+        return self.tail if self.own_tail is None else self.own_tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +75,41 @@ class Run:
         return _probability(self.evidence)
 
 
-def strongest_run(scores_n: ArrayLike, rule: PassageRule) -> Run:
+def strongest_run(scores_n: ArrayLike, rule: PassageRule, times_n: ArrayLike | None = None) -> Run:
     """Return the run of most evidence; of equals the longest, then the earliest.
 
     Args:
         scores_n: Fake probabilities of one person's frames, (n,) in order of time, at least one. Where n is below the
             rule's ``min_frames``, all frames are the only run.
         rule: How to search.
+        times_n: (n,) rising times of the frames in seconds; None where they are evenly spread.
     """
     scores = np.asarray(scores_n, np.float64)
+    times = None if times_n is None else np.asarray(times_n, np.float64)
     total = len(scores)
     sums = np.concatenate(([0.0], np.cumsum(scores)))
     best: Run | None = None
     for width in range(total, min(rule.min_frames, total) - 1, -1):
         means = np.minimum(np.maximum((sums[width:] - sums[:-width]) / width, 0.0), 1.0)  # np.clip takes thrice as long
         start = int(means.argmax())
-        evidence = _logit(float(means[start])) - rule.tail * math.log(total / width)
+        evidence = _logit(float(means[start])) - rule.of_runs * math.log(_places(times, start, width, total))
         if best is None or evidence > best.evidence:
             best = Run(start, start + width, float(means[start]), evidence)
     assert best is not None
     return best
+
+
+def _places(times: NDArray[np.float64] | None, start: int, width: int, total: int) -> float:
+    """Return at how many places that were looked at a run of ``width`` frames could have lain, at least 1.
+
+    Each frame stands for the time to the next one, and for no more than the length of the run.
+    """
+    if times is None or width == total or times[start + width - 1] <= times[start]:
+        return total / width
+    length = (times[start + width - 1] - times[start]) * width / (width - 1)
+    gaps = np.diff(times)
+    looked = np.minimum(np.append(gaps, np.median(gaps)), length).sum()
+    return max(1.0, float(looked / length))
 
 
 def discounted(fake_probability: float, searched: int, rule: PassageRule) -> float:

@@ -16,8 +16,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+CORES_VARIABLE = "UNMASK_CORES"
+"""Environment variable: cores that a process takes, at most; workers of a run at scale have it."""
+
+
 def cores() -> int:
     """Return how many CPU cores this process may use."""
+    if (told := os.environ.get(CORES_VARIABLE, "")).isdecimal() and int(told):
+        return int(told)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

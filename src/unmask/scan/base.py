@@ -39,7 +39,7 @@ from unmask.net.address import is_address, without_password
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.scan.films import judge_films
 from unmask.scan.inputs import Input, list_inputs, open_input
-from unmask.types import SCHEMA_VERSION, Colours, Frame, ImageHW3, Verdict
+from unmask.types import SCHEMA_VERSION, Colours, Frame, ImageHW3, Status, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -144,8 +144,7 @@ class BaseScanner(ABC):
             except Exception as error:
                 log.exception("scanning %r failed", os.fspath(path))
                 what = (str(error).splitlines() or [""])[0][:300]  # all of it is in the log
-                reason = f"unmask failed, not the file: {type(error).__name__}: {what}"
-                verdict = replace(self._draft(path), reasons=(reason,))
+                verdict = self.unscanned(path, f"unmask failed, not the file: {type(error).__name__}: {what}")
             if on_verdict is not None:
                 on_verdict(verdict)
             return verdict
@@ -176,6 +175,16 @@ class BaseScanner(ABC):
         started, video = time.perf_counter(), video_of_arrays(frames, times_seconds)
         verdict = self._judge(video, replace(self._draft(name), sha256=video.facts.sha256), threading.Event())
         return replace(verdict, elapsed_seconds=time.perf_counter() - started)
+
+    def unscanned(self, path: PathLike, reason: str, status: Status = "internal_error") -> Verdict:
+        """Return the verdict on a file that was not scanned, and is not opened.
+
+        Args:
+            path: The file.
+            reason: Why, as a sentence.
+            status: The word for it.
+        """
+        return replace(self._draft(path), status=status, reasons=(reason,))
 
     def _scan(self, path: PathLike, stopping: threading.Event) -> Verdict:
         started, draft = time.perf_counter(), self._draft(path)

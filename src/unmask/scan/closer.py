@@ -22,6 +22,10 @@ CLOSE_SECONDS = 1.0
 """Frames at most this far apart are close enough: a manipulation of as long is seen."""
 MOST_TIMES = 3
 """Times as many more frames as a full scan has, at most, are given to bring frames within `CLOSE_SECONDS`."""
+LEAST_TIMES = 1.75
+"""Times as many more frames as a full scan has, at most, are given in a video of any length."""
+BESIDE_SECONDS = 0.2
+"""Frames so far before and after a burst show what was there before it and what came."""
 FINEST_SECONDS = 0.1
 """Where frames lie this close, closer ones would show the same."""
 REACH_SECONDS = 0.7
@@ -56,9 +60,11 @@ class CloserLooks:
     1. Each shot is looked at: one frame for each that no frame lies in, the longest first.
     2. In videos of more than half a minute, the longest gaps between frames are halved: until all are at most
        `CLOSE_SECONDS`, where at most `MOST_TIMES` as many frames as those of a full scan bring that about (32 do up to
-       two minutes); else with fewer the longer the video is, down to as many as a full scan has. Where the other rule
-       wants all its frames at once, these are looked at with them, in one pass over the file. In frames of gaps, faces
-       much smaller than the ones before are not looked for, which takes half of the time.
+       two minutes). In longer videos, frames on either side of each burst come first: there a manipulation that is
+       short begins or ends, see `unmask.media.bursts`. With those, gaps are halved by fewer frames the longer the video
+       is, down to `LEAST_TIMES` as many as a full scan has. Where the other rule wants all its frames at once, these
+       are looked at with them, in one pass over the file. In such frames, faces are looked for where they were, or much
+       smaller ones are not looked for.
     3. Who was seen in less than the card's ``min_frames``, and what scored above the threshold in a row shorter than
        that, is looked at in more frames of the same shot, the most suspicious first.
 
@@ -93,15 +99,17 @@ class CloserLooks:
         return Step(frames, progress.members) if len(frames) else None
 
     def _survey(self, timeline: Timeline, looked: Indices, room: int) -> Indices:
-        """Return frames that bring all of the video within `CLOSE_SECONDS`, or else a few in the longest gaps."""
+        """Return frames that bring all of the video within `CLOSE_SECONDS`, or else a few where it is most needed."""
         most = min(room, (1 + MOST_TIMES) * self.frames - len(looked))
         frames = frames_in_gaps(timeline, looked, most + 1)
         if len(frames) <= most:
             return frames
         closely_seconds = (1 + MOST_TIMES) * self.frames * CLOSE_SECONDS
         share = closely_seconds / max(timeline.end_seconds, closely_seconds)
-        more = max(self.frames, int(MOST_TIMES * self.frames * share))
-        return frames_in_gaps(timeline, looked, min(room, self.frames + more - len(looked)), easy=True)
+        more = int(self.frames * max(LEAST_TIMES, MOST_TIMES * share))
+        room = min(room, self.frames + more - len(looked))
+        beside = frames_beside_bursts(timeline, looked, room)
+        return _union(beside, frames_in_gaps(timeline, _union(looked, beside), room - len(beside), easy=True))
 
 
 def unseen_shots(timeline: Timeline, looked: Indices, room: int) -> Indices:
@@ -135,6 +143,25 @@ def frames_in_gaps(timeline: Timeline, looked: Indices, room: int, *, easy: bool
         middle = timeline.middle(places[widest], places[widest + 1], easy=easy)
         chosen.append(middle)
         places.insert(widest + 1, middle)
+    return np.array(sorted(chosen), np.int64)
+
+
+def frames_beside_bursts(timeline: Timeline, looked: Indices, room: int) -> Indices:
+    """Return the frames right before and right after each burst, at most ``room``.
+
+    Args:
+        timeline: Of the video.
+        looked: (n,) rising indices of the frames that were looked at; frames as near to those are left out.
+        room: Frames to return, at most.
+    """
+    times = timeline.times_seconds
+    chosen: list[int] = []
+    for burst in timeline.bursts.tolist():
+        for wanted in (times[burst] - BESIDE_SECONDS, times[burst] + BESIDE_SECONDS):
+            index = min(int(np.searchsorted(times, wanted)), len(times) - 1)
+            known = times[[*looked.tolist(), *chosen]]
+            if len(chosen) < room and not (np.abs(known - times[index]) < BESIDE_SECONDS).any():
+                chosen.append(index)
     return np.array(sorted(chosen), np.int64)
 
 

@@ -10,10 +10,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from unmask.errors import TimedOutError
-from unmask.faces import Detector, detect_large
+from unmask.faces import Detector, detect_large, detect_near
 from unmask.scan.decide import Judgement
 from unmask.scan.unjudged import NEGLIGIBLE_SHARE
+from unmask.sentences import coded
 from unmask.types import Face, ImageHW3
 
 MAX_FACES_A_FRAME = 32
@@ -21,6 +26,11 @@ MAX_FACES_A_FILE, FACES_BEYOND = 2048, 8
 """Once as many faces of a file were admitted as the former says, the latter are of each further frame."""
 _FRAMES_IN_TIME = 128
 """Frames in which faces are looked for within `unmask.media.Limits.seconds` of CPU time; it grows with more."""
+
+_SMALL_WH, _LIKE = (16, 9), 40.0
+"""Width and height of a frame in small, and by how many of 255 levels two frames differ at most that are alike."""
+_MOST_NEAR = 7
+"""Frames in a row in which faces are only looked for where they were."""
 
 _CROWD_SECONDS = 6.0, 2.0
 """CPU time for looking at a crowd, and for each second of its film: the rest of what a bad file may cost is judging."""
@@ -48,13 +58,17 @@ class Crowd:
         self._detector, self._seconds = detector, seconds
         self._crowd_seconds = min(seconds, _CROWD_SECONDS[0] + _CROWD_SECONDS[1] * duration_seconds)
         self._looked, self._admitted, self._used_seconds = 0, 0, 0.0
+        self._searched: NDArray[np.float32] | None = None  # the last frame that was searched, in small
+        self._faces: list[Face] = []  # those of the last frame
+        self._near = 0  # frames since then
 
     def look(self, image_HW3: ImageHW3, least_side_px: float = 0.0) -> list[Face]:
         """Return the faces of a frame that are judged, in the order in which they are found.
 
         Args:
             image_HW3: The frame.
-            least_side_px: See `unmask.faces.detect_large`.
+            least_side_px: See `unmask.faces.detect_large`. Where it is above 0, and the picture is like the last one
+                that was searched, faces as large are looked for where they were; so somebody who is new is missed.
 
         Raises:
             TimedOutError: Looking for faces takes too long in this file.
@@ -64,7 +78,7 @@ class Crowd:
             self.matters = True
             return []
         started = time.thread_time()
-        faces = detect_large(self._detector, image_HW3, least_side_px)
+        faces = self._find(image_HW3, least_side_px)
         self._used_seconds += time.thread_time() - started
         self._looked += 1
         if self._used_seconds > self._seconds * max(1.0, self._looked / _FRAMES_IN_TIME):
@@ -73,6 +87,20 @@ class Crowd:
                 "than the limits allow; see --limits seconds="
             )
         return self._admit(faces)
+
+    def _find(self, image_HW3: ImageHW3, least_side_px: float) -> list[Face]:
+        small = cv2.resize(image_HW3, _SMALL_WH, interpolation=cv2.INTER_AREA).astype(np.float32)
+        faces = None
+        if least_side_px > 0 and self._near < _MOST_NEAR and self._is_like(small):
+            large = [face for face in self._faces if face.side_px >= least_side_px]
+            faces = detect_near(self._detector, image_HW3, large)
+        if faces is None:
+            faces, self._searched, self._near = detect_large(self._detector, image_HW3, least_side_px), small, -1
+        self._faces, self._near = faces, self._near + 1
+        return faces
+
+    def _is_like(self, small: NDArray[np.float32]) -> bool:
+        return self._searched is not None and float(np.abs(small - self._searched).mean()) < _LIKE
 
     def _admit(self, faces: Sequence[Face]) -> list[Face]:
         most = MAX_FACES_A_FRAME if self._admitted < MAX_FACES_A_FILE else FACES_BEYOND
@@ -106,4 +134,5 @@ class Crowd:
             f"Nothing looks manipulated in the faces that were judged, but {self.left_out} smaller ones were left out. "
             "Cut the frames, or the film, to whom it is about."
         )
-        return replace(judgement, label="inconclusive", reasons=(reason, *judgement.reasons))
+        told = coded("crowd_left_out", reason, faces=self.left_out)
+        return replace(judgement, label="inconclusive", reasons=(told, *judgement.reasons))

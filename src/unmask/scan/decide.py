@@ -63,7 +63,7 @@ def judge(
         lead.fusion,
         [why.get(face.person) != "blurred" for face in scored],
     )
-    probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards))
+    probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards), _times(scored))
     rivals = 1 if deciding.pooled else len(deciding.people)
     faces = sorted(
         (_judge_person(group, cards, rivals, why.get(person)) for person, group in people.items()),
@@ -113,6 +113,11 @@ def _scores(scored: Sequence[ScoredFace]) -> NDArray[np.float64]:
     return np.array([[score.fake_probability for score in face.scores] for face in scored]).T
 
 
+def _times(scored: Sequence[ScoredFace]) -> NDArray[np.float64]:
+    """Times (n,) of n faces in seconds."""
+    return np.array([face.time_seconds for face in scored])
+
+
 def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
 
@@ -127,7 +132,7 @@ def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card], rivals: in
         why: Why the person cannot be judged, None if they can.
     """
     lead, scores_Mn = cards[0], _scores(group)
-    probability = fuse_person(scores_Mn, lead.fusion, _weights(cards))
+    probability = fuse_person(scores_Mn, lead.fusion, _weights(cards), _times(group))
     label = _label(probability, rivals, lead) if why in (None, "still") else "inconclusive"
     portrait = max(group, key=lambda scored: scored.clarity).portrait_SS3
     passage = _passage(group, scores_Mn, cards)
@@ -164,7 +169,7 @@ def _passage(group: Sequence[ScoredFace], scores_Mn: NDArray[np.float64], cards:
     rule = cards[0].fusion.passages
     if rule is None:
         return None
-    run = strongest_run(np.average(scores_Mn, axis=0, weights=_weights(cards)), rule)
+    run = strongest_run(np.average(scores_Mn, axis=0, weights=_weights(cards)), rule, _times(group))
     if run.stop - run.start == len(group):
         return None
     first, last = group[run.start], group[run.stop - 1]

@@ -15,14 +15,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from unmask.errors import DownloadError, InputError, UnreadableError, UsageError
+from unmask.errors import DownloadError, InputError, LimitError, UnreadableError, UsageError
 from unmask.media.regular import open_regular, sha256_of
 from unmask.net.address import is_address, is_public, without_password
+from unmask.net.objects import fetch_object, is_object
 from unmask.net.public import fetch_public
 from unmask.storage.content import HEAD_BYTES, Content, content_of, content_of_name
+from unmask.storage.members import Member
 from unmask.storage.walk import is_folder, is_link, walk
+
+_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ def survey_inputs(
         follow_links: Also where they are links, and take linked files; otherwise the rows of these say that they are.
     """
     passed: Counter[str] = Counter()
-    found = [item for path in paths for item in _expand(path, recursive, follow_links, passed)]
+    found = [item for path in paths for item in expand_input(path, recursive, follow_links, passed)]
     times = Counter(item.name for item in found)
     items = tuple(item if times[item.name] == 1 else Input(item.path, item.path, below=item.below) for item in found)
     images, sounds, folders = (passed.pop(kind, 0) for kind in ("image", "sound", "folder"))
@@ -149,10 +154,10 @@ def clip_folders(
 def open_input(
     path: str | os.PathLike[str], max_bytes: int, is_given_up: Callable[[], bool] = lambda: False
 ) -> Iterator[BufferedReader]:
-    """Open a file, or fetch an address into a temporary file without a name, which no killed process leaves behind.
+    """Open a file, or fetch it into a temporary file without a name, which no killed process leaves behind.
 
     Args:
-        path: A file, an https address, or an `Input`.
+        path: A file, an https address, an object of a store, a member of an archive, or an `Input`.
         max_bytes: Length of what is fetched, at most.
         is_given_up: Is asked while something is fetched; True ends that.
 
@@ -166,12 +171,38 @@ def open_input(
             yield file
         return
     with tempfile.TemporaryFile() as room:
-        fetch_public(name, room, max_bytes, is_given_up, is_public)
+        member = Member.parse(name)
+        if member is not None:
+            _fetch_member(member, room, max_bytes, is_given_up)
+        elif is_object(name):
+            fetch_object(name, room, max_bytes, is_given_up)
+        else:
+            fetch_public(name, room, max_bytes, is_given_up, is_public)
         if not os.fstat(room.fileno()).st_size:
             raise UnreadableError("nothing lies at this address: the server gives an empty file")
         with os.fdopen(os.dup(room.fileno()), "rb") as file:
             file.seek(0)
             yield file
+
+
+def _fetch_member(member: Member, room: BinaryIO, max_bytes: int, is_given_up: Callable[[], bool]) -> None:
+    """Copy a member of an archive, which lies in a file or in a store."""
+    if is_object(member.archive):
+        fetch_object(member.archive, room, max_bytes, is_given_up, (member.start, member.size_bytes))
+        return
+    if member.size_bytes > max_bytes:
+        raise LimitError(
+            f"the file has {member.size_bytes} bytes; at most {max_bytes} are read, see --limits download="
+        )
+    with open_regular(member.archive) as archive:
+        archive.seek(member.start)
+        left = member.size_bytes
+        while left and (data := archive.read(min(left, _COPY_BYTES))):
+            room.write(data)
+            left -= len(data)
+    if left:
+        raise UnreadableError(f"{member.archive} ends before this member does; it was changed, or copied in part")
+    room.flush()
 
 
 def hash_input(
@@ -190,7 +221,17 @@ def hash_input(
         return None
 
 
-def _expand(path: str | os.PathLike[str], recursive: bool, follow_links: bool, passed: Counter[str]) -> Iterator[Input]:
+def expand_input(
+    path: str | os.PathLike[str], recursive: bool, follow_links: bool, passed: Counter[str]
+) -> Iterator[Input]:
+    """Yield the files and addresses that one path, address or input stands for, as they are found.
+
+    Args:
+        path: See `survey_inputs`.
+        recursive: See `survey_inputs`.
+        follow_links: See `survey_inputs`.
+        passed: Counts what is passed over: image, sound, folder, or a suffix.
+    """
     if isinstance(path, Input):
         yield path
         return

@@ -9,6 +9,7 @@ from typing import TypedDict, Unpack
 from unmask.errors import UsageError
 from unmask.media import SAMPLINGS, Limits
 from unmask.models import Fusion
+from unmask.scan.sampler import KEYFRAMES
 from unmask.scan.stop import Adaptive
 
 MAX_TIMES = 8
@@ -48,7 +49,8 @@ class ScanOptions:
     There are no closer looks with ``frames`` or less, and none with another ``sampling`` than ``time``."""
     sampling: str = "time"
     """Which frames, a name in `unmask.media.SAMPLINGS`: ``time`` spreads them evenly over the time stamps,
-    ``reference`` over the frame numbers, rounded down."""
+    ``reference`` over the frame numbers, rounded down. Or ``keyframes``: key frames alone, which cost little to decode;
+    what is wrong only between them is missed."""
     precision: str = "auto"
     """Numbers that models compute in: ``fp32``, ``bf16``, or ``auto``: bf16 where the card allows it and the CPU
     computes in it. Also ``int8`` on a CPU and ``fp16`` on a GPU."""
@@ -78,8 +80,8 @@ class ScanOptions:
             raise UsageError(f"max_frames is {self.max_frames}; it must be 0 or more")
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"a scan cannot have {self.workers} workers; it needs at least one")
-        if self.sampling not in SAMPLINGS:
-            raise UsageError(f"unknown sampling {self.sampling!r}; use one of {', '.join(SAMPLINGS)}")
+        if self.sampling not in (known := (*SAMPLINGS, KEYFRAMES)):
+            raise UsageError(f"unknown sampling {self.sampling!r}; use one of {', '.join(known)}")
 
     @property
     def most_frames(self) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,9 +15,17 @@ from unmask.faces.likeness import MAX_JOINED, Look, SeenTrack, join_same_views, 
 from unmask.media import Shots
 from unmask.scan.crops import SeenFrame
 
+Numbers = Mapping[int, Sequence[int]]
+"""Index of a frame -> the numbers of the people in it, one for each of its faces."""
 
-def number_people(frames: Sequence[SeenFrame], shots: Shots, max_distance: float | None = None) -> list[list[int]]:
-    """Give each face the number of its person, from 1 in order of appearance.
+
+def number_people(
+    frames: Sequence[SeenFrame],
+    shots: Shots,
+    max_distance: float | None = None,
+    known: Numbers = MappingProxyType({}),
+) -> list[list[int]]:
+    """Give each face the number of its person, from 1 in order of appearance; who has a number keeps it.
 
     Faces are linked from frame to frame within a shot. Across shots, the tracks of one person are joined by embeddings
     where the faces have some; else only where the same camera shows the same person again.
@@ -23,10 +34,34 @@ def number_people(frames: Sequence[SeenFrame], shots: Shots, max_distance: float
         frames: In order of time.
         shots: The shots of the video; tracks end where one does.
         max_distance: Cosine distance of embeddings up to which two tracks are one person's; None where faces have none.
+        known: The numbers that faces were given when fewer frames had been looked at. Whose faces had several numbers
+            keeps that of most; who is new gets the next one.
 
     Returns:
         A number for each face of each frame.
     """
+    return _kept(frames, _numbered(frames, shots, max_distance), known)
+
+
+def _kept(frames: Sequence[SeenFrame], found: Sequence[Sequence[int]], known: Numbers) -> list[list[int]]:
+    """Replace new numbers by known ones where they stand for the same faces."""
+    shared = Counter(
+        pair
+        for seen, row in zip(frames, found, strict=True)
+        for pair in zip(row, known.get(seen.index, ()), strict=False)
+    )
+    number_of: dict[int, int] = {}
+    for (new, old), _ in sorted(shared.items(), key=lambda item: (-item[1], item[0])):
+        if new not in number_of and old not in number_of.values():
+            number_of[new] = old
+    unused = count(max((number for row in known.values() for number in row), default=0) + 1)
+    return [
+        [number_of[new] if new in number_of else number_of.setdefault(new, next(unused)) for new in row]
+        for row in found
+    ]
+
+
+def _numbered(frames: Sequence[SeenFrame], shots: Shots, max_distance: float | None) -> list[list[int]]:
     tracker, shot_numbers = Tracker(), shots.number_of(np.array([seen.index for seen in frames], np.int64)).tolist()
     looks = [[None if cut.portrait_SS3 is None else look_of(cut.portrait_SS3) for cut in seen.faces] for seen in frames]
     tracks = [

@@ -24,7 +24,7 @@ from unmask.scan.options import ScanKeywords, ScanOptions
 from unmask.scan.people import number_people
 from unmask.scan.pictures import pictures_of
 from unmask.scan.reasons import why_unseen
-from unmask.scan.sampler import EvenSampler, Sampler
+from unmask.scan.sampler import KEYFRAMES, EvenSampler, KeyframeSampler, Sampler
 from unmask.scan.scores import FaceScores
 from unmask.scan.spans import with_spans
 from unmask.scan.stillness import still_people
@@ -41,6 +41,7 @@ from unmask.scan.turning import (
     turn_warnings,
     turned_video,
 )
+from unmask.sentences import coded
 from unmask.types import DetectorSpec, ScoredFace, Status, Verdict
 
 
@@ -111,7 +112,10 @@ class Scanner(BaseScanner):
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
         crowd = Crowd(self.detector, self.limits.seconds, video.facts.duration_seconds)
-        signed = 0  # frames whose signatures the shots are made of
+        signed, known = (
+            0,
+            dict[int, list[int]](),
+        )  # frames whose signatures the shots are made of; who is in which frame
         progress = Progress(
             wanted=self.sampler.pick(video),
             looked=np.empty(0, np.int64),
@@ -133,7 +137,8 @@ class Scanner(BaseScanner):
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
             signed = len(log)
-            people = number_people(scores.frames(), timeline.shots, self._same_below)  # faces -> people
+            people = number_people(scores.frames(), timeline.shots, self._same_below, known)  # faces -> people
+            known = {seen.index: numbers for seen, numbers in zip(scores.frames(), people, strict=True)}
             scored = scores.scored_faces(people)
             looked = np.concatenate([progress.looked, step.frames])
             progress = replace(
@@ -176,7 +181,10 @@ class Scanner(BaseScanner):
         if status == "unreadable":
             return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
         if judgement is None:
-            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
+            least = self.cards[0].crop.min_side_px
+            small = coded(
+                "faces_too_small", f"The faces are too small to judge: below {least} pixels.", min_side_px=least
+            )
             reason = (
                 small if progress.small_faces else no_face_reason(progress.decoded, is_picture=video.facts.is_picture)
             )
@@ -195,6 +203,8 @@ class Scanner(BaseScanner):
 
     def make_sampler(self, options: ScanOptions) -> Sampler:
         """Return what chooses the frames of a full scan; a subclass may choose others."""
+        if options.sampling == KEYFRAMES:
+            return KeyframeSampler(options.frames)
         return EvenSampler(options.frames, options.sampling)
 
     def make_detector(self, spec: DetectorSpec) -> Detector:
@@ -321,6 +331,6 @@ def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
     looked, frames = int(np.isin(progress.wanted, progress.looked).sum()), len(progress.wanted)
     if (looked, progress.members) == (frames, progress.all_members):
         return ()
-    return (
-        f"{looked} of {frames} frames and {progress.members} of {progress.all_members} models were enough to tell.",
-    )
+    used, models = progress.members, progress.all_members
+    text = f"{looked} of {frames} frames and {used} of {models} models were enough to tell."
+    return (coded("stopped_early", text, looked=looked, asked=frames, used_models=used, all_models=models),)

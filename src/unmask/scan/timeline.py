@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ class Timeline:
     """(K,) rising indices of the frames from which decoding can start afresh."""
     shots: Shots
     """Its shots, as far as they are known."""
+    bursts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """(B,) rising indices of the frames at which something new seems to come into the picture; see
+    `unmask.media.bursts`."""
 
     def with_shots(self, log: SignatureLog) -> Timeline:
         """Return the timeline with the shots that the signatures of decoded frames tell apart."""
@@ -69,6 +72,7 @@ def timeline_of(video: Video) -> Timeline:
         end_seconds=index.end_seconds,
         key_indices=index.key_frames,
         shots=Shots(np.zeros(1, np.int64)),
+        bursts=index.bursts,
     )
 
 

@@ -1,0 +1,180 @@
+"""Where the line of each row is: some 70 bytes a row, whatever the lines are long."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unmask.errors import UsageError
+from unmask.scale.rows import is_final
+from unmask.storage.rowlog import json_line
+
+MOST_KNOWN = 64
+"""Contents of one length that a file is compared with, at most."""
+
+
+class Index:
+    """What commits say, to be looked up by the identity of rows and by content.
+
+    Of several answers to one row the first final one counts, else the last.
+    """
+
+    def __init__(self, settings_hash: str | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            settings_hash: Commits of other settings are not taken; None takes all.
+        """
+        self.foreign_rows = 0
+        """Rows that were made with other settings."""
+        self.parts: list[Path] = []
+        """The files."""
+        self._settings = settings_hash
+        self._ids, self._sha256, self._final = bytearray(), bytearray(), bytearray()
+        self._part, self._length = array("i"), array("i")
+        self._place, self._size = array("q"), array("q")
+        self._statuses: dict[str, int] = {}
+        self._status = array("h")
+
+    def __len__(self) -> int:
+        return len(self._final)
+
+    def add(self, path: Path, commit: Mapping[str, Any]) -> None:
+        """Take a commit.
+
+        Args:
+            path: The part.
+            commit: Its first line.
+        """
+        rows = commit["rows"]
+        if self._settings not in (None, commit["settings"]):
+            self.foreign_rows += len(rows)
+            return
+        place = len(json_line(commit)) + 1
+        self.parts.append(path)
+        for name, sha256, status, size, length in rows:
+            self._ids += bytes.fromhex(name)
+            self._sha256 += bytes.fromhex(sha256) if sha256 else bytes(32)
+            self._final.append(is_final(sha256, status))
+            self._part.append(len(self.parts) - 1)
+            self._length.append(length)
+            self._place.append(place)
+            self._size.append(size)
+            self._status.append(self._statuses.setdefault(status, len(self._statuses)))
+            place += length + 1 if length else 0
+
+    def sealed(self) -> SealedIndex:
+        """Return what can be looked up in; nothing may be added afterwards."""
+        ids = np.frombuffer(bytes(self._ids), "S16")
+        sha256 = np.frombuffer(bytes(self._sha256), "S32")
+        final = np.frombuffer(bytes(self._final), np.bool_)
+        count = np.arange(len(final))
+        rank = np.where(final, count, 2 * len(final) - count)
+        best = np.lexsort((rank, ids)) if len(ids) else count
+        sorted_ids = ids[best]
+        first = np.ones(len(best), np.bool_)
+        first[1:] = sorted_ids[1:] != sorted_ids[:-1]
+        best = best[first]
+        length = np.frombuffer(self._length, np.int32)
+        holds = np.flatnonzero(final & (length > 0))
+        by_content = holds[np.argsort(sha256[holds], kind="stable")]
+        sizes = np.frombuffer(self._size, np.int64)
+        by_size = holds[np.argsort(sizes[holds], kind="stable")]
+        return SealedIndex(
+            parts=tuple(self.parts),
+            ids=ids[best],
+            best=best,
+            final=final,
+            part=np.frombuffer(self._part, np.int32),
+            place=np.frombuffer(self._place, np.int64),
+            length=length,
+            status=np.frombuffer(self._status, np.int16),
+            statuses=tuple(self._statuses),
+            sha256=sha256,
+            by_content=by_content,
+            contents=sha256[by_content],
+            by_size=by_size,
+            sizes=sizes[by_size],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SealedIndex:
+    """An `Index` of n answers that is complete. Entries are numbered in the order of the commits."""
+
+    parts: tuple[Path, ...]
+    """The files."""
+    ids: NDArray[np.bytes_]
+    """(m,) identities of rows, rising."""
+    best: NDArray[np.int64]
+    """(m,) for each of them the entry that counts."""
+    final: NDArray[np.bool_]
+    """(n,) whether it need not be tried again."""
+    part: NDArray[np.int32]
+    """(n,) in which of the files it is."""
+    place: NDArray[np.int64]
+    """(n,) where its line begins, in bytes."""
+    length: NDArray[np.int32]
+    """(n,) how many bytes it has; 0 where the line of the same content holds."""
+    status: NDArray[np.int16]
+    """(n,) place of its status in ``statuses``."""
+    statuses: tuple[str, ...]
+    """All statuses."""
+    sha256: NDArray[np.bytes_]
+    """(n,) hash of the content, 32 bytes."""
+    by_content: NDArray[np.int64]
+    """(k,) final entries that have a line, by their hash."""
+    contents: NDArray[np.bytes_]
+    """(k,) these hashes, rising."""
+    by_size: NDArray[np.int64]
+    """(k,) the same entries, by the length of the content."""
+    sizes: NDArray[np.int64]
+    """(k,) these lengths, rising; -1 where it is not known."""
+
+    def find(self, ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """Return for each identity the entry that counts, -1 where there is none."""
+        if not len(self.ids):
+            return np.full(len(ids), -1, np.int64)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.where(self.ids[at] == ids, self.best[at], -1)
+
+    def is_final(self, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return for each of these whether it is an entry, -1 being none, and final."""
+        found = np.zeros(len(entries), np.bool_)
+        found[entries >= 0] = self.final[entries[entries >= 0]]
+        return found
+
+    def with_line(self, entry: int) -> int:
+        """Return the entry whose line holds for this one: itself, or one of the same content.
+
+        Raises:
+            UsageError: There is none any more.
+        """
+        if self.length[entry]:
+            return entry
+        at = int(np.searchsorted(self.contents, self.sha256[entry]))
+        if at == len(self.contents) or self.contents[at] != self.sha256[entry]:
+            raise UsageError("a line that others refer to is gone from the parts; do all again in another folder")
+        return int(self.by_content[at])
+
+    def with_lines(self, entries: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Do as `with_line` for each of these."""
+        found = entries.copy()
+        for place in np.flatnonzero(self.length[entries] == 0):
+            found[place] = self.with_line(int(entries[place]))
+        return found
+
+    def known(self, size_bytes: int | None) -> frozenset[str]:
+        """Return the hashes of contents of this length that have a line, where they are few."""
+        if size_bytes is None or not len(self.by_size):
+            return frozenset()
+        first, end = np.searchsorted(self.sizes, [size_bytes, size_bytes + 1])
+        if not 0 < end - first <= MOST_KNOWN:
+            return frozenset()
+        return frozenset(bytes(self.sha256[entry]).ljust(32, b"\0").hex() for entry in self.by_size[first:end])
