@@ -25,6 +25,24 @@ DOCS = Path(__file__).parents[1] / "docs"
 def schema() -> dict[str, Any]:
     """Return the schema of `Verdict.to_dict`; every key is always there but the time, and there are no others."""
     made = _schema(Verdict, SCHEMA_VERSION, TIMING)
+    made["properties"]["reason_codes"] = {
+        "description": "What each of `reasons` says, for programs and other languages; an error's code is the status.",
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "code": {"description": "What it says.", "type": "string"},
+                "values": {
+                    "description": "Its numbers and texts by name.",
+                    "type": "object",
+                    "additionalProperties": {"type": ["string", "number", "null"]},
+                },
+            },
+            "required": ["code", "values"],
+            "additionalProperties": False,
+        },
+    }
+    made["required"] = sorted([*made["required"], "reason_codes"])
     thumbnail = made["$defs"]["PersonVerdict"]["properties"]["thumbnail_jpeg"]
     thumbnail |= {"type": "string", "contentEncoding": "base64"}
     thumbnail.pop("format", None)

@@ -34,6 +34,7 @@ from unmask.people import UnjudgedPerson as UnjudgedPerson
 from unmask.people import WhyUnjudged as WhyUnjudged
 from unmask.runtime.jsonable import from_jsonable, jsonable, portable
 from unmask.runtime.libraries import library_versions
+from unmask.sentences import codes_of, with_codes
 
 ImageHW3 = NDArray[np.uint8]
 """Upright RGB image, (H, W, 3) uint8 in [0, 255]."""
@@ -347,7 +348,8 @@ class Verdict:
                 empty.
         """
         verdict = self if pictures else replace(self, pictures=())
-        data = {"schema_version": SCHEMA_VERSION, **jsonable(verdict), "path": portable(self.path)}
+        said = {"path": portable(self.path), "reason_codes": jsonable(codes_of(self.reasons, self.status))}
+        data = {"schema_version": SCHEMA_VERSION, **jsonable(verdict), **said}
         return data if timing else {key: value for key, value in data.items() if key not in TIMING}
 
     @classmethod
@@ -360,7 +362,8 @@ class Verdict:
         if (version := data.get("schema_version")) != SCHEMA_VERSION:
             raise UsageError(f"this verdict has schema version {version}, not {SCHEMA_VERSION}; scan the file again")
         try:
-            verdict: Verdict = from_jsonable(cls, {key: data[key] for key in data if key != "schema_version"})
+            own = {key: data[key] for key in data if key not in ("schema_version", "reason_codes")}
+            verdict: Verdict = from_jsonable(cls, own | {"reasons": with_codes(own["reasons"], data["reason_codes"])})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(f"these values are no verdict of unmask ({type(error).__name__}: {error})") from error
         return verdict

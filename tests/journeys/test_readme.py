@@ -24,6 +24,7 @@ COMMANDS = [command.replace("\\|", "|") for command in re.findall(r"`((?:find .*
 def workplace(tmp_path, short_clips, sample, monkeypatch):
     (tmp_path / "sample").symlink_to(sample)
     shutil.copy(short_clips["authentic"], tmp_path / "clip.mp4")
+    shutil.copy(short_clips["blended"], tmp_path / "original.mp4")
     (tmp_path / "videos").mkdir()
     shutil.copy(short_clips["blended"], tmp_path / "videos" / "blended.mp4")
     picture = read_portrait(PORTRAIT)

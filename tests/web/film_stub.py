@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from tests.web.stub import StubScanner
+from unmask.scan.reasons import accusation
 from unmask.types import FrameScore, PersonPictures, PersonVerdict, Scene, Sighting
 
 MARK = b"\x00\x00\x00\x40free" + b"stub:faces ".ljust(56)
@@ -42,7 +43,7 @@ class FilmStub(StubScanner):
             verdict,
             label="fake",
             fake_probability=0.9,
-            reasons=("Person 1 looks manipulated.",),
+            reasons=(accusation(people[0], 0.8),),
             faces=people,
             frames=frames,
             frames_asked=4,

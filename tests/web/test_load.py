@@ -1,5 +1,6 @@
 """Fifty uploads on two workers: nothing is lost, nothing is done twice, memory and temporary files stay bounded."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from tests.web.conftest import clip, running, stub_settings
+from unmask.web import service as module
 
 UPLOADS = 50
 
@@ -97,8 +99,6 @@ def test_scans_that_bring_the_process_down(tmp_path):
 
 
 def test_a_result_that_the_disk_cannot_take_is_made_again(tmp_path, monkeypatch):
-    from unmask.web import service as module
-
     monkeypatch.setattr(module, "FULL_DISK_SECONDS", 0.05)
     with running(stub_settings(tmp_path)) as service:
         original, calls = service.service.scans.scan, []
@@ -115,8 +115,6 @@ def test_a_result_that_the_disk_cannot_take_is_made_again(tmp_path, monkeypatch)
 
 
 def test_a_database_that_is_away_for_a_while(tmp_path, monkeypatch):
-    from unmask.web import service as module
-
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.05)
     with running(stub_settings(tmp_path)) as service:
@@ -154,3 +152,24 @@ def test_postgresql_serves_as_well(tmp_path, postgres):
         assert service.client.delete(f"/api/jobs/{job['id']}").status_code == 204
         assert service.files() == []
     assert not (tmp_path / "data" / "jobs.sqlite").exists()
+
+
+def test_it_stops_though_something_does_not(tmp_path, monkeypatch):
+    """A task that is not ended by the first request to end keeps the service from nothing."""
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
+    asked = []
+
+    async def stubborn():
+        while len(asked) < 2:  # the second request is the event loop's own
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                asked.append(True)
+
+    async def begin(service):
+        service._tasks.append(asyncio.ensure_future(stubborn()))
+
+    with running(stub_settings(tmp_path)) as service:
+        service.call(begin(service.service))
+    assert asked
+    assert not (service.settings.data / "lock").exists()

@@ -1,5 +1,6 @@
 """What the page's files say, without a browser."""
 
+import ast
 import json
 import re
 from typing import get_args
@@ -11,6 +12,8 @@ from unmask.web.app import STATIC
 from unmask.web.jobs import State
 
 WORDS = {name: json.loads((STATIC / f"{name}.json").read_text()) for name in ("en", "de", "ko")}
+ERRORS = {*get_args(Status)} - {"ok", "ok_partial", "no_face"}
+"""Statuses that are the code of an error's message; `no_face` has sentences of its own."""
 SCRIPTS = "".join(path.read_text() for path in STATIC.glob("*.js"))
 PAGE = (STATIC / "index.html").read_text()
 
@@ -20,8 +23,33 @@ def places(text):
     return set(re.findall(r"\{(\w+)\}", text))
 
 
+def coded_calls():
+    """Yield code and names of values of each call of `unmask.sentences.coded` in the source."""
+    for path in sorted(STATIC.parents[1].rglob("*.py")):
+        if "coded(" in (source := path.read_text()):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "coded":
+                    assert isinstance(node.args[0], ast.Constant), path
+                    yield node.args[0].value, {word.arg for word in node.keywords}
+
+
+@pytest.mark.parametrize("language", ["de", "ko"])
+def test_every_reason_has_a_text_in_each_language(language):
+    """English is the sentence itself."""
+    values = dict(coded_calls())
+    assert len(values) > 20
+    texts = WORDS[language]["reasons"]
+    assert texts.keys() == values.keys() | ERRORS
+    for code, names in values.items():
+        wanted = {name for name in names if name not in ("start_seconds", "end_seconds")}
+        assert places(texts[code]) == wanted | ({"when"} if "start_seconds" in names else set()), code
+    for code in ERRORS:
+        assert places(texts[code]) == {"detail"}
+
+
 @pytest.mark.parametrize("language", ["de", "ko"])
 def test_every_text_stands_in_each_language_with_the_same_values(language):
+    assert WORDS[language].keys() == {*WORDS["en"], "reasons"}
     for part, texts in WORDS["en"].items():
         assert WORDS[language][part].keys() == texts.keys()
         for name, text in texts.items():

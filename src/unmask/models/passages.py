@@ -104,7 +104,7 @@ def _places(times: NDArray[np.float64] | None, start: int, width: int, total: in
 
     Each frame stands for the time to the next one, and for no more than the length of the run.
     """
-    if times is None or width == total:
+    if times is None or width == total or times[start + width - 1] <= times[start]:
         return total / width
     length = (times[start + width - 1] - times[start]) * width / (width - 1)
     gaps = np.diff(times)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from unmask.sentences import Sentence, coded
 from unmask.types import MediaFacts, Status
 
 MIN_PARTIAL_FRAMES = 8
@@ -29,9 +30,10 @@ def completeness(facts: MediaFacts, decoded: int, asked: int, min_decoded: int |
     return "ok_partial" if decoded >= (min_decoded or min_partial_frames(asked)) else "unreadable"
 
 
-def damage_reason(decoded: int, asked: int) -> str:
+def damage_reason(decoded: int, asked: int) -> Sentence:
     """Say why a damaged video is not judged."""
-    return f"The file is damaged: {decoded} of {asked} frames could be decoded."
+    text = f"The file is damaged: {decoded} of {asked} frames could be decoded."
+    return coded("damaged", text, decoded=decoded, asked=asked)
 
 
 def damage_warnings(facts: MediaFacts, status: Status) -> list[str]:

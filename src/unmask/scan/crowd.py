@@ -18,6 +18,7 @@ from unmask.errors import TimedOutError
 from unmask.faces import Detector, detect_large, detect_near
 from unmask.scan.decide import Judgement
 from unmask.scan.unjudged import NEGLIGIBLE_SHARE
+from unmask.sentences import coded
 from unmask.types import Face, ImageHW3
 
 MAX_FACES_A_FRAME = 32
@@ -133,4 +134,5 @@ class Crowd:
             f"Nothing looks manipulated in the faces that were judged, but {self.left_out} smaller ones were left out. "
             "Cut the frames, or the film, to whom it is about."
         )
-        return replace(judgement, label="inconclusive", reasons=(reason, *judgement.reasons))
+        told = coded("crowd_left_out", reason, faces=self.left_out)
+        return replace(judgement, label="inconclusive", reasons=(told, *judgement.reasons))

@@ -41,6 +41,7 @@ from unmask.scan.turning import (
     turn_warnings,
     turned_video,
 )
+from unmask.sentences import coded
 from unmask.types import DetectorSpec, ScoredFace, Status, Verdict
 
 
@@ -180,7 +181,10 @@ class Scanner(BaseScanner):
         if status == "unreadable":
             return replace(known, status=status, reasons=(damage_reason(progress.decoded, asked),))
         if judgement is None:
-            small = f"The faces are too small to judge: below {self.cards[0].crop.min_side_px} pixels."
+            least = self.cards[0].crop.min_side_px
+            small = coded(
+                "faces_too_small", f"The faces are too small to judge: below {least} pixels.", min_side_px=least
+            )
             reason = (
                 small if progress.small_faces else no_face_reason(progress.decoded, is_picture=video.facts.is_picture)
             )
@@ -327,6 +331,6 @@ def _early_stop_reason(progress: Progress) -> tuple[str, ...]:
     looked, frames = int(np.isin(progress.wanted, progress.looked).sum()), len(progress.wanted)
     if (looked, progress.members) == (frames, progress.all_members):
         return ()
-    return (
-        f"{looked} of {frames} frames and {progress.members} of {progress.all_members} models were enough to tell.",
-    )
+    used, models = progress.members, progress.all_members
+    text = f"{looked} of {frames} frames and {used} of {models} models were enough to tell."
+    return (coded("stopped_early", text, looked=looked, asked=frames, used_models=used, all_models=models),)

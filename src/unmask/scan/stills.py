@@ -11,13 +11,15 @@ from dataclasses import asdict, replace
 
 from unmask.models import Card, Thresholds
 from unmask.scan.reasons import NEXT_STEP as CLIPS_NEXT_STEP
+from unmask.sentences import coded
 from unmask.types import Verdict
 
 MARGIN_LOGITS = 1.0
 """How far each threshold is moved outwards. A choice, not a measurement."""
-NEXT_STEP = (
+NEXT_STEP = coded(
+    "next_step_picture",
     "What may help: the clip that the picture is from, a better copy, another model (--model), or a comparison with "
-    "the original, where there is one."
+    "the original, where there is one.",
 )
 """What to do about a picture whose answer is open."""
 

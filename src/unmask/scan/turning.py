@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from unmask.faces import Detector
 from unmask.media import Video
 from unmask.media.signature import SignatureLog
+from unmask.sentences import Sentence, coded
 from unmask.types import Face, Frame, ImageHW3
 
 Turn = Literal[0, 90, 180, 270]
@@ -92,16 +93,18 @@ def turn_warnings(turn: int) -> tuple[str, ...]:
     return (f"The faces do not stand upright, and the file does not say how to turn it: {how}.",)
 
 
-def no_face_reason(frames: int, *, is_picture: bool = False) -> str:
+def no_face_reason(frames: int, *, is_picture: bool = False) -> Sentence:
     """Say that no face was found, and what to do if there is one."""
     if is_picture:
-        return (
+        text = (
             "No face was found in the picture. If there is one: turn it upright, or find a copy of higher resolution."
         )
-    return (
+        return coded("no_face_in_picture", text)
+    text = (
         f"No face was found in {frames} frame{'s' * (frames != 1)}. If there is one: turn the video upright, find a "
         "copy of higher resolution, or look at more frames (--frames 96)."
     )
+    return coded("no_face", text, frames=frames)
 
 
 def _confidence(faces: Sequence[Face]) -> float:

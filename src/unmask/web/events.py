@@ -59,7 +59,8 @@ class Board:
                     return
             while True:
                 try:
-                    item = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
+                    async with asyncio.timeout(KEEP_ALIVE_SECONDS):
+                        item = await queue.get()
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue

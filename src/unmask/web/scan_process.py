@@ -121,7 +121,9 @@ class Orders:
         self._ids[path] = job_id
         try:
             (verdict,) = self._scanner.scan_many([Input(path, order["name"])])
-            reasons = tuple(reason.replace(path, order["name"]) for reason in verdict.reasons)  # no path goes out
+            reasons = tuple(  # no path goes out
+                reason.replace(path, order["name"]) if path in reason else reason for reason in verdict.reasons
+            )
             row = replace(verdict, path=order["name"], reasons=reasons).to_dict(timing=True, pictures=True)
             write_result(row, Path(order["out"]))
             self._tell({"id": job_id, "summary": summary_of(row)})

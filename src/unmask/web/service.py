@@ -43,6 +43,8 @@ PAUSE_SECONDS = 2.0
 """Wait after something failed that nobody foresaw."""
 FORGET_SECONDS = 600.0
 """Time between two looks for jobs that are too old."""
+STOP_SECONDS = 3.0
+"""Longest wait for what is under way to end, when the service stops."""
 READY_SECONDS = 60.0
 """Longest wait of a client for the model to be loaded."""
 
@@ -118,7 +120,8 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await self.scans.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         await self._run_in_thread(self._threads.shutdown)
         if self.scans.settings_hash:
             self.store.take_over(self.scans.settings_hash)
@@ -191,7 +194,8 @@ class Service:
 
     async def _wait_ready(self) -> None:
         try:
-            await asyncio.wait_for(self.ready.wait(), READY_SECONDS)
+            async with asyncio.timeout(READY_SECONDS):
+                await self.ready.wait()
         except TimeoutError:
             raise NotReadyError("the model is still being loaded; try again in a while") from None
         if self.failure is not None:
@@ -267,7 +271,7 @@ class Service:
 
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         """Take a step again and again; when one fails, as while the database is away, the next one comes later."""
-        while True:
+        while not self._stopping.is_set():
             try:
                 await step()
             except Exception:
@@ -394,8 +398,8 @@ class Service:
 
     async def _wait_for_change(self) -> None:
         with suppress(TimeoutError):
-            async with self._changed:
-                await asyncio.wait_for(self._changed.wait(), IDLE_SECONDS)
+            async with asyncio.timeout(IDLE_SECONDS), self._changed:
+                await self._changed.wait()
 
     async def _renew_leases(self) -> None:
         await asyncio.sleep(LEASE_SECONDS / 3)

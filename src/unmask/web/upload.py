@@ -118,11 +118,13 @@ async def _patiently(request: Request, seconds: float) -> AsyncIterator[bytes]:
     stream = request.stream().__aiter__()
     while True:
         try:
-            yield await asyncio.wait_for(anext(stream), seconds)
+            async with asyncio.timeout(seconds):
+                chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise UploadError(408, f"nothing came for {seconds:g} seconds; send the file again") from None
+        yield chunk
 
 
 async def _drain(request: Request) -> None:

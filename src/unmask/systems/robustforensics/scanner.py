@@ -30,6 +30,7 @@ from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings
 from unmask.scan.decide import thumbnail_jpeg
+from unmask.sentences import coded
 from unmask.systems.robustforensics.members import COLOURS, DETECTION, MEMBERS, Member
 from unmask.systems.robustforensics.rules import (
     MAX_FACES,
@@ -153,7 +154,9 @@ class RobustScanner(BaseScanner):
             return replace(known, status=status, reasons=(damage_reason(plan.num_frames, asked),))
         tubes = plan.crops[:MAX_FACES]
         if not tubes:
-            return replace(known, status="no_face", reasons=(f"Most of {plan.num_frames} frames show no face.",))
+            frames = plan.num_frames
+            reason = coded("mostly_no_face", f"Most of {frames} frames show no face.", frames=frames)
+            return replace(known, status="no_face", reasons=(reason,))
         cut = _cut(video, tubes, self._sides())  # file -> frames -> crops
         answers = self._ask(cut, plan.num_frames)  # crops -> scores
         with_faces = {member.position for tube in plan.tubes[:MAX_FACES] for member in tube}
@@ -259,15 +262,20 @@ def _verdict(
     """Scores of the models -> verdict."""
     known = replace(known, warnings=(*known.warnings, *answers.failures))
     if not answers.scores:
-        return replace(known, status="internal_error", reasons=("Every model failed; the warnings say how.",))
+        reason = coded("every_model_failed", "Every model failed; the warnings say how.")
+        return replace(known, status="internal_error", reasons=(reason,))
     faces = _faces(video, plan, answers, card, members)
     fused = _fuse({name: clearest(np.array(values)) for name, values in answers.scores.items()}, members)
     low, high = card.thresholds.real_below, card.thresholds.fake_above
     people = "one person" if len(faces) == 1 else f"{len(faces)} people"
-    reason = (
+    text = (
         f"{len(answers.scores)} models together give {people} a fake probability of {fused:.2f} (thresholds "
         f"{low:.2f} and {high:.2f})."
     )
+    reason = coded(
+        "models_together", text, models=len(answers.scores), people=len(faces), probability=fused, real_below=low,
+        fake_above=high,
+    )  # fmt: skip
     return replace(
         known,
         status=status,

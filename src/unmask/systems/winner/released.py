@@ -27,6 +27,7 @@ from unmask.scan.options import ScanOptions
 from unmask.scan.sampler import Sampler
 from unmask.scan.scanner import Scanner
 from unmask.scan.stop import FullScan, Progress, StopRule
+from unmask.sentences import coded
 from unmask.types import DetectorSpec, Face, ImageHW3, Verdict
 
 MAX_FACES = 127
@@ -80,7 +81,8 @@ class ReleasedScanner(Scanner):
         if len(verdict.frames) != 1:
             return verdict
         reason = "Exactly one face was found, and the released code gives no score for a single face."
-        return replace(verdict, label="inconclusive", fake_probability=None, reasons=(reason,))
+        told = coded("single_face", reason)
+        return replace(verdict, label="inconclusive", fake_probability=None, reasons=(told,))
 
 
 @dataclass(frozen=True, slots=True)

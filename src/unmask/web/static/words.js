@@ -53,7 +53,8 @@ export function size(bytes) {
 }
 
 // How the values of a text are written, by their names.
-const PROBABILITIES = ["probability", "passage_probability", "highest", "real_below", "fake_above"];
+const PROBABILITIES = ["probability", "passage_probability", "highest"];
+const THRESHOLDS = ["real_below", "fake_above"];
 const COUNTS = ["frames", "people", "faces", "models"];
 
 function written(name, values) {
@@ -67,6 +68,7 @@ function written(name, values) {
   const value = values[name];
   if (value === null || value === undefined) return null;
   if (PROBABILITIES.includes(name)) return probability(value);
+  if (THRESHOLDS.includes(name)) return value.toFixed(2);
   if (COUNTS.includes(name)) return fill(words.phrases[value === 1 ? `${name}.one` : name], { n: value });
   if (name === "region") return words.regions[value] ?? value;
   return typeof value === "number" && name.endsWith("_seconds") ? value.toFixed(1) : String(value);
