@@ -16,13 +16,13 @@ import resource
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Goal
-from benchmarks.spin import Spin
+from benchmarks.spin import Spin, pinned
 
 from unmask import Scanner
 from unmask.runtime.parallel import CORES_VARIABLE
@@ -44,16 +44,11 @@ class Pinned(LocalEngine):
     def worker(self, make_work: Any, parts: Path, stopping: threading.Event) -> Any:
         """Return a further worker."""
         core = self._count % os.cpu_count()
-        return super().worker(partial(_pinned, make_work, core), parts, stopping)
+        return super().worker(partial(pinned, make_work, core), parts, stopping)
 
 
-def _pinned(make_work: Callable[[], Any], core: int) -> Any:
-    os.sched_setaffinity(0, {core})
-    return make_work()
-
-
-def rows_of(seconds: Sequence[float]) -> list[Row]:
-    return [Row(f"/in/{n}.mp4", f"{n}.mp4", round(1e6 * each), "1") for n, each in enumerate(seconds)]
+def rows_of(seconds: Sequence[float], kind: str) -> list[Row]:
+    return [Row(f"/in/{n}.mp4", f"{kind}-{n}.mp4", round(1e6 * each), "1") for n, each in enumerate(seconds)]
 
 
 def do(folder: Path, rows: Any, engine: Engine, *, resume: bool = False) -> float:
@@ -94,9 +89,9 @@ def million(folder: Path, count: int) -> Iterator[Goal]:
     yield Goal.single("driver and merge, MB", "peak", peak_mb(), 300, None, at_most=True)
 
 
-def engines(folder: Path, rounds: int) -> Iterator[Goal]:
+def engines(folder: Path, rounds: int, kind: str) -> Iterator[Goal]:
     """Two workers against one, and Ray against processes, in turns; start-up counts for neither."""
-    rows = rows_of([0.01] * 1000)
+    rows = rows_of([0.01] * 1000, kind)
     lease.MOST_ROWS = 8  # short leases, so that little is under way at the moments between which rows are counted
     one, two, here, ray = [], [], [], []
 
@@ -140,10 +135,10 @@ def sizing(clips: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def skew(folder: Path) -> Iterator[Goal]:
+def skew(folder: Path, kind: str) -> Iterator[Goal]:
     """One clip 200 times as long as the others."""
     seconds = [0.01] * 999 + [2.0]
-    wall = do(folder / "run", rows_of(seconds), Pinned(2))
+    wall = do(folder / "run", rows_of(seconds, kind), Pinned(2))
     best = max(sum(seconds) / 2, 2.0)
     yield Goal.single("wall / best", "one of 1,000 is 200 times as long", wall / best, 1.05, None, at_most=True)
 
@@ -154,6 +149,9 @@ def main() -> None:
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--skew", action="store_true")
     parser.add_argument("--sizing", type=Path, help="a folder of clips of which each is scanned")
+    parser.add_argument(
+        "--rows", choices=("spin", "sleep"), default="spin", help="sleep: where other work holds the cores"
+    )
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -164,8 +162,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as room:
         parts = {
             "million": (lambda folder: million(folder, options.million)) if options.million else None,
-            "engines": (lambda folder: engines(folder, options.rounds)) if options.engines else None,
-            "skew": skew if options.skew else None,
+            "engines": (lambda folder: engines(folder, options.rounds, options.rows)) if options.engines else None,
+            "skew": (lambda folder: skew(folder, options.rows)) if options.skew else None,
         }
         for name, measure in parts.items():
             if measure is None:
