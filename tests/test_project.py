@@ -1,6 +1,7 @@
 """What stands around the code: workflows, forms, the citation, and where they must agree."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,16 @@ def test_linked_files_exist():
     for name in ("CODE_OF_CONDUCT.md", "ROADMAP.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"):
         for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
             assert (ROOT / target).exists(), f"{name}: {target}"
+
+
+def test_the_lock_file_is_of_these_dependencies():
+    """What `uv lock --check` asks of a registry as well; here by the names, for each extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())
+    (own,) = (package for package in lock["package"] if package["name"] == "unmask")
+    wanted = project["dependencies"] + [need for needs in project["optional-dependencies"].values() for need in needs]
+    named = {re.match(r"[\w.-]+", need)[0].lower().replace("_", "-") for need in wanted}
+    assert {need["name"] for need in own["metadata"]["requires-dist"]} | {"unmask"} == named | {"unmask"}
+    assert set(own["metadata"]["provides-extras"]) == set(project["optional-dependencies"])
+    sources = {package["source"].get("registry") for package in lock["package"] if package is not own}
+    assert sources == {"https://pypi.org/simple"}

@@ -1,7 +1,6 @@
 """From differences and scores to an answer in words.
 
-The numbers here were chosen on a part of the pairs of ``benchmarks/bench_compare.py``, which says how often they are
-right.
+The numbers here were chosen on pairs that ``benchmarks/bench_compare.py`` counts as well: its shares are the best case.
 """
 
 from __future__ import annotations
