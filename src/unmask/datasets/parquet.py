@@ -77,8 +77,9 @@ def read_batches(path: Path, columns: Sequence[str] | None = None, rows: int = 1
     """
     arrow, parquet = _pyarrow()
     try:
-        with parquet.ParquetFile(path) as file:
-            yield from file.iter_batches(rows, columns=None if columns is None else list(columns))
+        with parquet.ParquetFile(path, pre_buffer=False) as file:  # else it would read ahead to the end
+            wanted = None if columns is None else list(columns)
+            yield from file.iter_batches(rows, columns=wanted, use_threads=False)
     except (arrow.ArrowException, OSError, KeyError) as error:
         raise UsageError(f"{path} cannot be read as a Parquet table: {error}") from error
 

@@ -71,9 +71,9 @@ class Index:
 
     def sealed(self) -> SealedIndex:
         """Return what can be looked up in; nothing may be added afterwards."""
-        ids = np.frombuffer(bytes(self._ids), "S16")
-        sha256 = np.frombuffer(bytes(self._sha256), "S32")
-        final = np.frombuffer(bytes(self._final), np.bool_)
+        ids = np.frombuffer(self._ids, "S16")
+        sha256 = np.frombuffer(self._sha256, "S32")
+        final = np.frombuffer(self._final, np.bool_)
         count = np.arange(len(final))
         rank = np.where(final, count, 2 * len(final) - count)
         best = np.lexsort((rank, ids)) if len(ids) else count
@@ -83,7 +83,8 @@ class Index:
         best = best[first]
         length = np.frombuffer(self._length, np.int32)
         holds = np.flatnonzero(final & (length > 0))
-        by_content = holds[np.argsort(sha256[holds], kind="stable")]
+        # Most runs have no line that others refer to, and need not sort their contents.
+        by_content = holds[np.argsort(sha256[holds], kind="stable")] if (length == 0).any() else holds[:0]
         sizes = np.frombuffer(self._size, np.int64)
         by_size = holds[np.argsort(sizes[holds], kind="stable")]
         return SealedIndex(
