@@ -293,7 +293,8 @@ def test_names_of_the_options():
     commands = get_command(app).commands["models"].commands
     options = {name: sorted(o for p in c.params for o in p.opts if o.startswith("--")) for name, c in commands.items()}
     assert options["import"] == ["--as", "--name", "--quiet", "--weights"]
-    assert options["pull"] == ["--base-url", "--quiet"]
+    assert options["pull"] == ["--base-url", "--name", "--quiet"]
+    assert options["push"] == ["--private"]
 
 
 def test_which_weights_were_taken_is_said(home, tmp_path, monkeypatch):
