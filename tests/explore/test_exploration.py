@@ -109,7 +109,7 @@ class TestResume:
     def test_nothing_is_looked_at_twice(self, index, explored, monkeypatch):
         out, clips = explored
         before = tree(out)
-        monkeypatch.setattr("unmask.explore.exploration.open_video", None)
+        monkeypatch.setattr("unmask.explore.exploration.open_video_file", None)
         with Exploration(index, out, SETTINGS, resume=True) as exploration:
             assert [found.to_row() for found in exploration.run()] == [found.to_row() for found in clips]
             exploration.finish()

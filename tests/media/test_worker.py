@@ -54,7 +54,7 @@ def test_frames_come_through_shared_memory(ask, clip, tmp_path):
     connection = ask("decode", clip)
     header = parse(connection.recv_bytes())
     assert header["facts"]["frames"] == 6
-    assert [len(connection.recv_bytes()) for _ in range(3)] == [48, 8, 8]
+    assert [len(connection.recv_bytes()) for _ in range(4)] == [48, 8, 8, 0]  # times, key packets and frames, bursts
     connection.send_bytes(Request(np.array([0, 2, 5]), signed=False).to_bytes())
     with (tmp_path / "memory").open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as memory:
         slots = []

@@ -64,4 +64,4 @@ def test_a_person_in_three_shots_is_one_row_and_the_fake_shot_still_counts(shots
     assert 0.7 <= person.passage.start_seconds <= 0.9
     assert joined.fake_probability == pytest.approx(apart.fake_probability, abs=0.05)
     assert joined.fake_probability > 0.8
-    assert joined.label == apart.label != "real"
+    assert "real" not in (joined.label, apart.label)  # one person needs less discount than three: fake, inconclusive
