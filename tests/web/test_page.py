@@ -140,11 +140,12 @@ def test_a_clip_is_dropped_judged_read_reviewed_and_deleted(open_page, clips, tm
 def test_boxes_follow_the_film_and_a_click_seeks(open_page, service):
     page = open_page(service, f"/#/jobs/{id_of(service, 'film')}")
     expect(page.locator("video")).to_have_js_property("readyState", 4)
-    width = page.locator(".stage").bounding_box()["width"]
 
-    def left_of_first():  # of the box, as a share of the picture
-        left = page.locator(".boxes .box.fake").bounding_box()["x"] - page.locator("video").bounding_box()["x"]
-        return left / width
+    def left_of_first():  # of the box, as a share of the picture; boxes are drawn anew all the time
+        return page.evaluate("""() => {
+            const place = (selector) => document.querySelector(selector).getBoundingClientRect();
+            return (place(".boxes .box.fake").left - place("video").left) / place("video").width;
+        }""")
 
     timeline = page.get_by_role("slider", name="Scores over time")
     timeline.press("Home")
