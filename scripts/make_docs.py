@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import typer
+from make_man import records, walk
 from make_schema import descriptions
+from typer import Context
+from typer.main import get_command
 
 import unmask.models.card
 from unmask import errors
@@ -78,38 +79,14 @@ def plain_links(text: str, folder: Path) -> str:
 
 def commands_page() -> str:
     """Return all commands with their arguments and options."""
-    root = typer.main.get_command(app)
+    root = get_command(app)
     lines = ["# Commands", "", "What `unmask COMMAND --help` says.", ""]
-    for words, command in _commands(root, ("unmask",)):
-        lines += [f"## {' '.join(words)}", "", _text(command.help or ""), ""]
-        rows = [row for parameter in command.params for row in _row(parameter)]
-        if rows:
-            lines += ["| argument or option | what | unless given |", "| --- | --- | --- |", *rows, ""]
-        if command.epilog:
-            lines += [_text(command.epilog), ""]
+    for command, context in walk(root, Context(root, info_name="unmask", **root.context_settings)):
+        lines += [f"## {context.command_path}", "", _text(command.help or ""), ""]
+        lines += ["| argument or option | what |", "| --- | --- |"]
+        lines += [f"| `{_cell(name)}` | {_cell(_text(text))} |" for name, text in records(command, context)]
+        lines += ["", *([_text(command.epilog), ""] if command.epilog else [])]
     return "\n".join(lines) + "\n"
-
-
-def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the commands that do something: groups only lead to them."""
-    parts: dict[str, Any] = getattr(command, "commands", {})
-    if not parts:
-        yield words, command
-    for name, part in parts.items():
-        if not part.hidden:
-            yield from _commands(part, (*words, name))
-
-
-def _row(parameter: Any) -> Iterator[str]:
-    if getattr(parameter, "hidden", False) or "--help" in parameter.opts:
-        return
-    takes_value = parameter.param_type_name == "option" and not parameter.is_flag
-    word = parameter.metavar or parameter.name.upper()
-    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    names = f"`{word}`" if parameter.param_type_name == "argument" else names + f" `{word}`" * takes_value
-    default = getattr(parameter.default, "value", parameter.default)
-    shown = f"`{default}`" if takes_value and isinstance(default, str | int | float) else ""
-    yield f"| {_cell(names)} | {_cell(_text(getattr(parameter, 'help', None) or ''))} | {_cell(shown)} |"
 
 
 def verdict_page() -> str:

@@ -46,13 +46,26 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def commands(group: Any, parent: Context) -> Iterator[list[str]]:
-    """Yield the section of each command, those within a group after one another."""
+def walk(group: Any, parent: Context) -> Iterator[tuple[Any, Context]]:
+    """Yield each command with its context, those within a group after one another."""
     for name, command in group.commands.items():
         context = Context(command, info_name=name, parent=parent)
         if hasattr(command, "commands"):
-            yield from commands(command, context)
-            continue
+            yield from walk(command, context)
+        else:
+            yield command, context
+
+
+def records(command: Any, context: Context) -> Iterator[tuple[str, str]]:
+    """Yield arguments and options, each with its help."""
+    for parameter in command.get_params(context):
+        if record := parameter.get_help_record(context):
+            yield record[0], " ".join(record[1].split())
+
+
+def commands(group: Any, parent: Context) -> Iterator[list[str]]:
+    """Yield the section of each command."""
+    for command, context in walk(group, parent):
         full = context.command_path
         pieces = " ".join(command.collect_usage_pieces(context)).replace("...}...", "...}")  # some versions repeat it
         yield [
@@ -68,11 +81,10 @@ def commands(group: Any, parent: Context) -> Iterator[list[str]]:
 
 def options(command: Any, context: Context) -> Iterator[str]:
     """Yield arguments and options with their help."""
-    for parameter in command.get_params(context):
-        if record := parameter.get_help_record(context):
-            yield ".TP"
-            yield rf".B {quoted(record[0])}"
-            yield roff(" ".join(record[1].split()))
+    for name, text in records(command, context):
+        yield ".TP"
+        yield rf".B {quoted(name)}"
+        yield roff(text)
 
 
 def quoted(text: str) -> str:

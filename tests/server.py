@@ -1,6 +1,7 @@
 """A server on this machine that releases files."""
 
 import hashlib
+import ssl
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,3 +80,23 @@ def serve(files, context=None):
             server.left.set()
             server.shutdown()
             thread.join()
+
+
+def trusted_tls(authority, folder, monkeypatch):
+    """Return the TLS context of a server on this machine whose certificate the tests' downloads trust.
+
+    Args:
+        authority: A `trustme.CA`.
+        folder: Where its certificate is written.
+        monkeypatch: Pytest's.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(folder / "authority.pem"))
+    return context
+
+
+def is_this_machine(ip):
+    """Stand in for `unmask.net.address.is_public`, so that a server of the tests may be reached."""
+    return ip in ("127.0.0.1", "::1")

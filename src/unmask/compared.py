@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.facts import MediaFacts, check
-from unmask.runtime.jsonable import from_jsonable, jsonable, portable
+from unmask.runtime.jsonable import from_jsonable, jsonable, portable, reading
 from unmask.runtime.libraries import library_versions
 from unmask.types import Label
 
@@ -232,12 +232,8 @@ class Comparison:
         Raises:
             UsageError: They are no comparison, or one of another version of the schema.
         """
-        if (version := data.get("schema_version")) != COMPARISON_VERSION:
-            raise UsageError(f"this comparison has schema version {version}, not {COMPARISON_VERSION}; compare again")
-        try:
+        with reading(data, COMPARISON_VERSION, "comparison", "compare again"):
             found: Comparison = from_jsonable(cls, {key: data[key] for key in data if key != "schema_version"})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UsageError(f"these values are no comparison of unmask ({type(error).__name__}: {error})") from error
         return found
 
     def save(self, path: str | Path) -> Path:

@@ -32,7 +32,7 @@ from unmask.people import Sighting as Sighting
 from unmask.people import Span as Span
 from unmask.people import UnjudgedPerson as UnjudgedPerson
 from unmask.people import WhyUnjudged as WhyUnjudged
-from unmask.runtime.jsonable import from_jsonable, jsonable, portable
+from unmask.runtime.jsonable import from_jsonable, jsonable, portable, reading
 from unmask.runtime.libraries import library_versions
 from unmask.sentences import codes_of, with_codes
 
@@ -359,13 +359,9 @@ class Verdict:
         Raises:
             UsageError: They are no verdict, or one of another version of the schema.
         """
-        if (version := data.get("schema_version")) != SCHEMA_VERSION:
-            raise UsageError(f"this verdict has schema version {version}, not {SCHEMA_VERSION}; scan the file again")
-        try:
+        with reading(data, SCHEMA_VERSION, "verdict", "scan the file again"):
             own = {key: data[key] for key in data if key not in ("schema_version", "reason_codes")}
             verdict: Verdict = from_jsonable(cls, own | {"reasons": with_codes(own["reasons"], data["reason_codes"])})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UsageError(f"these values are no verdict of unmask ({type(error).__name__}: {error})") from error
         return verdict
 
     def __repr__(self) -> str:

@@ -1,7 +1,6 @@
 """``unmask scan https://...``, against a server on this machine that the tests alone may reach."""
 
 import json
-import ssl
 import threading
 import time
 
@@ -9,7 +8,7 @@ import pytest
 import trustme
 from typer.testing import CliRunner
 
-from tests.server import serve
+from tests.server import is_this_machine, serve, trusted_tls
 from unmask import Scanner
 from unmask.cli import app
 from unmask.net import address, download, public
@@ -24,11 +23,8 @@ def authority():
 @pytest.fixture
 def serve_tls(authority, tmp_path, monkeypatch):
     """Release files over https from a server that is trusted and may be reached."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    monkeypatch.setattr(inputs, "is_public", lambda ip: ip in ("127.0.0.1", "::1"))
+    context = trusted_tls(authority, tmp_path, monkeypatch)
+    monkeypatch.setattr(inputs, "is_public", is_this_machine)
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
     return lambda files: serve(files, context)
 

@@ -1,13 +1,11 @@
 """Addresses that are handed in: fetched from public hosts alone, and judged as files are."""
 
-import ssl
-
 import pytest
 import trustme
 
-from tests.server import serve
+from tests.server import is_this_machine, serve, trusted_tls
 from tests.web.conftest import clip, running, stub_settings
-from unmask.web import service as module
+from unmask.web import fetching
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +16,8 @@ def authority():
 @pytest.fixture
 def serve_tls(authority, tmp_path, monkeypatch):
     """Release files over https from a server that is trusted and may be reached."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
-    monkeypatch.setattr(module, "is_public", lambda ip: ip in ("127.0.0.1", "::1"))
+    context = trusted_tls(authority, tmp_path, monkeypatch)
+    monkeypatch.setattr(fetching, "is_public", is_this_machine)
     return lambda files: serve(files, context)
 
 

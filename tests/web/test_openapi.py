@@ -8,7 +8,7 @@ from hypothesis.strategies import booleans
 
 from tests.web.conftest import clip, running, stub_settings
 from unmask.errors import DownloadError
-from unmask.web import service as service_module
+from unmask.web import fetching
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis.checks import CHECKS, load_all_checks  # noqa: E402
@@ -74,7 +74,7 @@ def test_every_operation_keeps_to_its_description(service, schema, monkeypatch):
     def fetch(url, *_):
         raise DownloadError(f"{url} is not fetched in tests")
 
-    monkeypatch.setattr(service_module, "fetch_public", fetch)
+    monkeypatch.setattr(fetching, "fetch_public", fetch)
     job = service.wait(service.upload(clip("schema")).json()["id"])["id"]
     tried = set()
     for result in schema.get_all_operations():

@@ -10,6 +10,7 @@ import typer
 
 from unmask.cli.console import ExitCode, interruptible, printable, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.options import MODELS_OPTION
 from unmask.cli.scan import Precision
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ def compare(
         Path | None, typer.Option(help="Write a page with the pairs of frames, NAME.html.", show_default=False)
     ] = None,
     maps: Annotated[bool, typer.Option("--maps", help="Write into the JSON what the page shows: views, maps.")] = False,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
-    ] = None,
+    model: Annotated[list[str] | None, MODELS_OPTION] = None,
     frames: Annotated[int, typer.Option(min=8, help="Pairs of frames to compare.")] = 32,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
@@ -72,16 +70,13 @@ def compare(
 
 def _check(json: Path | None, html: Path | None, maps: bool, inputs: tuple[str, str]) -> None:
     """Refuse, before any work, outputs that would destroy something."""
+    from unmask.cli.outputs import check_named
     from unmask.errors import UsageError
     from unmask.report.comparison import JSON, PAGE
-    from unmask.storage.outputs import Output, check_outputs
 
     if maps and json is None:
         raise UsageError("--maps writes into the JSON; name it: --json FILE")
-    outputs = [("--json", json, JSON), ("--html", html, PAGE)]
-    check_outputs(
-        [Output(option, path, form) for option, path, form in outputs if path is not None and str(path) != "-"], inputs
-    )
+    check_named((("--json", json, JSON), ("--html", html, PAGE)), inputs)
     if html is not None and str(html) == "-":
         raise UsageError("a page cannot go to stdout; name a file, e.g. --html comparison.html")
 

@@ -87,6 +87,16 @@ MANIFEST = FileForm("the manifest", _table_form("unmask_manifest"), "clips.parqu
 SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants an empty folder
 
 
+def check_named(named: Iterable[tuple[str, Path | None, FileForm]], inputs: Iterable[PathLike]) -> None:
+    """Refuse outputs that would destroy something, before any work; what was not given, and stdout (-), cannot.
+
+    Raises:
+        UsageError: One is an input, media, or somebody else's, or cannot be written there.
+    """
+    files = [Output(option, path, form) for option, path, form in named if path is not None and str(path) != "-"]
+    check_outputs(files, inputs)
+
+
 def check_output(option: str, path: Path, form: FileForm | FolderForm, inputs: Iterable[PathLike] = ()) -> None:
     """Refuse an output that would destroy something.
 

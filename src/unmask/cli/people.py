@@ -79,15 +79,13 @@ def people(
 
 def _check(csv: Path | None, json: Path | None, html: Path | None, inputs: Sequence[str]) -> None:
     """Refuse outputs that would destroy something, before any work."""
+    from unmask.cli.outputs import check_named
     from unmask.errors import UsageError
     from unmask.identities.outputs import JSON, SHEET, TABLE
-    from unmask.storage.outputs import Output, check_outputs
 
-    named = (("--csv", csv, TABLE), ("--json", json, JSON), ("--html", html, SHEET))
-    files = [Output(option, path, form) for option, path, form in named if path is not None and str(path) != "-"]
     if str(csv) == str(json) == "-":
         raise UsageError("only one of --csv and --json can go to stdout; name a file for the other")
-    check_outputs(files, inputs)
+    check_named((("--csv", csv, TABLE), ("--json", json, JSON), ("--html", html, SHEET)), inputs)
 
 
 def _read(gatherer: Gatherer, items: Sequence[Input], workers: int | None) -> Iterator[FilePeople]:

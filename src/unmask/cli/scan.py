@@ -15,6 +15,7 @@ import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, printable, progress, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.options import MODELS_OPTION, WORKERS_OPTION
 from unmask.cli.scale import (
     ADDRESS_OPTION,
     ENGINE_OPTION,
@@ -125,10 +126,7 @@ def scan(
     timing: Annotated[
         bool, typer.Option("--timing", help="Write into the JSON when and how long each video was scanned.")
     ] = False,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
-    ] = None,
+    model: Annotated[list[str] | None, MODELS_OPTION] = None,
     preset: Annotated[
         Preset | None, typer.Option(help="Scan as a published system does; --model replaces its models.")
     ] = None,
@@ -158,9 +156,7 @@ def scan(
     ] = None,
     precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
-    ] = None,
+    workers: Annotated[int | None, WORKERS_OPTION] = None,
     limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     resume: Annotated[
         bool,

@@ -10,6 +10,7 @@ import typer
 
 from unmask.cli.console import say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.options import MODELS_OPTION, WORKERS_OPTION
 
 EPILOG = (
     "The token stands in the environment variable UNMASK_TOKEN. Stop with Ctrl-C: what is under way goes on next time."
@@ -40,14 +41,9 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="A page or plug-in that may use it; repeat.", show_default=False)
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
-    ] = None,
+    model: Annotated[list[str] | None, MODELS_OPTION] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
-    ] = None,
+    workers: Annotated[int | None, WORKERS_OPTION] = None,
     max_upload: Annotated[str, typer.Option(help="Longest file that is taken, e.g. 500M or 4G.")] = "2G",
     max_queue: Annotated[
         int, typer.Option(min=1, help="Jobs that may wait; further ones are told to come back.")

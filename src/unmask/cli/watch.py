@@ -9,6 +9,7 @@ import typer
 
 from unmask.cli.console import interruptible, printable, say, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
+from unmask.cli.options import MODELS_OPTION, WORKERS_OPTION
 
 EPILOG = "Ctrl-C stops; the next start goes on, and judges nothing again."
 
@@ -18,14 +19,9 @@ def watch(
     out: Annotated[Path, typer.Option(help="Folder for verdicts.jsonl and a page for each file.", show_default=False)],
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Look into the folders of the folder.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Judge what is there, and end.")] = False,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Name or folder of a model; repeat for an ensemble. Default: bundled.", show_default=False),
-    ] = None,
+    model: Annotated[list[str] | None, MODELS_OPTION] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames to look at in each video.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Videos under way at a time. Default: one per core.", show_default=False)
-    ] = None,
+    workers: Annotated[int | None, WORKERS_OPTION] = None,
     limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say what is watched.")] = False,
 ) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from unmask.errors import UsageError
 
 
 def jsonable(value: Any) -> Any:
@@ -52,6 +56,27 @@ def from_jsonable(kind: Any, value: Any) -> Any:
     if origin is dict:
         return {key: from_jsonable(arms[1], item) for key, item in value.items()}
     return base64.b64decode(value) if kind is bytes else value
+
+
+@contextmanager
+def reading(data: Mapping[str, Any], version: int, what: str, cure: str) -> Iterator[None]:
+    """Check the schema of values that are read back, and say in one way when they are of another form.
+
+    Args:
+        data: The values.
+        version: What ``schema_version`` must be.
+        what: They should be, e.g. ``verdict``.
+        cure: For those of another version.
+
+    Raises:
+        UsageError: They are of another version, or reading them failed.
+    """
+    if (found := data.get("schema_version")) != version:
+        raise UsageError(f"this {what} has schema version {found}, not {version}; {cure}")
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"these values are no {what} of unmask ({type(error).__name__}: {error})") from error
 
 
 def portable(path: str) -> str:

@@ -238,6 +238,15 @@ class BaseScanner(ABC):
         )
 
 
+class WrappingScanner(BaseScanner):
+    """Judges by another scanner, of which it says what that one says of itself."""
+
+    def __init__(self, scanner: BaseScanner) -> None:
+        """Take over what the verdicts of a scanner say."""
+        self.models, self.settings, self.trust = scanner.models, scanner.settings, scanner.trust
+        self.workers, self.limits, self.colours = scanner.workers, scanner.limits, scanner.colours
+
+
 def _stoppable(video: Video, stopping: threading.Event) -> Video:
     """Return a video that stops to be read when ``stopping`` is set."""
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 from unmask.errors import UsageError
 from unmask.media import Video
-from unmask.scan.base import BaseScanner
+from unmask.scan.base import BaseScanner, WrappingScanner
 from unmask.scan.sampler import KeyframeSampler
 from unmask.scan.scanner import Scanner
 from unmask.scan.stop import FullScan
 from unmask.types import Verdict
 
 
-class TriageScanner(BaseScanner):
+class TriageScanner(WrappingScanner):
     """Looks at the key frames of each video first, which cost little to decode.
 
     Where all of them could be judged, and the fake probability of the video is at most a bound, that is the verdict;
@@ -38,14 +38,8 @@ class TriageScanner(BaseScanner):
         self._full, self._most = scanner, most
         self._cheap = copy(scanner)
         self._cheap.sampler, self._cheap.stop_rule = KeyframeSampler(scanner.options.frames), FullScan()
-        super().__init__(
-            scanner.models,
-            scanner.settings,
-            workers=scanner.workers,
-            limits=scanner.limits,
-            colours=scanner.colours,
-        )
-        self.trust, self.settings = scanner.trust, scanner.settings | {"triage": most}
+        super().__init__(scanner)
+        self.settings = scanner.settings | {"triage": most}
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
         """Judge an open video by its key frames, and in full where they do not settle it."""

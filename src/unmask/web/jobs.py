@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, fields
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from unmask.web.database import Row
 
@@ -86,3 +86,15 @@ class Job:
 
 COLUMNS = tuple(item.name for item in fields(Job))
 """Columns of the table that a `Job` shows; the leases are the store's own."""
+
+
+def failure(status: str, reason: str) -> dict[str, Any]:
+    """Return the summary of a job without a verdict: the keys that a finished job has."""
+    return {
+        "status": status,
+        "label": None,
+        "fake_probability": None,
+        "reason": reason,
+        "people": None,
+        "duration_seconds": None,
+    }

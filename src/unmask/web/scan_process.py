@@ -34,7 +34,7 @@ from unmask.errors import DISK_FAULTS, UnmaskError
 from unmask.media import Limits, SignatureLog, Video
 from unmask.report.html import write_page
 from unmask.report.json import write_json
-from unmask.scan.base import BaseScanner
+from unmask.scan.base import BaseScanner, WrappingScanner
 from unmask.scan.inputs import Input
 from unmask.storage.atomic import atomic_folder, write_file
 from unmask.types import Frame, Verdict
@@ -57,7 +57,7 @@ def bundled_scanner(models: list[str] | None = None, **options: Any) -> BaseScan
     return Scanner(models or "bundled", **options)
 
 
-class WatchedScanner(BaseScanner):
+class WatchedScanner(WrappingScanner):
     """Scans as another scanner does, and tells how many frames it has seen."""
 
     def __init__(self, scanner: BaseScanner, on_frames: Callable[[str, int, int], None]) -> None:
@@ -67,15 +67,7 @@ class WatchedScanner(BaseScanner):
             scanner: What judges.
             on_frames: Called with the path, the frames that were decoded so far and those that were asked for.
         """
-        super().__init__(
-            scanner.models,
-            scanner.settings,
-            workers=scanner.workers,
-            limits=scanner.limits,
-            colours=scanner.colours,
-        )
-        self.trust, self.settings = scanner.trust, dict(scanner.settings)
-        self.settings, self.trust = scanner.settings, scanner.trust
+        super().__init__(scanner)
         self._scanner, self._on_frames = scanner, on_frames
 
     @property

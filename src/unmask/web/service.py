@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from unmask.errors import DownloadError, UnmaskError, UsageError
-from unmask.net.address import check_address, is_public
-from unmask.net.public import fetch_public
-from unmask.storage.content import HEAD_BYTES, content_of
+from unmask.net.address import check_address
 from unmask.web.database import open_database
 from unmask.web.events import Board
+from unmask.web.fetching import fetch_file
 from unmask.web.files import DataFolder
-from unmask.web.jobs import Job
+from unmask.web.jobs import Job, failure
 from unmask.web.names import clean_name
+from unmask.web.progress import Progress
 from unmask.web.scanning import ResultLostError, ScannerFailedError, ScanProcess, ScanProcessDiedError
 from unmask.web.settings import ServeSettings
 from unmask.web.store import LEASE_SECONDS, Search, Store
-from unmask.web.upload import NOT_MEDIA, Incoming
+from unmask.web.upload import Incoming
 from unmask.web.views import JobList, JobView, job_view
 
 log = logging.getLogger(__name__)
@@ -84,7 +82,7 @@ class Service:
         """Called when it cannot."""
         self.finished = {"done": 0, "failed": 0}
         """Jobs that were finished since the start."""
-        self._progress: dict[str, tuple[float, float]] = {}  # job -> share done, moment of its start
+        self._progress = Progress()
         self._changed = asyncio.Condition()
         self._files_lock = asyncio.Lock()  # around "row and file": no file without a row, no row without its file
         self._stopping = threading.Event()
@@ -231,7 +229,7 @@ class Service:
             job = await self._run_in_thread(self.store.delete, job_id)
             if job is not None and job.sha256 is not None:
                 await self._remove_unused(job.sha256, job.settings_hash)
-        self._progress.pop(job_id, None)
+        self._progress.forget(job_id)
         if job is not None:
             self.board.publish("deleted", {"id": job_id})
         return job is not None
@@ -246,10 +244,7 @@ class Service:
         await self._run_in_thread(remove)
 
     def _view(self, job: Job, waiting: list[str]) -> JobView:
-        share, since = self._progress.get(job.id, (None, None))
-        left = None
-        if share and since is not None and share >= 0.05:
-            left = round((time.monotonic() - since) * (1 - share) / share, 1)
+        share, left = self._progress.of(job.id)
         position = waiting.index(job.id) + 1 if job.id in waiting else None
         return job_view(job, share, left, position)
 
@@ -260,11 +255,8 @@ class Service:
             self._changed.notify_all()
 
     def _on_progress(self, job_id: str, decoded: int, asked: int) -> None:
-        before, since = self._progress.get(job_id, (0.0, time.monotonic()))
-        self._progress[job_id] = max(before, min(decoded / max(asked, 1), 0.99)), since
-        share, left = self._progress[job_id][0], None
-        if share >= 0.05:
-            left = round((time.monotonic() - since) * (1 - share) / share, 1)
+        self._progress.note(job_id, decoded, asked)
+        share, left = self._progress.of(job_id)
         self.board.publish("progress", {"id": job_id, "state": "running", "progress": share, "seconds_left": left})
 
     # Fetching and scanning
@@ -292,24 +284,24 @@ class Service:
 
     async def _guarded(self, work: Awaitable[None], job: Job) -> None:
         """Do what is to be done for a job; what nobody foresaw fails the job, not the service."""
-        self._progress[job.id] = 0.0, time.monotonic()
+        self._progress.begin(job.id)
         try:
             await work
         except Exception as error:
             log.exception("job %s failed", job.id)
-            await self._finish(job, _failure("internal_error", f"unmask failed, not the file: {type(error).__name__}"))
+            await self._finish(job, failure("internal_error", f"unmask failed, not the file: {type(error).__name__}"))
         finally:
-            self._progress.pop(job.id, None)
+            self._progress.forget(job.id)
 
     async def _scan(self, job: Job) -> None:
         assert job.sha256 is not None
         assert job.key is not None
         if (same := await self._run_in_thread(self.store.find_answer, job)) is not None:
-            await self._finish(job, {name: getattr(same, name) for name in _failure("", "")})
+            await self._finish(job, {name: getattr(same, name) for name in failure("", "")})
             return
         if job.attempts > MAX_ATTEMPTS:
             reason = f"scanning this file brought unmask down {MAX_ATTEMPTS} times; please report it"
-            await self._finish(job, _failure("crashed", reason))
+            await self._finish(job, failure("crashed", reason))
             return
         await self._tell(job)
         path, out = self.files.media_file(job.sha256), self.files.result_folder(job.key)
@@ -321,7 +313,7 @@ class Service:
             log.warning("the process that scans died; what was under way is tried again")
             await self._put_back(job)
         except ResultLostError as error:
-            await self._finish(job, _failure("internal_error", f"unmask failed, not the file: {error}"))
+            await self._finish(job, failure("internal_error", f"unmask failed, not the file: {error}"))
         except OSError as error:
             log.warning("a result could not be written: %s; make room on the disk", error)
             await asyncio.sleep(FULL_DISK_SECONDS)
@@ -346,7 +338,7 @@ class Service:
             finished = await self._run_in_thread(self.store.finish, job.id, summary)
             if finished is None and job.sha256 is not None:  # deleted meanwhile
                 await self._remove_unused(job.sha256, job.settings_hash)
-        self._progress.pop(job.id, None)
+        self._progress.forget(job.id)
         if finished is not None:
             self.finished[finished.state] += 1
             await self._tell(finished)
@@ -359,7 +351,7 @@ class Service:
 
         try:
             path, sha256, size_bytes = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._fetch_file, job.url or "", is_given_up
+                self._threads, fetch_file, self.files, job.url or "", self.settings.max_upload_bytes, is_given_up
             )
             async with self._files_lock:
                 queued = await self._run_in_thread(self.store.fetched, job.id, sha256, size_bytes)
@@ -367,32 +359,15 @@ class Service:
                     await self._run_in_thread(self.files.keep, path, sha256)
         except DownloadError as error:
             if not self._stopping.is_set():
-                await self._finish(job, _failure(error.status, str(error)))
+                await self._finish(job, failure(error.status, str(error)))
         except OSError as error:
-            await self._finish(job, _failure("unreadable", f"what was fetched could not be kept: {error.strerror}"))
+            await self._finish(job, failure("unreadable", f"what was fetched could not be kept: {error.strerror}"))
         else:
             if queued is not None:
                 await self._tell(queued)
         finally:
             if path is not None:
                 path.unlink(missing_ok=True)
-
-    def _fetch_file(self, url: str, is_given_up: Callable[[], bool]) -> tuple[Path, str, int]:
-        """Fetch a file, in a thread; return it with hash and length."""
-        path, raw = self.files.open_incoming()
-        try:
-            with raw, path.open("r+b") as file:
-                fetch_public(url, file, self.settings.max_upload_bytes, is_given_up, is_public)
-                file.flush()
-                file.seek(0)
-                if content_of(file.read(HEAD_BYTES)) not in ("video", "image"):
-                    raise DownloadError(NOT_MEDIA)
-                file.seek(0)
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            return path, sha256, path.stat().st_size
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
     # In the background
 
@@ -403,7 +378,7 @@ class Service:
 
     async def _renew_leases(self) -> None:
         await asyncio.sleep(LEASE_SECONDS / 3)
-        await self._run_in_thread(self.store.renew, list(self._progress))
+        await self._run_in_thread(self.store.renew, self._progress.jobs())
 
     async def _forget_old(self) -> None:
         if self.settings.keep_days is not None:
@@ -418,15 +393,3 @@ class Service:
     @staticmethod
     async def _run_in_thread(function: Callable[..., Result], *args: Any) -> Result:
         return await asyncio.to_thread(function, *args)
-
-
-def _failure(status: str, reason: str) -> dict[str, Any]:
-    """Return the summary of a job without a verdict."""
-    return {
-        "status": status,
-        "label": None,
-        "fake_probability": None,
-        "reason": reason,
-        "people": None,
-        "duration_seconds": None,
-    }
