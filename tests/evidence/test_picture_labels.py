@@ -148,6 +148,16 @@ def test_a_text_that_swells_and_endless_segments_cost_little(tmp_path):
     assert {says for _, says, *_ in found} <= {"unreadable"}
 
 
+def test_endless_blocks_of_a_gif_and_items_that_lie_cost_little(tmp_path):
+    endless = b"\x21\xff\x0bXMP DataXMP" + b"\1" * (2 << 20)
+    assert {says for _, says, *_ in labels(gif(tmp_path / "a.gif", endless))} <= {"unreadable"}
+    path = avif_items(tmp_path / "b.avif", XMP)
+    content = path.read_bytes()
+    at = content.index(b"iloc") + 12 + 14  # the place and length of the packet
+    path.write_bytes(content[: at + 6] + b"\xff" * 8 + content[at + 14 :])
+    assert labels(path) == []
+
+
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "AVIF", "GIF"])
 def test_a_picture_that_declares_nothing(form, tmp_path):
     assert labels(picture(tmp_path / "picture", form)) == []

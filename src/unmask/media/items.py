@@ -6,7 +6,8 @@ The boxes of ISO/IEC 14496-12, 8.11 (``meta``) as pictures use them (ISO/IEC 230
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 MAX_ITEMS = 4096
@@ -40,6 +41,8 @@ class Items:
     """Start and end in the file of the pieces of each item that lies in it."""
     made_of: dict[int, tuple[int, ...]] = field(default_factory=dict)
     """Of an item that is derived from others, such as a grid, these, in order."""
+    properties: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    """Kind and content of what is said of an item, such as ``irot``."""
 
 
 def boxes(content: bytes, at: int = 0) -> Iterator[tuple[bytes, int, int]]:
@@ -66,15 +69,18 @@ def read_items(meta: bytes, start: int) -> Items:
     found = Items()
     places = {kind: (at, end) for kind, at, end in boxes(meta)}
     data_start = start + places.get(b"idat", (0, 0))[0]
-    readers = {b"pitm": _read_primary, b"iinf": _read_kinds, b"iref": _read_references}
+    readers: dict[bytes, Callable[[_Fields, Items], None]] = {
+        b"pitm": _read_primary,
+        b"iinf": _read_kinds,
+        b"iref": _read_references,
+        b"iloc": lambda box, found: _read_places(box, found, data_start),
+    }
     for kind, (at, end) in places.items():
-        try:
-            if kind == b"iloc":
-                _read_places(_Fields(meta[at:end]), found, data_start)
-            elif kind in readers:
+        with suppress(ValueError):
+            if kind in readers:
                 readers[kind](_Fields(meta[at:end]), found)
-        except ValueError:
-            continue
+            if kind == b"iprp":
+                _read_properties(meta[at:end], found)
     return found
 
 
@@ -141,3 +147,17 @@ def _read_places(box: _Fields, found: Items, data_start: int) -> None:
             pieces.append((first, first + box.take(length_bytes)))
         if method in (_IN_FILE, _IN_DATA_BOX):
             found.extents[number] = pieces
+
+
+def _read_properties(content: bytes, found: Items) -> None:
+    """Read the list of properties and which items have which, by place in that list from 1."""
+    places = {kind: (at, end) for kind, at, end in boxes(content)}
+    start, end = places.get(b"ipco", (0, 0))
+    listed = [(kind, content[at:stop]) for kind, at, stop in boxes(content[:end], start)][:MAX_ITEMS]
+    at, end = places.get(b"ipma", (0, 0))
+    box = _Fields(content[at:end])
+    is_wide = box.content[3] & 1
+    for _ in range(min(box.take(4), MAX_ITEMS)):
+        number = box.take(4 if box.version else 2)
+        used = [box.take(2) & 0x7FFF if is_wide else box.take(1) & 0x7F for _ in range(box.take(1))]
+        found.properties[number] = [listed[place - 1] for place in used if 0 < place <= len(listed)]
