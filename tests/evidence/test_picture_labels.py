@@ -149,7 +149,7 @@ def test_a_text_that_swells_and_endless_segments_cost_little(tmp_path):
 
 
 def test_endless_blocks_of_a_gif_and_items_that_lie_cost_little(tmp_path):
-    endless = b"\x21\xff\x0bXMP DataXMP" + b"\1" * (2 << 20)
+    endless = b"\x21\xff\x0bXMP DataXMP" + b"\1" * (2 << 20) + b"\0"
     assert {says for _, says, *_ in labels(gif(tmp_path / "a.gif", endless))} <= {"unreadable"}
     path = avif_items(tmp_path / "b.avif", XMP)
     content = path.read_bytes()
