@@ -16,6 +16,7 @@ import csv
 import hashlib
 import itertools
 import json
+import os
 import random
 import subprocess
 import sys
@@ -134,7 +135,8 @@ def make_copy(source: Path, target: Path, made: Made) -> None:
         times = video.index.times_seconds
         known = float(video.facts.frame_rate or 25)
         rate = 25.0 if made.rate else known
-        moments = np.arange(made.start_seconds, min(made.start_seconds + COPY_SECONDS, times[-1]), 1 / rate)
+        start = min(made.start_seconds, times[-1] / 3)  # of a short clip, two thirds are left
+        moments = np.arange(start, min(start + COPY_SECONDS, times[-1]), 1 / rate)
         if made.rate and made.keeps_time:
             shown = np.arange(moments[0], moments[-1], 1 / made.rate)
             moments = moments[np.minimum(np.searchsorted(moments, shown + 1e-6) - 1, len(moments) - 1).clip(0)]
@@ -175,6 +177,8 @@ def footage(name: str) -> str:
     stem = Path(name).stem
     if name.startswith("devset/"):
         return stem if stem[0].isdecimal() else "/".join(stem.split("_")[1:])
+    if "would_you_like_a_cup_of_tea" in stem:  # one film, with the lips of other sentences
+        return "would_you_like_a_cup_of_tea"
     if "Quiz" in stem:
         return "are_you" if stem.endswith(("are_you_well", "how_are_you")) else stem
     for start in ("EDTalk_demo", "liveportrait_d10", *(f"video_retalking_{i}" for i in range(1, 6))):
@@ -255,8 +259,9 @@ def copied(source: Path, work: Path, copy: str) -> Path:
     """Return a copy of a clip, made where it is not there yet."""
     target = work / f"{source.parent.name}-{source.stem}-{list(COPIES).index(copy)}.mkv"
     if not target.exists():
-        make_copy(source, work / "half.mkv", COPIES[copy])
-        (work / "half.mkv").rename(target)
+        half_done = work / f"{os.getpid()}.mkv"
+        make_copy(source, half_done, COPIES[copy])
+        half_done.rename(target)
     return target
 
 
