@@ -5,7 +5,8 @@
 Makes 200 films of 120 frames: one half shows made scenes of 320 x 240 pixels (textures, a moving thing, a camera that
 drifts or stands, sensor noise), the other half videos of the folder, shrunk to half or less with noise added, so that
 little is left of their own encoding. x264 encodes each once, and once more from a first encoding of another crf (16 to
-34, at least 4 apart) and preset; the distance of key frames is the same in a third of them. Takes some minutes.
+34, at least 4 apart) and preset; the distance of key frames is the same in a third of them. Sixty further films show
+letters and discs without noise, as screens and cartoons do: they are counted by themselves. Takes some minutes.
 `MIN_STRENGTH` was set on ``--half tune``, with other seeds and the other half of the videos; combs are found
 by what `fit_second_encoding.py` fitted, on films of a third set of seeds and of that half, too.
 """
@@ -17,7 +18,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import av
@@ -57,13 +58,20 @@ def main() -> None:
     options.add_argument("--keep", type=Path, required=True, help="folder for the films; those that are there are used")
     options.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options.add_argument("--films", type=int, default=200, help="half of them are encoded twice")
+    options.add_argument("--drawn", type=int, default=60, help="further films, without noise, half of them twice")
     options.add_argument("--half", choices=list(FIRST_SEEDS), default="judge", help="of sources and seeds")
     arguments = options.parse_args()
     arguments.keep.mkdir(parents=True, exist_ok=True)
     videos = halves(arguments.videos)[arguments.half]
-    rows = [row for number in range(arguments.films // 2) for row in measured(number, videos, arguments)]
-    once, twice = ([row for row in rows if row["twice"] == is_twice] for is_twice in (False, True))
+    films = (arguments.films + arguments.drawn) // 2
+    rows = [row for number in range(films) for row in measured(number, videos, arguments)]
+    drawn = [row for row in rows if row["source"] in ("letters", "discs")]
+    once, twice = ([row for row in rows if row not in drawn and row["twice"] == again] for again in (False, True))
     groups = {"once": once, "twice": twice} | cases(twice)
+    for what in ("letters", "discs"):
+        for times, again in (("once", False), ("twice", True)):
+            of = [row for row in drawn if row["source"] == what and row["twice"] == again]
+            groups[f"{times}, {what} without noise"] = of
     found = {
         name: float(np.mean([row["rhythm"] >= MIN_STRENGTH or row["comb"] > 0 for row in group]))
         for name, group in groups.items()
@@ -142,9 +150,14 @@ def measured(number: int, videos: Sequence[Path], arguments: argparse.Namespace)
     rng = np.random.default_rng(FIRST_SEEDS[arguments.half] + number)
     video = videos[(number // 2) % len(videos)] if number % 2 else None
     film = draw(rng, FIRST_SEEDS[arguments.half] + number, video)
+    if number >= arguments.films // 2:
+        film = replace(film, source=("letters", "discs")[number % 2])
     places = [arguments.keep / f"{number:03d}_{times}.mp4" for times in ("once", "twice")]
     if not all(place.exists() for place in places):
-        frames = list(scene(rng) if video is None else filmed(video, rng))
+        if number >= arguments.films // 2:
+            frames = list((letters, discs)[number % 2](rng))
+        else:
+            frames = list(scene(rng) if video is None else filmed(video, rng))
         first = decode(encode(frames, film.crf_before, film.gop_before, film.preset_before))
         for place, shown in zip(places, (frames, first), strict=True):
             place.write_bytes(encode(shown, film.crf, film.gop, film.preset))
@@ -196,6 +209,36 @@ def scene(rng: np.random.Generator) -> Iterator[Luma]:
         mask = moved(np.ones_like(thing), *at)
         view = view * (1 - mask) + moved(thing, *at) * mask + rng.normal(0, noise, view.shape)
         yield np.clip(view, 0, 255).astype(np.uint8)
+
+
+def letters(rng: np.random.Generator) -> Iterator[Luma]:
+    """Yield the frames of a film of lines of letters that move, without noise, as screens are."""
+    sheet = _sheet(rng)
+    for row in range(10, sheet.shape[0], int(rng.integers(14, 26))):
+        line = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz   "), 50))
+        level, size = int(rng.integers(0, 256)), rng.uniform(0.3, 0.8)
+        cv2.putText(sheet, line, (4, row), cv2.FONT_HERSHEY_SIMPLEX, size, level, 1, cv2.LINE_AA)
+    yield from _scrolled(sheet, rng)
+
+
+def discs(rng: np.random.Generator) -> Iterator[Luma]:
+    """Yield the frames of a film of discs on a flat ground, without noise, as cartoons are."""
+    sheet = _sheet(rng)
+    for _ in range(int(rng.integers(10, 40))):
+        place = [int(at) for at in rng.integers(0, sheet.shape[::-1])]
+        cv2.circle(sheet, place, int(rng.integers(5, 70)), int(rng.integers(0, 256)), -1, cv2.LINE_AA)
+    yield from _scrolled(sheet, rng)
+
+
+def _sheet(rng: np.random.Generator) -> Luma:
+    return np.full((HEIGHT + 160, WIDTH + 160), int(rng.integers(40, 240)), np.uint8)
+
+
+def _scrolled(sheet: Luma, rng: np.random.Generator) -> Iterator[Luma]:
+    step = rng.integers(0, 3, 2)
+    for number in range(FRAMES):
+        top, left = np.minimum(step * number, 160)
+        yield sheet[top : top + HEIGHT, left : left + WIDTH]
 
 
 def moved(image: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:

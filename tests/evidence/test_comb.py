@@ -54,7 +54,7 @@ def films(tmp_path_factory):
     folder = tmp_path_factory.mktemp("films")
     found = []
     for seed in range(4):
-        first = decode(encode(folder / f"{seed}-first.mp4", scene(seed), 28))
+        first = decode(encode(folder / f"{seed}-first.mp4", scene(seed), 26))
         once = encode(folder / f"{seed}-once.mp4", scene(seed), 18)
         found.append((once, encode(folder / f"{seed}-twice.mp4", first, 18)))
     return found
@@ -63,7 +63,7 @@ def films(tmp_path_factory):
 def test_signs_stand_where_a_coarser_encoding_came_first(films):
     once, twice = zip(*[(strength(a), strength(b)) for a, b in films], strict=True)
     assert max(once) < 0
-    assert sorted(twice)[1] > 0, "in three of four"
+    assert sorted(twice)[-2] > 0, "in two of four, at least"
 
 
 def test_the_trace_says_signs_of_and_how_often_it_errs(films):
@@ -72,7 +72,7 @@ def test_the_trace_says_signs_of_and_how_often_it_errs(films):
         traces = list(find_traces(open_in_process(file, "0" * 64, Limits())))
     (trace,) = (trace for trace in traces if trace.kind == "second_encoding")
     assert trace.reason.startswith("There are signs of an earlier encoding: the first picture holds the rounding")
-    assert "of films that were encoded once" in trace.reason.lower()
+    assert "of 100 films that were encoded once had such signs" in trace.reason
     assert float(trace.values["comb"]) > 0
 
 
@@ -86,8 +86,11 @@ def test_small_pictures_tell_nothing():
     assert strength_of(luma, quantisers) is None
 
 
-def test_a_picture_without_anything_in_it_has_no_signs():
-    assert strength_of(np.full((240, 320), 90, np.uint8), np.full((15, 20), 20)) < 0
+def test_a_picture_with_little_in_it_tells_nothing():
+    luma, quantisers = np.full((240, 320), 90, np.uint8), np.full((15, 20), 20)
+    assert strength_of(luma, quantisers) is None
+    luma[100:110, 100:110] = 30
+    assert strength_of(luma, quantisers) is None
 
 
 def test_only_the_middle_of_a_large_picture_counts():

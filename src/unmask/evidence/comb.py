@@ -25,6 +25,11 @@ WINDOW_BLOCKS = 20, 15
 """Width and height in macroblocks of the middle of the picture that is looked at, at most."""
 MIN_BLOCKS = 100
 """Macroblocks that it must have."""
+MIN_VALUES = 100
+"""Coefficients of a step or so and more that it must have: a black picture tells nothing."""
+MIN_NEAR = 0.4
+"""Likeness, to 1, to the nearest of the films that were learned from, below which nothing is said: of those films, 98
+in 100 are as near to one of another source."""
 MODEL = Path(__file__).with_name("second_encoding.npz")
 """The support vector machine: means and spreads of the features, vectors, weights, width, bias and threshold."""
 
@@ -52,7 +57,7 @@ _TRANSFORMS = {
 def comb_strength(opened: OpenFile) -> float | None:
     """Return by how much the first picture of a film bunches more than the threshold allows: above 0 there are signs.
 
-    None for what is no progressive H.264 film of eight bits, or too small.
+    None for what is no progressive H.264 film of eight bits, too small, or bare.
     """
     frame = _first_frame(opened)
     if frame is None or frame.interlaced_frame or frame.format.components[0].bits != 8:
@@ -88,6 +93,8 @@ def strength_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) ->
     model = _model()
     apart = (features - model["mean"]) / model["spread"] - model["vectors"]
     near = np.exp(-float(model["width"]) * (apart * apart).sum(1))
+    if near.max() < MIN_NEAR:
+        return None
     return float(near @ model["weights"] + model["bias"] - model["threshold"])
 
 
@@ -98,7 +105,7 @@ def _model() -> dict[str, Floats]:
 
 
 def features_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) -> Floats | None:
-    """Return how strongly the coefficients bunch at each distance; None where the picture is too small.
+    """Return how strongly the coefficients bunch at each distance; None where the picture is too small or bare.
 
     Args:
         luma_HW: Luma.
@@ -114,7 +121,10 @@ def features_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) ->
     top, left = (sides[0] - rows) // 2, (sides[1] - columns) // 2
     quantisers = quantisers_hw[top : top + rows, left : left + columns]
     window = luma_HW[top * _BLOCK_PX : (top + rows) * _BLOCK_PX, left * _BLOCK_PX : (left + columns) * _BLOCK_PX]
-    found = np.concatenate([_bunching(_in_steps(window, quantisers, side)) for side in _TRANSFORMS])
+    in_steps = [_in_steps(window, quantisers, side) for side in _TRANSFORMS]
+    if any((values > _FROM[0]).sum() < MIN_VALUES for values in in_steps):
+        return None
+    found = np.concatenate([_bunching(values) for values in in_steps])
     return np.sign(found) * np.log1p(np.abs(found))
 
 
