@@ -117,6 +117,8 @@ def test_splits_that_a_dataset_names_are_heeded(dataset, tmp_path):
     test, everything = open_dataset("d", table), open_dataset("d", table, split="all")
     assert ([clip.truth.label for clip in test.clips], test.split) == (["fake"], "test")
     assert (len(everything.clips), everything.split) == (2, "all")
+    table.write_text(table.read_text().replace(",fake,test", ",fake,train"))
+    assert open_dataset("d", table).split == "all"
     with pytest.raises(UsageError, match="no labelled clip of the split val"):
         open_dataset("d", table, split="val")
 

@@ -40,7 +40,7 @@ class BenchDataset:
     clips: tuple[BenchClip, ...]
     """Sorted by name."""
     split: str
-    """``test``, ``val``, ``train``, or ``all`` where the dataset knows no such split or all clips are wanted."""
+    """``test``, ``val``, ``train``, or ``all``."""
     faults: tuple[str, ...] = ()
     """What is wrong with its description, in sentences."""
 
@@ -70,7 +70,7 @@ def open_dataset(
     name: str,
     path: Path,
     *,
-    split: str = TEST_SPLIT,
+    split: str | None = None,
     clips: int | None = None,
     limits: Limits = Limits(),  # noqa: B008
 ) -> BenchDataset:
@@ -79,7 +79,7 @@ def open_dataset(
     Args:
         name: As the tables call it.
         path: Folder, CSV or index.parquet, see `unmask.datasets.read_index`.
-        split: Clips of this split alone, where the dataset names splits; ``all`` for every clip.
+        split: Clips of this split alone, ``all`` for every clip; None for those of ``test`` where there are any.
         clips: Clips of each label, at most, spread by a hash of their names; None for all.
         limits: What one file may cost.
 
@@ -93,7 +93,7 @@ def open_dataset(
     if clips is not None:
         chosen = _thinned(chosen, clips)
     if not chosen:
-        raise UsageError(f"{path} has no labelled clip of the split {taken}; name another with --split, or all")
+        raise UsageError(f"{path} has no labelled clip of the split {taken}; name another with --split")
     paths = {clip.path: index.path_of(clip) for clip in index.clips}
     hashed = [
         BenchClip(paths[truth.name], truth, sha256)
@@ -107,11 +107,13 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9+]", "", name.lower())
 
 
-def _of_split(index: Index, split: str) -> tuple[Index, str]:
-    if split == ALL_SPLITS or not any(clip.split for clip in index.clips):
-        return index, ALL_SPLITS
-    own = tuple(clip for clip in index.clips if clip.split == split)
-    return Index(index.root, index.dataset, own, index.faults), split
+def _of_split(index: Index, split: str | None) -> tuple[Index, str]:
+    has_test = any(clip.split == TEST_SPLIT and clip.label for clip in index.clips)
+    wanted = split or (TEST_SPLIT if has_test else ALL_SPLITS)
+    if wanted == ALL_SPLITS:
+        return index, wanted
+    own = tuple(clip for clip in index.clips if clip.split == wanted)
+    return Index(index.root, index.dataset, own, index.faults), wanted
 
 
 def _thinned(truths: Sequence[Truth], most: int) -> list[Truth]:

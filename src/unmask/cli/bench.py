@@ -38,8 +38,9 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="Folder for tables, page and answers.", show_default=False)] = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each clip.")] = 32,
     split: Annotated[
-        str, typer.Option(help="Clips of this split alone, where a dataset names splits; or all.")
-    ] = "test",
+        str | None,
+        typer.Option(help="Clips of this split, or all. Default: test where there is one.", show_default=False),
+    ] = None,
     clips: Annotated[
         int | None, typer.Option(min=1, help="Clips of each label and dataset, at most.", show_default=False)
     ] = None,
@@ -95,7 +96,7 @@ def _datasets(on: list[str]) -> tuple[list[tuple[str, Path]], list[tuple[str, Pa
     return matrices, [item for item in named if item not in matrices]
 
 
-def _open(named: list[tuple[str, Path]], split: str, clips: int | None) -> list[BenchDataset]:
+def _open(named: list[tuple[str, Path]], split: str | None, clips: int | None) -> list[BenchDataset]:
     from unmask.bench import open_dataset
 
     return [open_dataset(name, path, split=split, clips=clips) for name, path in named]
