@@ -61,8 +61,8 @@ def test_options_are_frozen():
     assert options["merge"] == ["--csv", "--json", "--parquet"]
     assert options["sample"] == ["--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
-        "--seed",
+        "--bootstrap", "--calibrate", "--data", "--error", "--false-alarms", "--json", "--labels", "--model", "--out",
+        "--quiet", "--seed",
     ]  # fmt: skip
     assert options["bench"] == [
         "--bootstrap", "--clips", "--device", "--frames", "--on", "--out", "--quiet", "--seed", "--split", "--workers",
