@@ -65,7 +65,8 @@ def test_options_are_frozen():
         "--quiet", "--seed",
     ]  # fmt: skip
     assert options["bench"] == [
-        "--bootstrap", "--clips", "--device", "--frames", "--on", "--out", "--quiet", "--seed", "--split", "--workers",
+        "--bootstrap", "--cell", "--clips", "--device", "--frames", "--metamorphic", "--on", "--out", "--quiet",
+        "--robustness", "--seed", "--split", "--workers",
     ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
