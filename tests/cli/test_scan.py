@@ -69,7 +69,8 @@ def test_options_are_frozen():
         "--robustness", "--seed", "--split", "--workers",
     ]  # fmt: skip
     assert options["train"] == [
-        "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
+        "--checkpoint-every", "--data", "--device", "--dry-run", "--out", "--plot", "--quiet", "--resume", "--set",
+        "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
         "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",
