@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from unmask.evaluation.evaluate import Evaluation, Score
+from unmask.evaluation.drift import in_words
+from unmask.evaluation.evaluate import Evaluation
+from unmask.evaluation.levels import Score
 from unmask.html import render
 from unmask.metrics import WORDS
 from unmask.storage.atomic import write_file
@@ -32,6 +34,7 @@ MEASURES = {
     "tpr_at_fpr_0.01": Measure(
         "Caught at 1 % alarms", "higher", "share of fakes caught where at most 1 % of the reals are accused"
     ),
+    "tpr_at_fpr_0.05": Measure("Caught at 5 % alarms", "higher", "the same where at most 5 % of the reals are accused"),
     "accuracy": Measure("Accuracy at 0.5", "higher", "share of right answers"),
     "balanced_accuracy": Measure("Accuracy, balanced", "higher", "mean over reals and fakes; 0.5 by chance"),
     "brier": Measure("Brier score", "lower", "mean squared error of the probability; 0.25 for 0.5 everywhere"),
@@ -88,6 +91,7 @@ def write_evaluation_page(report: Evaluation, path: Path) -> None:
         names_shown=NAMES_SHOWN,
         calibration_points=[(item.mean_probability, item.fake_share) for item in report.calibration_curve],
         qualities=QUALITIES,
+        drift=in_words(report.drift) if report.drift else (),
         fullest_bin=max(item.count for item in report.calibration_curve),
         risk_top=max(math.ceil(highest_risk * 10) / 10, 0.1),
         highest_bar=max(max(counts) for counts in report.histogram),
