@@ -39,9 +39,11 @@ _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
 COLUMNS = {
     "id": "string", "path": "string", "label": "string", "original": "string", "method": "string",
-    "compression": "string", "people": "list<string>", "part": "int32", "split": "string",
+    "compression": "string", "people": "list<string>", "part": "int32", "split": "string", "mask": "string",
 }  # fmt: skip
 """Columns of the table on disk: fields of `Clip`, and their Arrow types."""
+LATER_COLUMNS = frozenset({"mask"})
+"""Columns that tables of earlier versions do not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Clip:
     """Number of the DFDC part."""
     split: str | None = None
     """``train``, ``val``, ``test`` as the dataset's authors split it."""
+    mask: str | None = None
+    """Path, as `path`, of the authors' mask of a fake: a video like it, or a folder of images named by the number of
+    their frame; light where the frame was changed. None where there is none."""
 
     def __post_init__(self) -> None:
         if problem := id_problem(self.id):
@@ -105,6 +110,10 @@ class Index:
     def path_of(self, clip: Clip) -> Path:
         """Return the path of a clip."""
         return self.root / clip.path
+
+    def mask_of(self, clip: Clip) -> Path | None:
+        """Return the path of the authors' mask of a clip, None where there is none."""
+        return None if clip.mask is None else self.root / clip.mask
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet; `read_index` reads it back.

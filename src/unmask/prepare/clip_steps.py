@@ -20,6 +20,7 @@ from unmask.faces.mtcnn import without_small_faces
 from unmask.faces.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
 from unmask.media import Limits, Video, open_video, read_frames
 from unmask.prepare.aligned import TextBoxes, write_aligned, write_text_boxes
+from unmask.prepare.changes import UnchangedRule
 from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import (
     Boxes,
@@ -74,6 +75,8 @@ class Settings:
     """They are made of so many faces of a frame, largest first; None for all."""
     unpaired_originals: bool = True
     """Whether folds.csv lists originals from which no fake was made."""
+    unchanged: UnchangedRule = "real"
+    """What folds.csv says of crops of fakes whose face was not changed, see `unmask.prepare.changes`."""
     landmark_detection: DetectorSpec = field(
         default_factory=lambda: DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75))
     )

@@ -1,4 +1,4 @@
-"""Prepare a dataset for training: boxes -> crops -> landmarks -> diffs -> folds, in one pass over each video.
+"""Prepare a dataset for training: boxes -> crops -> landmarks -> diffs -> changes -> folds, each video read once.
 
 Originals only are searched for faces; their boxes serve the fakes made from them, so that the crops of a pair show the
 same pixels. An original and its fakes form a family, and families are prepared in parallel. The manifest records what
@@ -24,6 +24,7 @@ from unmask.datasets.index import Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import UsageError
 from unmask.prepare.aligned import write_tube_list
+from unmask.prepare.changes import HEADER, changed_rows, follow_changes
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.families import FOLDERS, FamilySteps, families
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
@@ -34,8 +35,8 @@ from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.storage.atomic import atomic_file, sweep
 from unmask.storage.rowlog import Row, RowLog, json_line
 
-STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
-DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
+STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "tubes", "folds")
+DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "folds")
 """All but RobustForensics' form."""
 MANIFEST = "manifest.jsonl"
 SETTINGS_FILE = "prepare.json"
@@ -51,6 +52,8 @@ class Outcome:
     """What is wrong with the folds, in sentences."""
     crops: int
     """Lines of folds.csv; 0 when that step was not asked for."""
+    unchanged: int = 0
+    """Crops of fakes whose face was not changed; folds.csv has them as ``Settings.unchanged`` says."""
 
 
 def mark_folder(out: Path) -> None:
@@ -170,9 +173,10 @@ class Preparation:
         if "tubes" in self._steps:
             write_tube_list(self._index.clips, self._out, self._settings.image_format, self._settings.every)
         warnings: list[str] = []
-        crops = 0
+        crops = unchanged = 0
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
+            unchanged = sum(row[HEADER.index("changed")] == "no" for row in self._changed_rows())
         settings = {
             "unmask": __version__,
             "steps": self._all_steps(),
@@ -182,7 +186,7 @@ class Preparation:
         with atomic_file(self._out / SETTINGS_FILE) as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
-        return Outcome(skipped, tuple(warnings), crops)
+        return Outcome(skipped, tuple(warnings), crops, unchanged)
 
     def _all_steps(self) -> list[str]:
         """Return the steps of this run and of the earlier ones that filled the folder."""
@@ -205,8 +209,12 @@ class Preparation:
             clips = [clip for clip in clips if clip.label == "fake" or clip.id in sources]
         rows = list_crops(clips, fold_of, leader_of, self._out / "crops")
         listed = (row for row in rows if self._settings.is_listed(row.frame, row.face))
-        count = write_folds(listed, self._out / "folds.csv")
+        count = write_folds(follow_changes(listed, self._out, self._settings.unchanged), self._out / "folds.csv")
+        write_table(self._changed_rows(), HEADER, self._out / "changed.csv")
         return count, warnings
+
+    def _changed_rows(self) -> Iterator[tuple[object, ...]]:
+        return changed_rows(self._index.clips, self._out, self._settings.image_format)
 
     def __enter__(self) -> Self:
         return self

@@ -34,7 +34,7 @@ class ClipRow:
     video: str
     """Id of the clip."""
     label: int
-    """0 real, 1 fake."""
+    """0 real, 1 fake: one of its crops is, or of its video's where it is a tube."""
     fold: int
     """Of its video."""
     files: tuple[Path, ...]
@@ -95,7 +95,10 @@ class PreparedAligned(PreparedCrops):
         Raises:
             UsageError: No clip has aligned faces.
         """
-        clips = {row.video: row for row in read_folds(self.folder / "folds.csv")}
+        clips: dict[str, CropRow] = {}
+        for row in read_folds(self.folder / "folds.csv"):  # a clip is fake where one of its crops is
+            if row.video not in clips or row.label:
+                clips[row.video] = row
         rows, step = [], self.recipe.data.frame_step
         for row in clips.values():
             for _, files in sorted(_aligned_files(self.folder, row.video).items()):
@@ -168,12 +171,14 @@ def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
         by_video[crop.video].append(crop)
     for video, rows in by_video.items():
         faces = _aligned_files(folder, video)
+        labels = dict.fromkeys(faces, max(row.label for row in rows))  # tubes are numbered in their own way
         if not faces:
             for row in rows:
                 if (at := parse_stem(Path(row.file).stem)) is not None:
                     faces[at[1]].append((at[0], folder / "crops" / video / row.file))
-        for _, files in sorted(faces.items()):
-            yield ClipRow(video, rows[0].label, rows[0].fold, tuple(path for _, path in sorted(files)))
+                    labels[at[1]] = max(row.label, labels.get(at[1], 0))
+        for face, files in sorted(faces.items()):
+            yield ClipRow(video, labels[face], rows[0].fold, tuple(path for _, path in sorted(files)))
 
 
 def _aligned_files(folder: Path, video: str) -> dict[int, list[tuple[int, Path]]]:

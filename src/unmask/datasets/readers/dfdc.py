@@ -115,7 +115,14 @@ def _clip(root: Path, folder: Path, name: str, entry: dict[str, Any]) -> Clip:
         original=None if original is None else Path(original).stem,
         part=part_number(folder),
         split=entry.get("split"),
+        mask=_mask_of(root, folder, Path(name).stem),
     )
+
+
+def _mask_of(root: Path, folder: Path, name: str) -> str | None:
+    """Return where ``unmask sample`` has put the masks of a fake; the challenge published none."""
+    mask = folder.parent / "masks" / name
+    return mask.relative_to(root).as_posix() if mask.is_relative_to(root) and mask.is_dir() else None
 
 
 def _read_metadata(path: Path, where: str) -> tuple[list[tuple[str, Any]] | None, list[Fault]]:

@@ -7,11 +7,12 @@ Names after Roessler et al., FaceForensics++ (ICCV 2019): ``183_253.mp4`` is cli
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unmask.datasets.index import Clip, ClipLabel, Fault, Index, check_originals, clip_id, list_videos, register_reader
 from unmask.datasets.readers.text import parse_json, read_text, shown
+from unmask.storage.walk import is_file
 
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")  # the folder "masks" beside them holds no clips
 _SPLITS = ("train", "val", "test")
@@ -32,7 +33,8 @@ class _Folder:
 def read_faceforensics(root: Path) -> Index | None:
     """Read ``original_sequences`` and ``manipulated_sequences``, or Kaggle's ``DFD_...`` folders.
 
-    The official train.json, val.json and test.json are looked for in ``root``, ``splits`` and ``dataset/splits``.
+    The official train.json, val.json and test.json are looked for in ``root``, ``splits`` and ``dataset/splits``. Masks
+    of fakes lie in ``manipulated_sequences/<method>/masks/videos``, as the download script puts them.
     """
     folders = _official_folders(root) + _kaggle_folders(root)
     if not folders:
@@ -44,7 +46,7 @@ def read_faceforensics(root: Path) -> Index | None:
         faults += wrong
         for path in paths:
             clip, problem = _clip(folder, path, splits)
-            clips.append(clip)
+            clips.append(replace(clip, mask=_mask_of(root, path)) if folder.label == "fake" else clip)
             if problem:
                 faults.append(Fault(path, None, problem))
     usable, wrong = check_originals(clips, lambda clip: (clip.path, None))
@@ -60,6 +62,13 @@ def _official_folders(root: Path) -> list[_Folder]:
         for path in sorted(root.glob(f"{top}/*/{compression}/videos"))
         if path.is_dir()
     ]
+
+
+def _mask_of(root: Path, path: str) -> str | None:
+    """Return the authors' mask of a fake, which is one for all compressions: ``<method>/masks/videos/<name>``."""
+    pure = PurePosixPath(path)
+    mask = pure.parents[2] / "masks" / "videos" / pure.name if len(pure.parts) > 3 else None
+    return mask.as_posix() if mask is not None and is_file(root / mask) else None
 
 
 def _kaggle_folders(root: Path) -> list[_Folder]:
