@@ -148,7 +148,7 @@ def test_boxes_in_masks_of_frames():
 def test_masks_in_folders_are_named_by_frame(tmp_path):
     cv2.imwrite(str(tmp_path / "010.png"), np.full((8, 8), 200, np.uint8))
     (tmp_path / "notes.txt").write_text("x")
-    with open_mask(tmp_path, [0, 10], Limits()) as read:
+    with open_mask(tmp_path, tmp_path / "clip.mp4", [0, 10], Limits()) as read:
         assert read(0) is None
         assert read(10).shape == (8, 8)
         assert (read(10) == 200).all()
@@ -157,7 +157,7 @@ def test_masks_in_folders_are_named_by_frame(tmp_path):
 def test_masks_in_videos_are_read_in_step(tmp_path):
     frames = [np.full((32, 32, 3), 20 * i, np.uint8) for i in range(6)]
     clip = write_video(tmp_path / "mask.mp4", frames)
-    with open_mask(clip, [1, 4, 9], Limits()) as read:
+    with open_mask(clip, clip, [1, 4, 9], Limits()) as read:
         found = [read(number) for number in (1, 1, 4, 9)]
     assert [None if mask is None else round(float(mask.mean()), -1) for mask in found] == [20, 20, 80, None]
 
@@ -172,7 +172,7 @@ def test_a_mask_of_another_size_is_scaled(tmp_path):
     mask[30:45, 55:70] = 255
     (tmp_path / "masks").mkdir()
     cv2.imwrite(str(tmp_path / "masks" / "0.png"), mask)
-    changes, _ = find_changes(out, "fake", "real", tmp_path / "masks", (200, 100), Limits())
+    changes, _ = find_changes(out, "fake", "real", tmp_path / "a.mp4", tmp_path / "masks", (200, 100), Limits())
     assert changes["0_0"].changed == "yes"
     assert changes["0_0"].level == pytest.approx(15 * 15 / 25**2, abs=0.001)
 

@@ -75,7 +75,7 @@ def prepare(
         ),
     ] = None,
     steps: Annotated[
-        str, typer.Option(help="Which steps, with commas; also: tubes.")
+        str, typer.Option(help="Which steps, with commas; also: tubes, deepfakebench.")
     ] = "boxes,crops,landmarks,diffs,changes,folds",
     every: Annotated[int, typer.Option(min=1, help="Keep each frame whose number is a multiple of this.")] = 10,
     image_format: Annotated[
@@ -180,12 +180,12 @@ def _prepare_shard(
     scale: Scale, index: Index, out: Path, plan: PublishedPreparation, workers: int | None, resume: bool, quiet: bool
 ) -> ExitCode:
     """Prepare one of several shards; a run without --shard takes over what they did."""
-    from unmask.prepare.preparation import mark_folder
+    from unmask.prepare.preparation import OF_ALL_CLIPS, mark_folder
     from unmask.scale.plan import Shard
     from unmask.scale.preparing import prepare_families
 
     mark_folder(out)
-    steps = tuple(step for step in plan.steps if step != "folds")
+    steps = tuple(step for step in plan.steps if step not in OF_ALL_CLIPS)
     shard, tell = Shard.parse(scale.shard or ""), teller(quiet)
     engine = scale.open_engine(workers)
     done = prepare_families(
@@ -205,12 +205,13 @@ def _run_at_scale(
     quiet: bool,
 ) -> Iterator[ClipRecord]:
     """Prepare all clips with an engine, and enter their records."""
+    from unmask.prepare.preparation import OF_ALL_CLIPS
     from unmask.scale.preparing import prepare_families, records_of
 
     prepare_families(
         index,
         out,
-        tuple(step for step in plan.steps if step != "folds"),
+        tuple(step for step in plan.steps if step not in OF_ALL_CLIPS),
         plan.settings,
         scale.open_engine(workers),
         resume=True,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unmask.datasets.index import Clip, Index
 from unmask.errors import InputError
 from unmask.faces import cut_face
-from unmask.media import Limits, open_video, read_frames
+from unmask.media import Limits, open_clip, read_frames
 from unmask.prepare.changes import (
     Changed,
     FramesInStep,
@@ -92,12 +92,12 @@ def open_reference(
     with ExitStack() as stack:
         if path is not None and clip.label == "fake":
             try:
-                mask = stack.enter_context(open_mask(path, wanted.tolist(), limits))
+                mask = stack.enter_context(open_mask(path, index.path_of(clip), wanted.tolist(), limits))
             except InputError:
                 mask = None
         if original is not None and clip.label == "fake":
             try:
-                video = stack.enter_context(open_video(index.path_of(original), limits))
+                video = stack.enter_context(open_clip(index.path_of(original), limits))
                 there = wanted[wanted < len(video.index)]
                 frames = FramesInStep(read_frames(video, there) if len(there) else iter(()))
             except InputError:

@@ -36,7 +36,7 @@ from unmask.explore.changed import FrameChanges, open_reference
 from unmask.explore.records import ExploredClip
 from unmask.faces import Detector, load_detector
 from unmask.facts import DeclaredLabel
-from unmask.media import Limits, Video, hashed, open_regular, open_video_file, read_frames
+from unmask.media import Limits, Video, hashed, open_clip, open_regular, open_video_file, read_frames
 from unmask.prepare.layout import encode_image
 from unmask.prepare.manifest import FileStamp
 from unmask.runtime.opencv import one_thread
@@ -159,11 +159,8 @@ class Exploration:
 
     def _key(self, clip: Clip) -> str:
         """Hash all that a row depends on; size and time of the clip stand for its bytes."""
-        try:
-            facts = self._index.path_of(clip).stat()
-            stamp = [facts.st_size, facts.st_mtime_ns]
-        except OSError:
-            stamp = []
+        found = FileStamp.of(self._index.path_of(clip))
+        stamp = [] if found.size_bytes is None else [found.size_bytes, found.mtime_ns]
         settings = asdict(self.settings) if clip.id in self.sample else None
         beside = [asdict(FileStamp.of(path)) for path in self._beside(clip) if settings is not None]
         if settings is not None:
@@ -202,6 +199,10 @@ class Exploration:
     def _open(self, path: Path) -> Iterator[tuple[Video, tuple[DeclaredLabel, ...]]]:
         """Open a clip; yield it with what it declares."""
         limits, check = self.settings.limits, stop_check(self._stopping)
+        if path.is_dir():
+            with open_clip(path, limits, check=check) as video:
+                yield video, ()
+            return
         with (
             open_regular(path) as file,
             hashed(file, limits.file_bytes, check) as sha256,

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from unmask.datasets.index import Clip
 from unmask.errors import InputError, UnmaskError
-from unmask.media import Limits, open_video, read_frames
+from unmask.media import Limits, frames_of_folder, open_video, read_frames
 from unmask.prepare.layout import CropRow, parse_stem, read_boxes, read_image, stem
 from unmask.storage.atomic import write_file
 from unmask.types import Frame
@@ -105,11 +105,12 @@ def change_of_mask(mask_HW: Grey, xyxy_px: tuple[float, float, float, float]) ->
 
 
 @contextmanager
-def open_mask(path: Path, numbers: Sequence[int], limits: Limits) -> Iterator[ReadMask]:
-    """Open a dataset's mask: a video like the clip, or a folder of images named by the frame's number.
+def open_mask(path: Path, clip: Path, numbers: Sequence[int], limits: Limits) -> Iterator[ReadMask]:
+    """Open a dataset's mask: a video like the clip, or a folder of images named as the clip's frames or their numbers.
 
     Args:
         path: The video or folder.
+        clip: The clip that it is of.
         numbers: Frames that will be asked for.
         limits: What it may cost.
 
@@ -117,7 +118,11 @@ def open_mask(path: Path, numbers: Sequence[int], limits: Limits) -> Iterator[Re
         InputError: The video cannot be read.
     """
     if path.is_dir():
-        images = {int(image.stem): image for image in path.iterdir() if image.stem.isdecimal()}
+        if clip.is_dir():
+            names = {frame.stem: number for number, frame in enumerate(frames_of_folder(clip))}
+            images = {names[image.stem]: image for image in path.iterdir() if image.stem in names}
+        else:
+            images = {int(image.stem): image for image in path.iterdir() if image.stem.isdecimal()}
         yield lambda number: None if number not in images else _grey(read_image(images[number]))
         return
     with open_video(path, limits) as video:
@@ -149,7 +154,13 @@ class FramesInStep:
 
 
 def find_changes(
-    out: Path, name: str, leader: str, mask: Path | None, size_px: tuple[int | None, int | None], limits: Limits
+    out: Path,
+    name: str,
+    leader: str,
+    clip: Path,
+    mask: Path | None,
+    size_px: tuple[int | None, int | None],
+    limits: Limits,
 ) -> tuple[dict[str, Change], str | None]:
     """Tell which crops of a prepared fake show a changed face.
 
@@ -157,6 +168,7 @@ def find_changes(
         out: The prepared folder.
         name: Id of the fake.
         leader: Id of the clip whose boxes it was cut with.
+        clip: The fake itself.
         mask: Its authors' mask; None where there is none.
         size_px: Width and height of its frames, None where unknown; a mask of another size is scaled.
         limits: Limits on time, memory and pixels of a mask.
@@ -172,7 +184,7 @@ def find_changes(
     crops = sorted(place for path in _listed(out / "crops" / name) if (place := parse_stem(path.stem)) is not None)
     changes, problem = dict[str, Change](), None
     try:
-        changes |= {} if mask is None else _by_mask(out, crops, leader, mask, size_px, limits)
+        changes |= {} if mask is None else _by_mask(out, crops, leader, clip, mask, size_px, limits)
     except InputError as error:
         problem = f"its mask cannot be used, its differences are taken instead: {error}"
     for frame, face in crops:
@@ -186,12 +198,13 @@ def _by_mask(
     out: Path,
     crops: Sequence[tuple[int, int]],
     leader: str,
+    clip: Path,
     mask: Path,
     size_px: tuple[int | None, int | None],
     limits: Limits,
 ) -> dict[str, Change]:
     boxes, changes = read_boxes(out / "boxes" / f"{leader}.json"), dict[str, Change]()
-    with open_mask(mask, [frame for frame, _ in crops], limits) as read:
+    with open_mask(mask, clip, [frame for frame, _ in crops], limits) as read:
         asked, mask_HW = -1, None
         for frame, face in crops:
             if frame != asked:

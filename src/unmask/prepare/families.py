@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from unmask.datasets.index import Clip, Index
 from unmask.errors import DISK_FAULTS, ChangedError, InputError, UsageError
-from unmask.media import open_video
+from unmask.media import open_clip
 from unmask.prepare.changes import find_changes, write_changes
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.manifest import (
@@ -157,7 +157,7 @@ class FamilySteps:
         if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
             return record.width, record.height
         try:
-            with open_video(path, self._settings.limits, check=stop_check(self._stopping)) as video:
+            with open_clip(path, self._settings.limits, check=stop_check(self._stopping)) as video:
                 return video.facts.width, video.facts.height
         except InputError:
             return None, None
@@ -205,7 +205,8 @@ class FamilySteps:
         """Write which crops of a fake show a changed face; return its record with this step."""
         path, size_px = self._files_of(clip.id, "changes"), (record.width, record.height)
         leader, mask = record.leader or clip.id, self._index.mask_of(clip)
-        changes, problem = find_changes(self._out, clip.id, leader, mask, size_px, self._settings.limits)
+        path_of, limits = self._index.path_of(clip), self._settings.limits
+        changes, problem = find_changes(self._out, clip.id, leader, path_of, mask, size_px, limits)
         write_changes(changes, path)
         steps = record.steps | {"changes": StepRecord(key, source, count_files(path))}
         notes = {step: text for step, text in record.notes.items() if step != "changes"}

@@ -26,6 +26,7 @@ from unmask.errors import UsageError
 from unmask.prepare.aligned import write_tube_list
 from unmask.prepare.changes import HEADER, changed_rows, follow_changes
 from unmask.prepare.clip_steps import Settings
+from unmask.prepare.deepfakebench import FOLDER, write_deepfakebench
 from unmask.prepare.families import FOLDERS, FamilySteps, families
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
@@ -35,9 +36,11 @@ from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.storage.atomic import atomic_file, sweep
 from unmask.storage.rowlog import Row, RowLog, json_line
 
-STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "tubes", "folds")
+STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "tubes", "folds", "deepfakebench")
 DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "folds")
-"""All but RobustForensics' form."""
+"""All but RobustForensics' form and DeepfakeBench's."""
+OF_ALL_CLIPS = frozenset({"folds", "deepfakebench"})
+"""Steps that look at no single clip."""
 MANIFEST = "manifest.jsonl"
 SETTINGS_FILE = "prepare.json"
 
@@ -132,7 +135,8 @@ class Preparation:
                 raise UsageError(f"{self._out} holds an earlier run; go on with --resume, or name another folder")
             sweep(self._out, *folders, self._out / "retinaface")
             return
-        asked = [self._out / FOLDERS[step] for step in self._steps if step in FOLDERS]
+        folder_of = FOLDERS | {"deepfakebench": FOLDER}
+        asked = [self._out / folder_of[step] for step in self._steps if step in folder_of]
         foreign = [folder.name for folder in asked if folder.exists()]
         if foreign:
             raise UsageError(
@@ -143,7 +147,7 @@ class Preparation:
 
     def run(self) -> Iterator[ClipRecord]:
         """Prepare all clips and yield the record of each, as in the manifest."""
-        if self._steps == ("folds",):
+        if OF_ALL_CLIPS.issuperset(self._steps):
             return
         with one_thread():
             for _, outcome in map_items(self._family_steps.do, families(self._index), self._workers, self._stopping):
@@ -177,6 +181,8 @@ class Preparation:
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
             unchanged = sum(row[HEADER.index("changed")] == "no" for row in self._changed_rows())
+        if "deepfakebench" in self._steps:
+            write_deepfakebench(self._index, self._out)
         settings = {
             "unmask": __version__,
             "steps": self._all_steps(),

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from unmask.datasets.index import Clip, ClipLabel, Fault, Index, check_originals, clip_id, list_videos, register_reader
 from unmask.datasets.readers.text import parse_json, read_text, shown
-from unmask.storage.walk import is_file
+from unmask.storage.walk import is_file, is_folder
 
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")  # the folder "masks" beside them holds no clips
 _SPLITS = ("train", "val", "test")
@@ -60,15 +60,27 @@ def _official_folders(root: Path) -> list[_Folder]:
         for top, label in tops.items()
         for compression in _COMPRESSIONS
         for path in sorted(root.glob(f"{top}/*/{compression}/videos"))
+        or sorted(root.glob(f"{top}/*/{compression}/frames"))
         if path.is_dir()
     ]
 
 
 def _mask_of(root: Path, path: str) -> str | None:
-    """Return the authors' mask of a fake, which is one for all compressions: ``<method>/masks/videos/<name>``."""
+    """Return the authors' mask of a fake, which is one for all compressions: ``<method>/masks/videos/<name>``.
+
+    DeepfakeBench puts the masks of its frames into ``<method>/<compression>/masks/<name>/``, or those of c23.
+    """
     pure = PurePosixPath(path)
-    mask = pure.parents[2] / "masks" / "videos" / pure.name if len(pure.parts) > 3 else None
-    return mask.as_posix() if mask is not None and is_file(root / mask) else None
+    if len(pure.parts) < 4:
+        return None
+    method = pure.parents[2]
+    places = (
+        method / "masks" / "videos" / pure.name,
+        pure.parents[1] / "masks" / pure.name,
+        method / "c23" / "masks" / pure.name,
+    )
+    found = (place for place in places if place != pure and (is_file(root / place) or is_folder(root / place)))
+    return next((place.as_posix() for place in found), None)
 
 
 def _kaggle_folders(root: Path) -> list[_Folder]:
