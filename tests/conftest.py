@@ -28,10 +28,13 @@ from unmask.datasets.synthetic import Group, read_portrait, write_clip, write_sa
 from unmask.faces import DETECTORS, load_detector
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
+from unmask.prepare.clip_steps import Settings
 from unmask.types import DetectorSpec, Face
 
 GROUP_FRAMES = 16
 """Length of the clips of `group_clips`."""
+GROUP_EVERY = 2
+"""Frames of them that `group_prepared` keeps."""
 
 settings.register_profile("unmask", deadline=None)  # no test is timed: the neighbour may hold the core
 settings.load_profile("unmask")
@@ -164,6 +167,12 @@ def group_clips(made_once) -> Path:
 @pytest.fixture(scope="session")
 def group(group_clips) -> Index:
     return read_index(group_clips)
+
+
+@pytest.fixture(scope="session")
+def group_prepared(group, made_once) -> Path:
+    settings = Settings(every=GROUP_EVERY)
+    return made_once("group_prepared", lambda folder: prepare(group, folder / "out", settings=settings)) / "out"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.conftest import GROUP_FRAMES
+from tests.conftest import GROUP_EVERY, GROUP_FRAMES
 from tests.media_factory import write_video
 from tests.prepared import prepare
 from unmask.errors import UnmaskError
@@ -23,19 +23,13 @@ from unmask.prepare.changes import (
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.layout import read_folds
 
-FRAMES, EVERY = GROUP_FRAMES, 2
+FRAMES, EVERY = GROUP_FRAMES, GROUP_EVERY
 CHANGED = {
     "larger": lambda frame, face: face == 0,
     "smaller": lambda frame, face: face == 1,
     "passage": lambda frame, face: face == 0 and FRAMES // 4 <= frame < FRAMES - FRAMES // 4,
 }
 """Which face is changed when, in clips of two people of whom the larger one comes first."""
-
-
-@pytest.fixture(scope="session")
-def group_prepared(group, made_once) -> Path:
-    settings = Settings(every=EVERY)
-    return made_once("group_prepared", lambda folder: prepare(group, folder / "out", settings=settings)) / "out"
 
 
 def truth(video, frame, face):
