@@ -23,7 +23,7 @@ from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.prepare.pairs import read_crop_pairs
-from unmask.prepare.preparation import DEFAULT_STEPS, STEPS, Preparation
+from unmask.prepare.preparation import DEFAULT_STEPS, Preparation
 from unmask.types import DetectorSpec
 
 

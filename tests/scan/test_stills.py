@@ -65,7 +65,7 @@ def test_folders_of_frames_are_found_below_a_folder(tmp_path):
         (tmp_path / name).touch()
     found = clip_folders([tmp_path], recursive=True)
     assert [(item.name, item.is_frames) for item in found] == [("b", True), ("a", True)]
-    with pytest.raises(UsageError, match="no folder in .* holds films"):
+    with pytest.raises(UsageError, match=r"no folder in .* holds films"):
         clip_folders([tmp_path], recursive=True, pieces=True)
 
 
