@@ -61,14 +61,16 @@ def test_options_are_frozen():
     assert options["merge"] == ["--csv", "--json", "--parquet"]
     assert options["sample"] == ["--groups", "--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
-        "--seed",
+        "--bootstrap", "--calibrate", "--data", "--error", "--false-alarms", "--json", "--labels", "--model", "--out",
+        "--quiet", "--seed",
     ]  # fmt: skip
     assert options["bench"] == [
-        "--bootstrap", "--clips", "--device", "--frames", "--on", "--out", "--quiet", "--seed", "--split", "--workers",
+        "--bootstrap", "--cell", "--clips", "--device", "--frames", "--metamorphic", "--on", "--out", "--quiet",
+        "--robustness", "--seed", "--split", "--workers",
     ]  # fmt: skip
     assert options["train"] == [
-        "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
+        "--checkpoint-every", "--data", "--device", "--dry-run", "--out", "--plot", "--quiet", "--resume", "--set",
+        "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
         "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from unmask.augment.transforms import Example, Rng, Transform, load_augmentation
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
 from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, split_rows, to_tensor
-from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
 _ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
@@ -66,19 +65,6 @@ class PreparedClips:
     def validation_items(self) -> ValidationClips:
         """Return the items that validate."""
         return ValidationClips(self.validation, self._recipe)
-
-
-def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips | LabelledFaces:
-    """Read a prepared folder, or one of packs, as the recipe wants it.
-
-    Raises:
-        UsageError: See `PreparedCrops`, `PreparedClips` and `LabelledFaces`.
-    """
-    if recipe.data.kind == "aligned":
-        return PreparedAligned(folder, recipe)
-    if recipe.data.kind == "labelled":
-        return LabelledFaces(folder, recipe)
-    return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
 
 
 class PreparedAligned(PreparedCrops):
@@ -166,19 +152,35 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
 
 def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
     """Yield a row for each tube of a video, or where it has none for each face number of its crops."""
+    for video, rows in _by_video(crops).items():
+        faces = _aligned_files(folder, video)
+        fake = max(rows, key=lambda row: row.label)  # tubes are numbered in their own way
+        yield from _rows(dict.fromkeys(faces, fake), faces) if faces else rows_of_crops(folder, rows)
+
+
+def rows_of_crops(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
+    """Yield a row for each face number of the crops of each video; it is fake where one of its crops is."""
+    for video, rows in _by_video(crops).items():
+        faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
+        crop_of: dict[int, CropRow] = {}
+        for row in rows:
+            if (at := parse_stem(Path(row.file).stem)) is not None:
+                faces[at[1]].append((at[0], folder / "crops" / video / row.file))
+                crop_of[at[1]] = max(crop_of.get(at[1], row), row, key=lambda crop: crop.label)
+        yield from _rows(crop_of, faces)
+
+
+def _by_video(crops: Iterable[CropRow]) -> dict[str, list[CropRow]]:
     by_video: dict[str, list[CropRow]] = defaultdict(list)
     for crop in crops:
         by_video[crop.video].append(crop)
-    for video, rows in by_video.items():
-        faces = _aligned_files(folder, video)
-        labels = dict.fromkeys(faces, max(row.label for row in rows))  # tubes are numbered in their own way
-        if not faces:
-            for row in rows:
-                if (at := parse_stem(Path(row.file).stem)) is not None:
-                    faces[at[1]].append((at[0], folder / "crops" / video / row.file))
-                    labels[at[1]] = max(row.label, labels.get(at[1], 0))
-        for face, files in sorted(faces.items()):
-            yield ClipRow(video, labels[face], rows[0].fold, tuple(path for _, path in sorted(files)))
+    return by_video
+
+
+def _rows(crop_of: Mapping[int, CropRow], faces: dict[int, list[tuple[int, Path]]]) -> Iterator[ClipRow]:
+    for face, files in sorted(faces.items()):
+        crop = crop_of[face]
+        yield ClipRow(crop.video, crop.label, crop.fold, tuple(path for _, path in sorted(files)))
 
 
 def _aligned_files(folder: Path, video: str) -> dict[int, list[tuple[int, Path]]]:
