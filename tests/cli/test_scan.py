@@ -55,11 +55,11 @@ def test_options_are_frozen():
     assert options["prepare"] == [
         "--address", "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--engine", "--every",
         "--fold-by", "--folds", "--follow-links", "--image-format", "--limits", "--metrics", "--out", "--quiet",
-        "--resume", "--shard", "--steps", "--workers",
+        "--resume", "--shard", "--steps", "--unchanged", "--workers",
     ]  # fmt: skip
     assert options["manifest"] == ["--column", "--follow-links", "--out", "--recursive"]
     assert options["merge"] == ["--csv", "--json", "--parquet"]
-    assert options["sample"] == ["--parts", "--seconds", "--seed"]
+    assert options["sample"] == ["--groups", "--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
         "--bootstrap", "--calibrate", "--data", "--error", "--false-alarms", "--json", "--labels", "--model", "--out",
         "--quiet", "--seed",
