@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from unmask.scale.contents import Contents
 from unmask.scale.rows import Ended, Lease, Row
 
 MOST_ROWS = 64
@@ -34,8 +35,6 @@ class Planned:
     """The row."""
     cost: float
     """What it is guessed to cost."""
-    known: frozenset[str] = frozenset()
-    """Hashes of contents of its length that have a line."""
 
 
 @dataclass(slots=True)
@@ -50,7 +49,9 @@ class _Returned:
 class Leases:
     """Hands out rows and takes them back; any thread may call it."""
 
-    def __init__(self, rows: Iterable[Planned], count: int, cost: float, workers: int) -> None:
+    def __init__(
+        self, rows: Iterable[Planned], count: int, cost: float, workers: int, contents: Contents | None = None
+    ) -> None:
         """Begin.
 
         Args:
@@ -58,7 +59,9 @@ class Leases:
             count: How many they are.
             cost: What they are guessed to cost together.
             workers: How many share them.
+            contents: Says which contents have a line when rows are handed out; None for none.
         """
+        self._contents = contents
         self.workers = workers
         """How many share the rows; may change."""
         self.left, self.cost_left = count, cost
@@ -100,6 +103,9 @@ class Leases:
         """Take back a lease, with the rows of it that nothing came of."""
         with self._change:
             held = self._out.pop(lease.id)
+            if self._contents is not None:
+                for commit in ended.commits:
+                    self._contents.add(commit)
             self.left -= len(held) - len(ended.unanswered)
             self.cost_left -= sum(each.planned.cost for each in held)
             for place in ended.unanswered:
@@ -133,9 +139,11 @@ class Leases:
     def _lend(self, rows: list[_Returned]) -> Lease:
         name = f"{self._run}-{next(self._count):06d}"
         self._out[name] = rows
-        return Lease(
-            name, tuple(each.planned.row for each in rows), tuple(each.planned.known for each in rows), _crash(rows)
-        )
+        of_lease = tuple(each.planned.row for each in rows)
+        return Lease(name, of_lease, tuple(self._known(row) for row in of_lease), _crash(rows))
+
+    def _known(self, row: Row) -> frozenset[str]:
+        return frozenset() if self._contents is None else self._contents.known(row.size_bytes)
 
 
 def _crash(rows: list[_Returned]) -> str:

@@ -7,6 +7,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from unmask.net.address import is_address
+
+SAME = "same"
+"""Status of a row whose content has a line already; that line has the true one."""
+
 _FAILED = frozenset({"internal_error", "crashed"})
 """Statuses that a later run tries again: they may not have been the file's fault."""
 
@@ -38,6 +43,14 @@ class Row:
     def cost(self) -> float:
         """Guess of what the row costs, in units of the least: looking at its frames, and decoding its bytes."""
         return 1.0 + (self.size_bytes or 0) / BYTES_A_UNIT
+
+    @property
+    def comparable_bytes(self) -> int | None:
+        """Length, where it costs little to see whether the content is that of another file of this length.
+
+        None for addresses, whose content would be fetched once more for that.
+        """
+        return None if is_address(self.uri) else self.size_bytes
 
 
 BYTES_A_UNIT = 4e6

@@ -7,14 +7,11 @@ from collections.abc import Callable, Collection
 
 from unmask.media.server import SERVER
 from unmask.runtime.parallel import cores
-from unmask.scale.rows import Answer, Row
+from unmask.scale.rows import SAME, Answer, Row
 from unmask.scan.base import BaseScanner
 from unmask.scan.inputs import Input, hash_input
 from unmask.storage.rowlog import json_line
 from unmask.types import Verdict
-
-SAME = "same"
-"""Status of a row whose content has a line already; that line has the true one."""
 
 
 class ScanWork:
