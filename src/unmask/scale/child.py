@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from unmask.errors import UnmaskError
-from unmask.scale.rows import Answer, Lease, MakeWork, Work
+from unmask.scale.rows import Answer, Lease, MakeWork, Work, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _answers(work: Work, lease: Lease) -> Iterator[Done]:
             size_bytes = row.comparable_bytes
             answer = work(row, known | made[size_bytes] if made[size_bytes] else known)
             if answer.line and answer.is_final and size_bytes is not None:
-                made[size_bytes].add(answer.sha256)
+                made[size_bytes].add(short(answer.sha256))
             yield Done(place, answer, work.cpu_seconds())
     else:
         with ThreadPoolExecutor(work.width) as pool:

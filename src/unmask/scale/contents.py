@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.scale.index import SealedIndex
-from unmask.scale.rows import is_final
+from unmask.scale.rows import is_final, short
 
 MOST_KNOWN = 64
 """Contents of one length that a file is compared with, at most."""
@@ -26,7 +26,7 @@ class Contents:
             index: That.
             repeated: (r,) lengths of several files of this run, rising.
         """
-        self._sha256 = index.sha256
+        self._contents = index.content
         holds = np.flatnonzero(index.final & (index.length > 0))
         self._by_size = holds[np.argsort(index.size[holds], kind="stable")]
         self._sizes = index.size[self._by_size]
@@ -42,14 +42,16 @@ class Contents:
         for place in np.flatnonzero(np.isin(sizes, self._repeated)).tolist():
             _, sha256, status, size, length = rows[place]
             if length and is_final(sha256, status):
-                self._new[size].add(sha256)
+                self._new[size].add(short(sha256))
 
     def known(self, size_bytes: int | None) -> frozenset[str]:
-        """Return the hashes of contents of this length that have a line, where they are few."""
+        """Return the contents of this length that have a line, as `short`, where they are few."""
         if size_bytes is None:
             return frozenset()
         first, end = np.searchsorted(self._sizes, [size_bytes, size_bytes + 1])
         new = self._new.get(size_bytes, set())
         if not 0 < end - first + len(new) <= MOST_KNOWN:
             return frozenset()
-        return frozenset(bytes(self._sha256[entry]).ljust(32, b"\0").hex() for entry in self._by_size[first:end]) | new
+        return (
+            frozenset(bytes(self._contents[entry]).ljust(16, b"\0").hex() for entry in self._by_size[first:end]) | new
+        )

@@ -1,4 +1,4 @@
-"""Where the line of each row is: some 90 bytes a row, however long the lines are."""
+"""Where the line of each row is: some 80 bytes a row, however long the lines are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import UsageError
-from unmask.scale.rows import is_final
+from unmask.scale.rows import is_final, short
 from unmask.storage.rowlog import json_line
 
 
@@ -33,7 +33,7 @@ class Index:
         self.parts: list[Path] = []
         """The files."""
         self._settings = settings_hash
-        self._ids, self._sha256, self._final = bytearray(), bytearray(), bytearray()
+        self._ids, self._content, self._final = bytearray(), bytearray(), bytearray()
         self._part, self._length = array("i"), array("i")
         self._place, self._size = array("q"), array("q")
         self._statuses: dict[str, int] = {}
@@ -57,7 +57,7 @@ class Index:
         self.parts.append(path)
         for name, sha256, status, size, length in rows:
             self._ids += bytes.fromhex(name)
-            self._sha256 += bytes.fromhex(sha256) if sha256 else bytes(32)
+            self._content += bytes.fromhex(short(sha256)) if sha256 else bytes(16)
             self._final.append(is_final(sha256, status))
             self._part.append(len(self.parts) - 1)
             self._length.append(length)
@@ -69,7 +69,7 @@ class Index:
     def sealed(self) -> SealedIndex:
         """Return what can be looked up in; nothing may be added afterwards."""
         ids = np.frombuffer(self._ids, "S16")
-        sha256 = np.frombuffer(self._sha256, "S32")
+        content = np.frombuffer(self._content, "S16")
         final = np.frombuffer(self._final, np.bool_)
         length = np.frombuffer(self._length, np.int32)
         size = np.frombuffer(self._size, np.int64)
@@ -77,7 +77,7 @@ class Index:
         rank = np.where(final, rank, 2 * len(final) - rank)
         holds = np.flatnonzero(final & (length > 0))
         # Most runs have no line that others refer to, and need not sort their contents.
-        by_content = holds[np.argsort(sha256[holds], kind="stable")] if (length == 0).any() else holds[:0]
+        by_content = holds[np.argsort(content[holds], kind="stable")] if (length == 0).any() else holds[:0]
         return SealedIndex(
             parts=tuple(self.parts),
             ids=ids,
@@ -88,9 +88,9 @@ class Index:
             length=length,
             status=np.frombuffer(self._status, np.int16),
             statuses=tuple(self._statuses),
-            sha256=sha256,
+            content=content,
             by_content=by_content,
-            contents=sha256[by_content],
+            contents=content[by_content],
             size=size,
         )
 
@@ -117,8 +117,8 @@ class SealedIndex:
     """(n,) place of its status in ``statuses``."""
     statuses: tuple[str, ...]
     """All statuses."""
-    sha256: NDArray[np.bytes_]
-    """(n,) hash of the content, 32 bytes."""
+    content: NDArray[np.bytes_]
+    """(n,) hash of the content as `short`, 16 bytes."""
     by_content: NDArray[np.int64]
     """(k,) final entries that have a line, by their hash; (0,) where every entry has a line."""
     contents: NDArray[np.bytes_]
@@ -150,8 +150,8 @@ class SealedIndex:
         """
         if self.length[entry]:
             return entry
-        at = int(np.searchsorted(self.contents, self.sha256[entry]))
-        if at == len(self.contents) or self.contents[at] != self.sha256[entry]:
+        at = int(np.searchsorted(self.contents, self.content[entry]))
+        if at == len(self.contents) or self.contents[at] != self.content[entry]:
             raise UsageError("a line that others refer to is gone from the parts; do all again in another folder")
         return int(self.by_content[at])
 

@@ -79,6 +79,11 @@ def is_final(sha256: str, status: str) -> bool:
     return bool(sha256) and status not in _FAILED
 
 
+def short(sha256: str) -> str:
+    """Return what is kept of a content's hash: 32 hex digits of 64, as long as the identity of a row."""
+    return sha256[:32]
+
+
 class Work(Protocol):
     """Turns rows into lines. It is made in the process that does it, and keeps what is dear to load."""
 
@@ -97,7 +102,7 @@ class Work(Protocol):
 
         Args:
             row: The row.
-            known: Hashes of contents of this length that have a line already: for one of these none is made.
+            known: Contents of this length that have a line already, as `short`: for one of these none is made.
         """
         ...
 
@@ -123,7 +128,7 @@ class Lease:
     rows: tuple[Row, ...]
     """In the order in which they are done."""
     known: tuple[frozenset[str], ...]
-    """For each row the hashes that `Work` takes as known."""
+    """For each row the contents that `Work` takes as known."""
     crash: str = ""
     """Why the rows are not opened but said to have crashed; empty for rows to work on."""
 
