@@ -77,8 +77,12 @@ class Leases:
         self._run = secrets.token_hex(6)
         self._count = itertools.count()
 
-    def take(self) -> Lease | None:
-        """Return the next lease, None when all is done; waits while others hold rows that may come back."""
+    def take(self, width: int = 1) -> Lease | None:
+        """Return the next lease, None when all is done; waits while others hold rows that may come back.
+
+        Args:
+            width: Rows that the worker has under way at a time; it gets no fewer while there are as many for each.
+        """
         with self._change:
             while not self._stopped:
                 if self._alone:
@@ -86,7 +90,7 @@ class Leases:
                 if self._again:
                     most = max(1, min(MOST_ROWS, len(self._again) // self.workers))
                     return self._lend([self._again.popleft() for _ in range(most)])
-                if rows := list(self._next_rows()):
+                if rows := list(self._next_rows(width)):
                     return self._lend(rows)
                 if not self._out:
                     break
@@ -123,17 +127,19 @@ class Leases:
             self._stopped = True
             self._change.notify_all()
 
-    def _next_rows(self) -> Iterator[_Returned]:
+    def _next_rows(self, width: int) -> Iterator[_Returned]:
         """Take rows of the plan: a share of what is left by cost and by number."""
-        share = SHARE * max(1, self.workers)
+        workers = max(1, self.workers)
+        share = SHARE * workers
+        least = min(width, -(-self._unread // workers))
         most_cost, taken = self._unread_cost / share, 0.0
-        most_rows = max(1, min(MOST_ROWS, self._unread // share))
-        for planned in itertools.islice(self._rows, most_rows):
+        most_rows = max(1, least, min(MOST_ROWS, self._unread // share))
+        for count, planned in enumerate(itertools.islice(self._rows, most_rows), start=1):
             self._unread -= 1
             self._unread_cost -= planned.cost
             yield _Returned(planned)
             taken += planned.cost
-            if taken >= most_cost:
+            if taken >= most_cost and count >= least:
                 break
 
     def _lend(self, rows: list[_Returned]) -> Lease:

@@ -8,17 +8,20 @@ from dataclasses import replace
 from unmask.errors import UsageError
 from unmask.media import Video
 from unmask.scan.base import BaseScanner, WrappingScanner
-from unmask.scan.sampler import KeyframeSampler
+from unmask.scan.sampler import CheapSampler
 from unmask.scan.scanner import Scanner
 from unmask.scan.stop import FullScan
 from unmask.types import Verdict
 
+LOOK_FRAMES = 8
+"""Frames of a cheap look at a video of fewer key frames: two more than those in which a person must be seen."""
+
 
 class TriageScanner(WrappingScanner):
-    """Looks at the key frames of each video first, which cost little to decode.
+    """Looks at the key frames of each video first, which cost little to decode; where they are too few, at 8 frames.
 
     Where all of them could be judged, and the fake probability of the video is at most a bound, that is the verdict;
-    every other video is scanned in full. What is wrong only between key frames is missed.
+    every other video is scanned in full. What is wrong only between these frames is missed.
     """
 
     def __init__(self, scanner: BaseScanner, most: float) -> None:
@@ -36,16 +39,21 @@ class TriageScanner(WrappingScanner):
         if not isinstance(scanner, Scanner):
             raise UsageError("this preset has no cheap look; leave out --triage")
         self._full, self._most = scanner, most
-        self._cheap = copy(scanner)
-        self._cheap.sampler, self._cheap.stop_rule = KeyframeSampler(scanner.options.frames), FullScan()
+        self.cheap = copy(scanner)
+        """Takes the cheap look."""
+        self.cheap.sampler, self.cheap.stop_rule = CheapSampler(scanner.options.frames, LOOK_FRAMES), FullScan()
         super().__init__(scanner)
         self.settings = scanner.settings | {"triage": most}
 
     def scan_video(self, video: Video, draft: Verdict) -> Verdict:
-        """Judge an open video by its key frames, and in full where they do not settle it."""
-        verdict = self._cheap.scan_video(video, draft)
-        number = verdict.fake_probability
-        if verdict.status == "ok" and verdict.label == "real" and number is not None and number <= self._most:
-            told = f"Only {verdict.frames_decoded} key frames were looked at: they are clearly authentic."
+        """Judge an open video by a few frames, and in full where they do not settle it."""
+        verdict = self.cheap.scan_video(video, draft)
+        if self.settles(verdict):
+            told = f"Only {verdict.frames_decoded} frames were looked at: they are clearly authentic."
             return replace(verdict, warnings=(*verdict.warnings, told))
         return self._full.scan_video(video, draft)
+
+    def settles(self, verdict: Verdict) -> bool:
+        """Tell whether a cheap look's verdict holds."""
+        number = verdict.fake_probability
+        return verdict.status == "ok" and verdict.label == "real" and number is not None and number <= self._most
