@@ -142,7 +142,7 @@ def scan(
     ] = Sampling.TIME,
     triage: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Scan in full only what its key frames do not show to be real up to this."),
+        typer.Option(min=0, max=1, help="Scan in full only what a cheap look does not show to be real up to this."),
     ] = None,
     identity: Annotated[
         Path | None,
