@@ -21,7 +21,6 @@ from unmask.augment.transforms import Example, Rng, Transform, load_augmentation
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
 from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, split_rows, to_tensor
-from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
 _ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
@@ -66,19 +65,6 @@ class PreparedClips:
     def validation_items(self) -> ValidationClips:
         """Return the items that validate."""
         return ValidationClips(self.validation, self._recipe)
-
-
-def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips | LabelledFaces:
-    """Read a prepared folder, or one of packs, as the recipe wants it.
-
-    Raises:
-        UsageError: See `PreparedCrops`, `PreparedClips` and `LabelledFaces`.
-    """
-    if recipe.data.kind == "aligned":
-        return PreparedAligned(folder, recipe)
-    if recipe.data.kind == "labelled":
-        return LabelledFaces(folder, recipe)
-    return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
 
 
 class PreparedAligned(PreparedCrops):
@@ -163,17 +149,31 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
 
 def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
     """Yield a row for each tube of a video, or where it has none for each face number of its crops."""
+    for video, rows in _by_video(crops).items():
+        faces = _aligned_files(folder, video)
+        yield from _rows(rows[0], faces) if faces else rows_of_crops(folder, rows)
+
+
+def rows_of_crops(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
+    """Yield a row for each face number of the crops of each video."""
+    for video, rows in _by_video(crops).items():
+        faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
+        for row in rows:
+            if (at := parse_stem(Path(row.file).stem)) is not None:
+                faces[at[1]].append((at[0], folder / "crops" / video / row.file))
+        yield from _rows(rows[0], faces)
+
+
+def _by_video(crops: Iterable[CropRow]) -> dict[str, list[CropRow]]:
     by_video: dict[str, list[CropRow]] = defaultdict(list)
     for crop in crops:
         by_video[crop.video].append(crop)
-    for video, rows in by_video.items():
-        faces = _aligned_files(folder, video)
-        if not faces:
-            for row in rows:
-                if (at := parse_stem(Path(row.file).stem)) is not None:
-                    faces[at[1]].append((at[0], folder / "crops" / video / row.file))
-        for _, files in sorted(faces.items()):
-            yield ClipRow(video, rows[0].label, rows[0].fold, tuple(path for _, path in sorted(files)))
+    return by_video
+
+
+def _rows(video: CropRow, faces: dict[int, list[tuple[int, Path]]]) -> Iterator[ClipRow]:
+    for _, files in sorted(faces.items()):
+        yield ClipRow(video.video, video.label, video.fold, tuple(path for _, path in sorted(files)))
 
 
 def _aligned_files(folder: Path, video: str) -> dict[int, list[tuple[int, Path]]]:

@@ -149,7 +149,7 @@ def check_sides(training: Sequence[Labelled], validation: Sequence[Labelled], re
     Raises:
         UsageError: They do.
     """
-    needed = {0} if recipe.data.kind == "selfblend" else {0, 1}
+    needed = {0} if recipe.data.from_authentic_alone else {0, 1}
     for name, side in (("training", training), ("validation", validation)):
         missing = needed - {row.label for row in side}
         if missing:
@@ -164,7 +164,7 @@ def draw_epoch(rows: Sequence[Row], recipe: Recipe, epoch: int) -> list[Row]:
     With ``oversample_real`` all reals and as many fakes, drawn anew in each epoch, as the winner did.
     """
     rng = np.random.default_rng((recipe.seed, epoch))
-    if recipe.data.kind == "selfblend":
+    if recipe.data.from_authentic_alone:
         rows = [row for row in rows if not row.label]
     elif recipe.data.oversample_real:
         reals, fakes = ([row for row in rows if row.label == label] for label in (0, 1))

@@ -48,9 +48,10 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "aligned", "selfblend", "clips", "labelled"] = "crops"
+    kind: Literal["crops", "aligned", "selfblend", "clips", "blended_clips", "labelled"] = "crops"
     """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
     ``aligned``: its aligned faces, see `unmask.prepare.aligned`. ``clips``: these, or else its crops, as clips.
+    ``blended_clips``: its authentic crops alone as clips, fakes are made by one blend for all frames of a clip.
     ``labelled``: packs of faces (`unmask.training.packs`), real fakes beside blends and reconstructions."""
     fold: int = 0
     """The fold that validates; the others train."""
@@ -110,6 +111,16 @@ class DataRecipe:
             self.blends.keys() <= BLEND_KINDS.keys(),
             f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",
         )
+
+    @property
+    def from_authentic_alone(self) -> bool:
+        """Whether the fakes are made from authentic faces."""
+        return self.kind in ("selfblend", "blended_clips")
+
+    @property
+    def item_samples(self) -> int:
+        """Samples of an item: 2 where it is a pair of real and fake."""
+        return 2 if self.from_authentic_alone or self.kind == "labelled" else 1
 
 
 @dataclass(frozen=True, slots=True)
