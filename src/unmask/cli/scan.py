@@ -237,13 +237,13 @@ def _options(
 
 def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
     from unmask.scan.scanner import Scanner
-    from unmask.scan.triage import TriageScanner
+    from unmask.scan.triage import with_triage
     from unmask.systems.presets import open_preset
 
     scanner: BaseScanner = (
         Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
     )
-    return scanner if triage is None else TriageScanner(scanner, triage)
+    return scanner if triage is None else with_triage(scanner, triage)
 
 
 def _scan_at_scale(

@@ -50,18 +50,3 @@ class KeyframeSampler:
         if not len(keys):
             return pick_frames(video, self.frames)
         return keys[sample_indices(video.index.times_seconds[keys], self.frames)]
-
-
-@dataclass(frozen=True, slots=True)
-class CheapSampler:
-    """Takes key frames where they suffice for a verdict, else a few frames spread evenly over time."""
-
-    frames: int
-    """How many, at most."""
-    least: int
-    """With fewer key frames than these, so many frames are spread over the video."""
-
-    def pick(self, video: Video) -> NDArray[np.int64]:
-        """Return the indices of the frames to look at, strictly rising."""
-        keys = KeyframeSampler(self.frames).pick(video)
-        return keys if len(keys) >= self.least else pick_frames(video, min(self.least, self.frames))
