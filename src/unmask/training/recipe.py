@@ -134,7 +134,8 @@ class LossRecipe:
     ohem_samples: int | None = None
     """Only so many of the hardest samples of each class count."""
     only_changed_frames: bool = False
-    """Fakes whose difference mask is nearly empty do not count."""
+    """Fakes whose difference mask is nearly empty do not count: `unmask prepare` labels what plainly was not changed
+    real, but what was blacked out or framed out of a crop shows in the mask alone."""
     mask_weight: float = 0.0
     """Weight of the mask head's loss."""
     positive_weight: float | None = None
