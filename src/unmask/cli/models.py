@@ -52,7 +52,9 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(metavar="FILE_OR_URL", help="A released .pth file.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE_OR_URL", help="A released .pth or .safetensors file.", show_default=False)
+    ],
     kind: Annotated[str, typer.Option("--as", help="What it is, e.g. winner-b7.", show_default=False)],
     name: Annotated[str | None, typer.Option(help="Of the model. Default: its release's.", show_default=False)] = None,
     weights: Annotated[

@@ -40,3 +40,11 @@ def test_brightness_of_features_does_not_count():
 def test_an_encoder_without_layer_normalisation_is_refused():
     with pytest.raises(UsageError, match="take a vision transformer"):
         build_network("layernorm", encoder="test_vit4", size_px=64)
+
+
+def test_features_as_they_are_and_options_of_the_encoder():
+    network = build_network("layernorm", **TINY, scale=None, options={"global_pool": "token"}).eval()
+    pictures = torch.rand(2, 3, 64, 64)
+    features = network.encoder(pictures)
+    assert torch.equal(features, network.encoder.forward_features(pictures)[:, 0])
+    assert torch.equal(network(pictures).logit_N, network.fc(features)[:, 0])

@@ -4,20 +4,36 @@
 
 import io
 import math
+from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 
-from torch.nn.functional import adaptive_avg_pool2d, batch_norm, conv2d, linear, max_pool2d, pad, relu, silu
+from torch.nn.functional import (
+    adaptive_avg_pool2d,
+    batch_norm,
+    conv2d,
+    gelu,
+    layer_norm,
+    leaky_relu,
+    linear,
+    max_pool2d,
+    normalize,
+    pad,
+    relu,
+    silu,
+)
 
 from unmask.errors import ModelError
 from unmask.models.checkpoints import CHECKPOINT_KINDS
 from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.models.checkpoints.convert import JOB, Job, fill_network
 from unmask.models.networks import build_network
-from unmask.systems.field.facts import KINDS, SBI, XCEPTION
+from unmask.models.networks.published_tensors import published_layout
+from unmask.systems.field.facts import EFFORT, FSFM, GEND_CLIP, GEND_DINOV3, GEND_PE, KINDS, SBI, UCF, XCEPTION
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -51,8 +67,9 @@ def assert_same(network, pictures, logits_N2):
     with torch.inference_mode():
         found = network(pictures).logit_N
     expected = logits_N2[:, 1] - logits_N2[:, 0]
-    torch.testing.assert_close(found, expected, atol=2e-4, rtol=2e-4)
-    assert expected.std() > 1e-3
+    spread = expected.std().item()
+    assert spread > 1e-3
+    torch.testing.assert_close(found, expected, atol=1e-3 * spread, rtol=1e-5)
 
 
 def norm_shapes(name, channels):
@@ -174,8 +191,8 @@ def xception_shapes(start):
     for block, (before, after, _, stride, _, _) in enumerate(XCEPTION_BLOCKS, 1):
         if stride > 1:
             shapes |= {f"block{block}.skip.weight": (after, before, 1, 1)} | norm_shapes(f"block{block}.skipbn", after)
-        for layer, layer_norm, widths, _ in xception_layers(block):
-            shapes |= separable_shapes(layer, *widths) | norm_shapes(layer_norm, widths[1])
+        for layer, after_it, widths, _ in xception_layers(block):
+            shapes |= separable_shapes(layer, *widths) | norm_shapes(after_it, widths[1])
     shapes |= separable_shapes("conv3", 1024, 1536) | norm_shapes("bn3", 1536)
     shapes |= separable_shapes("conv4", 1536, 2048) | norm_shapes("bn4", 2048)
     shapes |= {"last_linear.weight": (2, 2048), "last_linear.bias": (2,)}
@@ -192,8 +209,8 @@ def xception_features(state, start, x):
     x = relu(norm(state, f"{start}bn2", conv2d(x, state[f"{start}conv2.weight"])))
     for block, (_, _, _, stride, _, _) in enumerate(XCEPTION_BLOCKS, 1):
         y = x
-        for layer, layer_norm, _, activated in xception_layers(block):
-            y = norm(state, start + layer_norm, separable(layer, relu(y) if activated else y))
+        for layer, after_it, _, activated in xception_layers(block):
+            y = norm(state, start + after_it, separable(layer, relu(y) if activated else y))
         if stride > 1:
             skip = conv2d(x, state[f"{start}block{block}.skip.weight"], stride=2)
             x = max_pool2d(y, 3, 2, 1) + norm(state, f"{start}block{block}.skipbn", skip)
@@ -227,3 +244,281 @@ def test_each_tensor_is_used_or_knowingly_unused(change, message):
     state = {name: torch.zeros(()).expand(shape) for name, shape in shapes.items() if shape is not None}
     with torch.device("meta"), pytest.raises(ModelError, match=message):
         filled(XCEPTION, state)
+
+
+# --- UCF of DeepfakeBench
+
+
+def ucf_shapes():
+    shapes = xception_shapes("encoder_f.") | xception_shapes("encoder_c.")
+    for half in ("spe", "sha"):
+        for i, before in ((0, 512), (2, 256), (4, 256)):
+            shapes |= {f"block_{half}.conv2d.{i}.weight": (256, before, 1, 1), f"block_{half}.conv2d.{i}.bias": (256,)}
+        classes = 5 if half == "spe" else 2
+        shapes |= {f"head_{half}.mlp.0.weight": (512, 256), f"head_{half}.mlp.0.bias": (512,)}
+        shapes |= {f"head_{half}.mlp.2.weight": (classes, 512), f"head_{half}.mlp.2.bias": (classes,)}
+    for level, channels in ((3, 256), (2, 128), (1, 64)):
+        for i, before in ((0, 2 * channels), (2, channels)):
+            name = f"con_gan.dconv_up{level}.{i}"
+            shapes |= {f"{name}.weight": (channels, before, 3, 3), f"{name}.bias": (channels,)}
+    return shapes | {"con_gan.conv_last.weight": (3, 64, 1, 1), "con_gan.conv_last.bias": (3,)}
+
+
+def test_ucf():
+    used = random_weights({n: s for n, s in ucf_shapes().items() if not n.startswith(("encoder_c.", "con_gan."))})
+    state = {name: used.get(name, torch.zeros(()).expand(shape)) for name, shape in ucf_shapes().items()}
+    pictures = torch.randn(3, 3, 72, 72, generator=torch.Generator().manual_seed(1))
+
+    def layer(name, x):
+        return (conv2d if x.ndim == 4 else linear)(x, state[f"{name}.weight"], state[f"{name}.bias"])
+
+    with torch.inference_mode():
+        x = layer("encoder_f.adjust_channel.0", xception_features(state, "encoder_f.", pictures))
+        x = layer("block_sha.conv2d.0", relu(norm(state, "encoder_f.adjust_channel.1", x)))
+        x = layer("block_sha.conv2d.4", leaky_relu(layer("block_sha.conv2d.2", leaky_relu(x))))
+        logits = layer("head_sha.mlp.2", leaky_relu(layer("head_sha.mlp.0", x.mean((2, 3)))))
+    assert_same(filled(UCF, state), pictures, logits)
+
+
+# --- vision transformers: GenD, Effort, FSFM
+
+WIDTH, HEADS, LAYERS, SIDE = 64, 2, 2, 56
+
+
+def tiny(kind, side=SIDE, **options):
+    """The same kind with a narrow encoder of few layers, for small pictures."""
+    given = kind.parameters | {"size_px": side}
+    sizes = {"embed_dim": WIDTH, "depth": LAYERS, "num_heads": HEADS} | options
+    return replace(kind, parameters=given | {"options": (given.get("options") or {}) | sizes})
+
+
+def attend(q, k, v, heads):
+    q, k, v = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    weights = (q @ k.transpose(2, 3) / q.shape[-1] ** 0.5).softmax(-1)
+    return (weights @ v).transpose(1, 2).flatten(2)
+
+
+def layer_of(state):
+    def layer(name, x):
+        if f"{name}.weight_main" not in state:
+            return linear(x, state[f"{name}.weight"], state.get(f"{name}.bias"))
+        u, s, v = (state[f"{name}.{part}_residual"] for part in "USV")
+        return linear(x, state[f"{name}.weight_main"] + u @ torch.diag(s) @ v, state[f"{name}.bias"])
+
+    return layer
+
+
+def normalised(state, name, x, eps=1e-5):
+    return layer_norm(x, x.shape[-1:], state[f"{name}.weight"], state[f"{name}.bias"], eps)
+
+
+def clip_shapes(start, width=WIDTH, layers=LAYERS, side=SIDE, svd=False):
+    tokens = (side // 14) ** 2 + 1
+    shapes = {"embeddings.class_embedding": (width,), "embeddings.patch_embedding.weight": (width, 3, 14, 14),
+              "embeddings.position_embedding.weight": (tokens, width)}  # fmt: skip
+    for name in ("pre_layrnorm", "post_layernorm"):
+        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    for i in range(layers):
+        at = f"encoder.layers.{i}"
+        for which in ("q", "k", "v", "out"):
+            name = f"{at}.self_attn.{which}_proj"
+            weights = {"weight": (width, width)}
+            if svd:
+                weights = {"weight_main": (width, width), "U_residual": (width, 1), "S_residual": (1,),
+                           "V_residual": (1, width)}  # fmt: skip
+            shapes |= {f"{name}.{part}": shape for part, shape in (weights | {"bias": (width,)}).items()}
+        for name in ("layer_norm1", "layer_norm2"):
+            shapes |= {f"{at}.{name}.weight": (width,), f"{at}.{name}.bias": (width,)}
+        shapes |= {f"{at}.mlp.fc1.weight": (4 * width, width), f"{at}.mlp.fc1.bias": (4 * width,)}
+        shapes |= {f"{at}.mlp.fc2.weight": (width, 4 * width), f"{at}.mlp.fc2.bias": (width,)}
+    return {start + name: shape for name, shape in shapes.items()}
+
+
+def clip_features(state, start, pictures):
+    state = {name.removeprefix(start): value for name, value in state.items()}
+    layer = layer_of(state)
+    x = conv2d(pictures, state["embeddings.patch_embedding.weight"], stride=14).flatten(2).transpose(1, 2)
+    x = torch.cat([state["embeddings.class_embedding"].expand(len(x), 1, -1), x], 1)
+    x = normalised(state, "pre_layrnorm", x + state["embeddings.position_embedding.weight"])
+    for i in range(LAYERS):
+        at = f"encoder.layers.{i}"
+        y = normalised(state, f"{at}.layer_norm1", x)
+        q, k, v = (layer(f"{at}.self_attn.{which}_proj", y) for which in "qkv")
+        x = x + layer(f"{at}.self_attn.out_proj", attend(q, k, v, HEADS))
+        y = layer(f"{at}.mlp.fc1", normalised(state, f"{at}.layer_norm2", x))
+        x = x + layer(f"{at}.mlp.fc2", y * (1.702 * y).sigmoid())
+    return normalised(state, "post_layernorm", x[:, 0])
+
+
+def pictures(side=SIDE):
+    return torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(1))
+
+
+def head_shapes(name, width=WIDTH):
+    return {f"{name}.weight": (2, width), f"{name}.bias": (2,)}
+
+
+GEND_HEAD = "model.linear"
+
+
+def gend_logits(state, features):
+    """Their linear probe on features of length one."""
+    return linear(normalize(features, dim=1), state[f"{GEND_HEAD}.weight"], state[f"{GEND_HEAD}.bias"])
+
+
+def test_gend_on_clip():
+    start = "feature_extractor.vision_model."
+    shapes = clip_shapes(start) | head_shapes(GEND_HEAD)
+    state = random_weights(shapes | {"feature_extractor.visual_projection.weight": (768, 1024)})
+    kind = tiny(GEND_CLIP)
+    with torch.inference_mode():
+        logits = gend_logits(state, clip_features(state, start, pictures()))
+    assert_same(filled(kind, state), pictures(), logits)
+    older = state | {f"{start}embeddings.position_ids": torch.arange(257)[None]}
+    assert_same(filled(kind, older), pictures(), logits)
+
+
+def test_effort():
+    state = random_weights(clip_shapes("backbone.", svd=True) | head_shapes("head"))
+    with torch.inference_mode():
+        logits = layer_of(state)("head", clip_features(state, "backbone.", pictures()))
+    assert_same(filled(tiny(EFFORT), {f"module.{name}": value for name, value in state.items()}), pictures(), logits)
+
+
+def dinov3_shapes(start, width=WIDTH, layers=LAYERS):
+    shapes = {"embeddings.cls_token": (1, 1, width), "embeddings.register_tokens": (1, 4, width),
+              "embeddings.patch_embeddings.weight": (width, 3, 16, 16), "embeddings.patch_embeddings.bias": (width,),
+              "embeddings.mask_token": (1, 1, 1024), "norm.weight": (width,), "norm.bias": (width,)}  # fmt: skip
+    for i in range(layers):
+        at = f"layer.{i}"
+        for which in "qkvo":
+            shapes[f"{at}.attention.{which}_proj.weight"] = (width, width)
+            if which != "k":
+                shapes[f"{at}.attention.{which}_proj.bias"] = (width,)
+        for n in (1, 2):
+            shapes |= {f"{at}.norm{n}.weight": (width,), f"{at}.norm{n}.bias": (width,)}
+            shapes[f"{at}.layer_scale{n}.lambda1"] = (width,)
+        shapes |= {f"{at}.mlp.up_proj.weight": (4 * width, width), f"{at}.mlp.up_proj.bias": (4 * width,)}
+        shapes |= {f"{at}.mlp.down_proj.weight": (width, 4 * width), f"{at}.mlp.down_proj.bias": (width,)}
+    return {start + name: shape for name, shape in shapes.items()}
+
+
+def dinov3_features(state, start, pictures):
+    state = {name.removeprefix(start): value for name, value in state.items()}
+    layer, width = layer_of(state), WIDTH // HEADS
+    weight, bias = (state[f"embeddings.patch_embeddings.{part}"] for part in ("weight", "bias"))
+    patches = conv2d(pictures, weight, bias, stride=16)
+    side = patches.shape[-1]
+    middles = (torch.arange(side) + 0.5) / side * 2 - 1
+    places = torch.cartesian_prod(middles, middles)
+    rates = 1 / 100 ** torch.arange(0, 1, 4 / width)
+    angles = (2 * math.pi * places[:, :, None] * rates).flatten(1).tile(2)
+
+    def turned(x):
+        """The patches' part of queries or keys, each head's channels turned by their places."""
+        by_head = x.unflatten(2, (HEADS, -1))
+        first, rest = by_head[:, :5], by_head[:, 5:]
+        half = torch.cat([-rest[..., width // 2 :], rest[..., : width // 2]], -1)
+        rest = rest * angles.cos()[:, None] + half * angles.sin()[:, None]
+        return torch.cat([first, rest], 1).flatten(2)
+
+    tokens = [state[f"embeddings.{name}"].expand(len(pictures), -1, -1) for name in ("cls_token", "register_tokens")]
+    x = torch.cat([*tokens, patches.flatten(2).transpose(1, 2)], 1)
+    for i in range(LAYERS):
+        at = f"layer.{i}"
+        y = normalised(state, f"{at}.norm1", x)
+        q, k, v = (layer(f"{at}.attention.{which}_proj", y) for which in "qkv")
+        y = layer(f"{at}.attention.o_proj", attend(turned(q), turned(k), v, HEADS))
+        x = x + state[f"{at}.layer_scale1.lambda1"] * y
+        y = gelu(layer(f"{at}.mlp.up_proj", normalised(state, f"{at}.norm2", x)))
+        x = x + state[f"{at}.layer_scale2.lambda1"] * layer(f"{at}.mlp.down_proj", y)
+    return normalised(state, "norm", x)[:, 0]
+
+
+def test_gend_on_dinov3():
+    start = "feature_extractor.backbone."
+    state = random_weights(dinov3_shapes(start) | head_shapes(GEND_HEAD))
+    kind = tiny(GEND_DINOV3, 64)
+    with torch.inference_mode():
+        logits = gend_logits(state, dinov3_features(state, start, pictures(64)))
+    assert_same(filled(kind, state), pictures(64), logits)
+
+
+def test_gend_on_pe():
+    """Their encoder is timm's, which fits the position embeddings of 336 pixels to the picture each time."""
+    import timm
+
+    sizes = {"embed_dim": WIDTH, "depth": LAYERS, "num_heads": HEADS, "attn_pool_num_heads": HEADS}
+    theirs = timm.create_model("vit_pe_core_large_patch14_336", dynamic_img_size=True, **sizes).eval()
+    theirs.head = torch.nn.Identity()
+    theirs.load_state_dict(random_weights({name: value.shape for name, value in theirs.state_dict().items()}))
+    state = random_weights(head_shapes(GEND_HEAD))
+    state |= {f"feature_extractor.backbone.{name}": value for name, value in theirs.state_dict().items()}
+    kind = tiny(GEND_PE, attn_pool_num_heads=HEADS)
+    with torch.inference_mode():
+        logits = gend_logits(state, theirs(pictures()))
+    assert_same(filled(kind, state), pictures(), logits)
+
+
+def vit_shapes(width=WIDTH, layers=LAYERS, side=SIDE - SIDE % 16):
+    shapes = {"cls_token": (1, 1, width), "pos_embed": (1, (side // 16) ** 2 + 1, width),
+              "patch_embed.proj.weight": (width, 3, 16, 16), "patch_embed.proj.bias": (width,),
+              "fc_norm.weight": (width,), "fc_norm.bias": (width,)}  # fmt: skip
+    for i in range(layers):
+        for n in (1, 2):
+            shapes |= {f"blocks.{i}.norm{n}.weight": (width,), f"blocks.{i}.norm{n}.bias": (width,)}
+        layers_of = {"attn.qkv": (3, 1), "attn.proj": (1, 1), "mlp.fc1": (4, 1), "mlp.fc2": (1, 4)}
+        for name, (after, before) in layers_of.items():
+            shapes[f"blocks.{i}.{name}.weight"] = (after * width, before * width)
+            shapes[f"blocks.{i}.{name}.bias"] = (after * width,)
+    return shapes | head_shapes("head", width)
+
+
+def test_fsfm():
+    """Fake is the first class: torchvision sorts the names of folders."""
+    side, eps = 48, 1e-6
+    state = random_weights(vit_shapes())
+    layer, x = layer_of(state), pictures(side)
+    with torch.inference_mode():
+        x = conv2d(x, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], stride=16)
+        x = torch.cat([state["cls_token"].expand(3, -1, -1), x.flatten(2).transpose(1, 2)], 1) + state["pos_embed"]
+        for i in range(LAYERS):
+            qkv = layer(f"blocks.{i}.attn.qkv", normalised(state, f"blocks.{i}.norm1", x, eps)).chunk(3, -1)
+            x = x + layer(f"blocks.{i}.attn.proj", attend(*qkv, HEADS))
+            y = gelu(layer(f"blocks.{i}.mlp.fc1", normalised(state, f"blocks.{i}.norm2", x, eps)))
+            x = x + layer(f"blocks.{i}.mlp.fc2", y)
+        logits_fake_real = layer("head", normalised(state, "fc_norm", x[:, 1:].mean(1), eps))
+    network = filled(
+        tiny(FSFM, side), state, {"model": state, "args": Namespace(model="vit_base_patch16", lr=None), "epoch": 9}
+    )
+    assert_same(network, pictures(side), logits_fake_real.flip(1))
+
+
+SVD_REST = {
+    f"backbone.encoder.layers.{i}.self_attn.{which}_proj.{part}": shape
+    for i in range(24) for which in ("q", "k", "v", "out")
+    for part, shape in (("S_r", (1023,)), ("U_r", (1024, 1023)), ("V_r", (1023, 1024)))
+}  # fmt: skip
+POSITIONS = {"embeddings.position_ids": (1, 257)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (UCF, ucf_shapes()),
+        (GEND_CLIP, clip_shapes("feature_extractor.vision_model.", 1024, 24, 224) | head_shapes(GEND_HEAD, 1024)
+         | {"feature_extractor.visual_projection.weight": (768, 1024)}
+         | {f"feature_extractor.vision_model.{name}": shape for name, shape in POSITIONS.items()}),
+        (GEND_DINOV3, dinov3_shapes("feature_extractor.backbone.", 1024, 24) | head_shapes(GEND_HEAD, 1024)),
+        (EFFORT, clip_shapes("backbone.", 1024, 24, 224, svd=True) | head_shapes("head", 1024) | SVD_REST
+         | {f"backbone.{name}": shape for name, shape in POSITIONS.items()}),
+        (FSFM, vit_shapes(768, 12, 224)),
+    ],
+    ids=lambda value: value.card.name if hasattr(value, "card") else "",
+)  # fmt: skip
+def test_the_whole_of_a_published_file_is_known(kind, expected):
+    with torch.device("meta"):
+        network = build_network(kind.network, **kind.parameters)
+    layout = published_layout(network, kind.published)
+    assert {name: tuple(tensor.shape) for name, tensor in layout.tensors.items()} == expected
+    assert set(layout.parts) == set(network.state_dict())

@@ -1,4 +1,4 @@
-"""Check a file of ``torch.save``, in either of its formats, before any tensor is made.
+"""Check a file of ``torch.save``, in either of its formats, or of safetensors, before any tensor is made.
 
 A zip archive holds ``data.pkl`` and a file of numbers for each storage. The format before it (torch 1.5 and older) is
 a row of pickles, then the numbers. `unmask.models.checkpoints.program` reads the pickles without running them.
@@ -16,6 +16,7 @@ from typing import Any
 
 from unmask.errors import ModelError
 from unmask.models.checkpoints.program import StoredTensor, read_program
+from unmask.models.checkpoints.safetensors_file import is_safetensors, read_safetensors
 
 MAX_FILE_BYTES = 2 << 30
 """Larger files are refused; the largest that is known has 0.3 gigabytes."""
@@ -91,14 +92,19 @@ def read_checkpoint(content: bytes, weights: str | None = None) -> Checkpoint:
         root, numbers = _read_zip(content)
     elif content.startswith(_LEGACY_START):
         root, numbers = _read_legacy(content)
+    elif is_safetensors(content):
+        root, found = read_safetensors(content)
+        numbers = {name: Numbers(*facts) for name, facts in found.items()}
     else:
-        raise ModelError(f"{_what_else(content)}; a .pth file of torch 0.4 or later is needed, as it was published")
+        raise ModelError(
+            f"{_what_else(content)}; a .pth file of torch 0.4 or later or a safetensors file is needed, as published"
+        )
     key, others = _choose(root, weights)
     tensors, facts = _state_dict(root, key)
     for name, tensor in tensors.items():
-        found = numbers.get(tensor.storage.key)
-        if found is None or found.size_bytes != tensor.storage.size_bytes:
-            has = f"{found.size_bytes} bytes" if found else "nothing"
+        stored = numbers.get(tensor.storage.key)
+        if stored is None or stored.size_bytes != tensor.storage.size_bytes:
+            has = f"{stored.size_bytes} bytes" if stored else "nothing"
             raise ModelError(f"it has {has} for {name}, which needs {tensor.storage.size_bytes} bytes")
     return Checkpoint(tensors, facts, numbers, key, others)
 
@@ -108,8 +114,6 @@ def _what_else(content: bytes) -> str:
     head = content[:_HEAD_BYTES].lstrip()
     if content[_TAR_WORD] == b"ustar":
         return "it has torch's format of 2016, a tar archive"
-    if content[8:10] == b'{"' and int.from_bytes(content[:8], "little") < len(content):
-        return "it is a safetensors file, which is not converted; fetch the .pth file of the same release"
     if head.lower().startswith((b"<!doctype html", b"<html")):
         return "it is a web page: the server showed it instead of giving the file; use the link of its download button"
     if head.startswith(b"version https://git-lfs"):

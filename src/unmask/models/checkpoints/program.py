@@ -35,7 +35,9 @@ _MEANINGS = {
     "collections OrderedDict": "mapping",
     "torch._utils _rebuild_tensor_v2": "tensor",
     "torch._utils _rebuild_parameter": "parameter",
-    # A validation loss beside the weights is often one of numpy's numbers. It is not needed.
+    # Beside the weights are often the options of the training, and a loss that is one of numpy's numbers. They are not
+    # needed.
+    "argparse Namespace": "ignored",
     "numpy.core.multiarray scalar": "ignored",
     "numpy._core.multiarray scalar": "ignored",
     "numpy dtype": "ignored",
@@ -244,6 +246,12 @@ class _Machine:
 
     def do_build(self, _: None) -> None:
         self._last(1)  # attributes, such as the metadata of a state dict, are left behind
+
+    def do_newobj(self, _: None) -> None:
+        kind, arguments = self._last(2)
+        if type(kind) is not Named or kind.meaning != "ignored" or arguments != ():
+            raise ValueError("an object that is no tensor and no options of a training")
+        self.stack.append(Ignored())
 
     def do_reduce(self, _: None) -> None:
         function, arguments = self._last(2)

@@ -27,12 +27,14 @@ from unmask.models.networks.layernorm import LayerNormTuned
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
 from unmask.models.networks.two_class import TwoClass
+from unmask.models.networks.ucf import CommonForgery
 from unmask.runtime.plug_ins import enter_plug_ins
 
 __all__ = [
     "ENCODERS",
     "NETWORKS",
     "BlendNet",
+    "CommonForgery",
     "DeepFakeClassifier",
     "DeepFakeClassifierGWAP",
     "DeepFakeClassifierSRM",
@@ -51,6 +53,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "blendnet": BlendNet,
     "two_class": TwoClass,
     "layernorm": LayerNormTuned,
+    "ucf": CommonForgery,
     "slowfast": SlowFast,
 }
 """Name, as recipes give it -> class; its keyword arguments are the recipe's parameters."""

@@ -5,7 +5,7 @@ All were read in the authors' public code, at the commits named here; where it s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from unmask.models.card import Card
@@ -16,6 +16,8 @@ _Values = tuple[float, float, float]
 _Shapes = dict[str, tuple[int, ...]]
 _NONE: tuple[_Values, _Values] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 _HALF: tuple[_Values, _Values] = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+_IMAGENET: tuple[_Values, _Values] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP: tuple[_Values, _Values] = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
 
 _NOT_CALIBRATED = "not calibrated: the label's thresholds are defaults, as the authors gave a number only"
 _ALIGNED = (
@@ -52,6 +54,24 @@ BENCH_SOURCE = _Source(
     "8a4a7bf5e966c5c5618bc27d1719c3683eae9a04",
     "Yan et al. 2023, arXiv 2307.01426",
     "CC BY-NC 4.0 (LICENSE of the repository); trained on FaceForensics++, which has terms of its own",
+)
+GEND_SOURCE = _Source(
+    "yermandy/GenD",
+    "e03532d53b372bb365c54ee1d42ef426ed44b3a2",
+    "Yermakov et al. 2025, arXiv 2508.06248",
+    "code MIT; see the page of the weights and of the encoder for theirs; trained on FaceForensics++",
+)
+EFFORT_SOURCE = _Source(
+    "YZY-stack/Effort-AIGI-Detection",
+    "96f5dea2b534d400cfd7003f053c7e93c8e16461",
+    "Yan et al. 2025, arXiv 2411.15633",
+    "CC BY-NC 4.0 (README of the repository); trained on FaceForensics++, which has terms of its own",
+)
+FSFM_SOURCE = _Source(
+    "wolo-wolo/FSFM-CVPR25",
+    "986aaab6d505911f73042ee91cc49c8621354c05",
+    "Wang et al. 2025, arXiv 2412.12032",
+    "CC BY-NC 4.0 (LICENSE of the repository); trained on VGGFace2 and FaceForensics++, which have terms of their own",
 )
 
 
@@ -140,5 +160,165 @@ XCEPTION = _kind(
     ),
 )
 
-KINDS = {kind.card.name: kind for kind in (SBI, XCEPTION)}
+_GAN: _Shapes = {
+    f"con_gan.dconv_up{level}.{layer}.{part}": shape
+    for level, channels in ((3, 256), (2, 128), (1, 64))
+    for layer, before in ((0, 2 * channels), (2, channels))
+    for part, shape in (("weight", (channels, before, 3, 3)), ("bias", (channels,)))
+} | {"con_gan.conv_last.weight": (3, 64, 1, 1), "con_gan.conv_last.bias": (3,)}
+_OF_THEIR_METHODS: _Shapes = {
+    "head_spe.mlp.0.weight": (512, 256),
+    "head_spe.mlp.0.bias": (512,),
+    "head_spe.mlp.2.weight": (5, 512),
+    "head_spe.mlp.2.bias": (5,),
+}
+"""The four methods of FaceForensics++ and the real."""
+
+UCF = _kind(
+    "deepfakebench-ucf",
+    replace(BENCH_SOURCE, paper="Yan et al. 2023, arXiv 2304.13949; as DeepfakeBench (arXiv 2307.01426) trained it"),
+    purpose="DeepfakeBench's UCF: a network that looks for what all ways of forging have in common.",
+    architecture="Xception, two narrowing layers, two classes",
+    crop=XCEPTION.card.crop,
+    network=("ucf", {}),
+    colours=_HALF,
+    seen="faces of dlib aligned by five of 81 landmarks",
+    limitations=(_ALIGNED,),
+    published=PublishedLayout(
+        {
+            "encoder.": "encoder_f.",
+            "narrow.": "encoder_f.adjust_channel.",
+            "common.": "block_sha.conv2d.",
+            "hidden.": "head_sha.mlp.",
+            "fc.": "head_sha.mlp.2.",
+        },
+        unused={"encoder_f.last_linear.weight": (2, 2048), "encoder_f.last_linear.bias": (2,)}
+        | _GAN
+        | _OF_THEIR_METHODS,
+        twins={"encoder_c.": "encoder_f.", "block_spe.": "block_sha."},
+    ),
+)
+
+_LINEAR_NORM = (
+    "made for files whose config.json says head LinearNorm, features brought to length one, which the paper's method "
+    "is; the weights themselves cannot tell"
+)
+
+
+def _gend(
+    name: str,
+    encoder: str,
+    size_px: int,
+    colours: tuple[_Values, _Values],
+    published: PublishedLayout,
+    options: dict[str, Any],
+) -> CheckpointKind:
+    return _kind(
+        name,
+        GEND_SOURCE,
+        purpose="GenD: a large encoder whose normalisation layers alone were tuned.",
+        architecture=f"{encoder} of timm, features of length one, two classes",
+        crop=CropSpec(size_px, margin=0.15, outline="square"),
+        network=("layernorm", {"encoder": encoder, "size_px": size_px, "scale": 1.0, "options": options}),
+        colours=colours,
+        seen="faces of RetinaFace aligned by five landmarks",
+        limitations=(_ALIGNED, _LINEAR_NORM),
+        published=published,
+    )
+
+
+_POSITIONS: _Shapes = {"embeddings.position_ids": (1, 257)}
+"""Numbers of the positions, which transformers wrote until 4.30."""
+
+GEND_CLIP = _gend(
+    "gend-clip",
+    "vit_large_patch14_clip_quickgelu_224",
+    224,
+    _CLIP,
+    PublishedLayout(
+        {"encoder.": "feature_extractor.vision_model.", "fc.": "model.linear."},
+        "transformers_clip",
+        unused={"feature_extractor.visual_projection.weight": (768, 1024)},
+        perhaps={f"feature_extractor.vision_model.{name}": shape for name, shape in _POSITIONS.items()},
+    ),
+    {},
+)
+GEND_PE = _gend(
+    "gend-pe",
+    "vit_pe_core_large_patch14_336",
+    224,
+    _HALF,
+    PublishedLayout({"encoder.": "feature_extractor.backbone.", "fc.": "model.linear."}, grid=24),
+    {},
+)
+GEND_DINOV3 = _gend(
+    "gend-dinov3",
+    "vit_large_patch16_dinov3_qkvb",
+    224,
+    _IMAGENET,
+    PublishedLayout(
+        {"encoder.": "feature_extractor.backbone.", "fc.": "model.linear."},
+        "transformers_dinov3",
+        unused={"feature_extractor.backbone.embeddings.mask_token": (1, 1, 1024)},
+    ),
+    {"global_pool": "token"},
+)
+
+_SVD_REST: _Shapes = {
+    f"backbone.encoder.layers.{layer}.self_attn.{which}_proj.{part}": shape
+    for layer in range(24)
+    for which in ("k", "v", "q", "out")
+    for part, shape in (("S_r", (1023,)), ("U_r", (1024, 1023)), ("V_r", (1023, 1024)))
+}
+"""The parts that ``weight_main`` was made of, which their code keeps for a loss of training."""
+
+EFFORT = _kind(
+    "effort-clip",
+    EFFORT_SOURCE,
+    purpose="Effort: CLIP, of whose attention one singular direction was tuned and the others kept.",
+    architecture="vit_large_patch14_clip_quickgelu_224 of timm, two classes",
+    crop=CropSpec(224, margin=0.15, outline="square"),
+    network=(
+        "layernorm",
+        {"encoder": "vit_large_patch14_clip_quickgelu_224", "size_px": 224, "scale": None},
+    ),
+    colours=_CLIP,
+    seen="faces of dlib aligned by five of 81 landmarks",
+    limitations=(_ALIGNED,),
+    published=PublishedLayout(
+        {"encoder.": "backbone.", "fc.": "head."},
+        "transformers_clip_svd",
+        perhaps=_SVD_REST | {f"backbone.{name}": shape for name, shape in _POSITIONS.items()},
+    ),
+)
+
+_VGGFACE2: tuple[_Values, _Values] = (
+    (0.5482207536697388, 0.42340534925460815, 0.3654651641845703),
+    (0.2789176106452942, 0.2438540756702423, 0.23493893444538116),
+)
+_OTHER_MEAN = (
+    "mean and std are those of VGGFace2, which the authors' code takes where no pretrain_ds_mean_std.txt lies beside "
+    "the weights; where one does and has others, this model is not theirs"
+)
+
+FSFM = _kind(
+    "fsfm-vit-b",
+    FSFM_SOURCE,
+    purpose="FSFM: a vision transformer that learned faces by itself, then fakes of FaceForensics++.",
+    architecture="vit_base_patch16_224 of timm, mean of the patches, two classes",
+    crop=CropSpec(224, margin=0.06875, outline="square"),
+    network=(
+        "layernorm",
+        {"encoder": "vit_base_patch16_224", "size_px": 224, "scale": None, "options": {"global_pool": "avg"}},
+    ),
+    colours=_VGGFACE2,
+    seen="1.3 times dlib's box as a square, brought to 256 pixels of which the middle 224 are shown, not aligned",
+    limitations=(
+        "the authors found faces with dlib, whose boxes are tighter; unmask finds them with its own detector",
+        _OTHER_MEAN,
+    ),
+    published=PublishedLayout({"encoder.": "", "fc.": "head."}, fake_class=0),
+)
+
+KINDS = {kind.card.name: kind for kind in (SBI, XCEPTION, UCF, GEND_CLIP, GEND_PE, GEND_DINOV3, EFFORT, FSFM)}
 """Name, as ``unmask models import --as`` takes it -> kind."""
