@@ -1,7 +1,7 @@
 """From differences and scores to an answer in words.
 
-``benchmarks/bench_compare.py`` counts how often the answers are right, on one part of the clips; what is changed here is
-to be chosen on the other part (``--part chosen``). See docs/how-to/compare.md for what was looked at before.
+``benchmarks/bench_compare.py`` counts how often the answers are right, on one part of the clips; what is changed here
+is chosen on the other part (``--part chosen``). See docs/how-to/compare.md for what was looked at before.
 """
 
 from __future__ import annotations
