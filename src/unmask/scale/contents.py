@@ -19,15 +19,18 @@ MOST_KNOWN = 64
 class Contents:
     """Contents that earlier runs gave a line, and those of this run that further files may have."""
 
-    def __init__(self, index: SealedIndex, repeated: NDArray[np.int64]) -> None:
+    def __init__(self, index: SealedIndex, lengths: NDArray[np.int64], repeated: NDArray[np.int64]) -> None:
         """Begin with what earlier runs did.
 
         Args:
             index: That.
+            lengths: (l,) lengths of the files of this run, rising; others are not looked up.
             repeated: (r,) lengths of several files of this run, rising.
         """
         self._contents = index.content
-        holds = np.flatnonzero(index.final & (index.length > 0))
+        at = np.searchsorted(lengths, index.size)
+        is_wanted = lengths[np.minimum(at, len(lengths) - 1)] == index.size if len(lengths) else np.False_
+        holds = np.flatnonzero(index.final & (index.length > 0) & is_wanted)
         self._by_size = holds[np.argsort(index.size[holds], kind="stable")]
         self._sizes = index.size[self._by_size]
         self._repeated = repeated

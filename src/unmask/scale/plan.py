@@ -76,12 +76,18 @@ class Plan:
         """
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the plan
         self._starts, self._costs, self._sizes = array("q", [0]), array("d"), array("q")
+        self._is_comparable = bytearray()
         steps, left = self._look(manifest, index)
         order = np.argsort(-steps, kind="stable")[shard.number - 1 :: shard.count]
         self.rows = len(order)
         """Rows of this shard, done ones among them."""
         entry_of = np.cumsum(left) - 1
-        self._order, self.repeated = _with_repeated_last(entry_of[order[left[order]]], self._sizes)
+        order = entry_of[order[left[order]]]
+        sizes = np.frombuffer(self._sizes, np.int64)[order]
+        self.lengths = np.unique(sizes)
+        """(l,) lengths of the rows that are left, rising; -1 among them where some are not known."""
+        late, self.repeated = _repeated(np.where(np.frombuffer(self._is_comparable, np.bool_)[order], sizes, -1))
+        self._order = np.concatenate([order[~late], order[late]])
         """(r,) lengths of several rows that are left, rising."""
         self.count = len(self._order)
         """Rows that are left to do."""
@@ -100,7 +106,8 @@ class Plan:
                 place += self._file.write(json.dumps([getattr(row, name) for name in _FIELDS]).encode())
                 self._starts.append(place)
                 self._costs.append(row.cost)
-                self._sizes.append(-1 if row.comparable_bytes is None else row.comparable_bytes)
+                self._sizes.append(-1 if row.size_bytes is None else row.size_bytes)
+                self._is_comparable.append(row.comparable_bytes is not None)
             first += len(cost)
         self._file.flush()
         return steps, left
@@ -117,15 +124,18 @@ class Plan:
         self._file.close()
 
 
-def _with_repeated_last(order: NDArray[np.int64], sizes_of: array[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Put rows last whose length an earlier one has, and no more than can be compared; also return these lengths."""
-    sizes = np.frombuffer(sizes_of, np.int64)[order]
+def _repeated(sizes: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Tell of rows of these lengths, -1 being none, which have that of an earlier one, where these are few enough.
+
+    Returns:
+        (n,) whether they have, and (r,) these lengths, rising.
+    """
     by_size = np.argsort(sizes, kind="stable")
     rising = sizes[by_size]
     starts = np.flatnonzero(np.diff(rising, prepend=-2))
     counts = np.diff(starts, append=len(rising))
     few = (counts > 1) & (counts <= MOST_KNOWN) & (rising[starts] >= 0)
-    is_late = np.zeros(len(order), np.bool_)
+    is_late = np.zeros(len(sizes), np.bool_)
     is_late[by_size] = np.repeat(few, counts)
     is_late[by_size[starts]] = False
-    return np.concatenate([order[~is_late], order[is_late]]), rising[starts[few]]
+    return is_late, rising[starts[few]]

@@ -149,6 +149,6 @@ def work_through(
                 say(f"{index.foreign_rows} rows were made with other models or settings; they are done again")
             done = index.sealed()
             with closing(Plan(manifest, done, shard)) as plan:
-                contents = Contents(done, plan.repeated)
+                contents = Contents(done, plan.lengths, plan.repeated)
                 driver.run(Leases(plan, plan.count, plan.cost, engine.size(), contents), log)
                 return plan.count
