@@ -168,20 +168,28 @@ def write_outputs(merge: Merge, json_lines: Path | None, table: Path | None, dat
 
 
 def check_scaled_outputs(
-    json_lines: Path | None, table: Path | None, dataset: Path | None, inputs: Sequence[str]
+    inputs: Sequence[str],
+    *,
+    json: Path | None = None,
+    csv: Path | None = None,
+    parquet: Path | None = None,
+    metrics: Path | None = None,
+    run: Path | None = None,
 ) -> None:
-    """Refuse outputs that would destroy something.
+    """Refuse outputs that would destroy something, also within the folder of the run.
 
     Raises:
         UsageError: One is an input, media, or somebody else's, or cannot be written there.
     """
-    from unmask.cli.outputs import DATASET
+    from unmask.cli.outputs import COUNTS, DATASET
     from unmask.report.csv import TABLE
     from unmask.report.json import JSON_LINES
     from unmask.storage.outputs import Output, check_outputs
 
-    named = (("--json", json_lines, JSON_LINES), ("--csv", table, TABLE), ("--parquet", dataset, DATASET))
-    check_outputs([Output(option, path, form) for option, path, form in named if path is not None], inputs)
+    named = (("--json", json, JSON_LINES), ("--csv", csv, TABLE), ("--parquet", parquet, DATASET))
+    outputs = [Output(option, path, form) for option, path, form in (*named, ("--metrics", metrics, COUNTS)) if path]
+    parts = [] if run is None else [run, *run.rglob("*")]
+    check_outputs(outputs, [*inputs, *parts])
 
 
 def merge(
@@ -198,7 +206,7 @@ def merge(
     with wrong_use(), interruptible("the parts stay; merge them again"):
         from unmask.scale.run import Run
 
-        check_scaled_outputs(json, csv, parquet, [str(run)])
+        check_scaled_outputs([], json=json, csv=csv, parquet=parquet, run=run)
         code = finish(Run(run), partial(write_outputs, json_lines=json, table=csv, dataset=parquet))
     raise SystemExit(code)
 

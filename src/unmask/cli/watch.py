@@ -27,10 +27,12 @@ def watch(
 ) -> None:
     """Scan what arrives in a folder, once each; one line a video on stdout."""
     with wrong_use(), interruptible("start it again to go on"):
+        from unmask.cli.outputs import WATCHED, check_output
         from unmask.report.words import probability_text
         from unmask.scan.scanner import Scanner
         from unmask.scan.watch import Watch
 
+        check_output("--out", out, WATCHED, [folder])
         scanner = Scanner(model or "bundled", frames=frames, workers=workers, limits=parse_limits(limits or ()))
         with Watch(scanner, folder, out, recursive=recursive) as watched:
             if not quiet:

@@ -38,6 +38,7 @@ class TriageScanner(WrappingScanner):
         self._full, self._most = scanner, most
         self._cheap = copy(scanner)
         self._cheap.sampler, self._cheap.stop_rule = KeyframeSampler(scanner.options.frames), FullScan()
+        self._cheap.needs_every_second = False
         super().__init__(scanner)
         self.settings = scanner.settings | {"triage": most}
 
