@@ -180,6 +180,38 @@ def test_tables_to_stdout(folder, option):
     assert not list(Path().glob("*.partial"))
 
 
+NOT_TO_STDOUT = [
+    ("scan", "a.mp4", "--html", "-"), ("scan", "a.mp4", "--engine", "local", "--out", "-"),
+    ("scan", "a.mp4", "--engine", "local", "--out", "run", "--metrics", "-"), ("merge", "run", "--parquet", "-"),
+    ("scan", "a.mp4", "--engine", "local", "--out", "run", "--csv", "-"), ("compare", "a.mp4", "b.mp4", "--html", "-"),
+    ("people", "a.mp4", "--html", "-"), ("manifest", "a.mp4", "--out", "-"), ("faces", "a.mp4", "--out", "-"),
+    ("explore", "labels.csv", "--out", "-"), ("prepare", "labels.csv", "--out", "-"), ("watch", ".", "--out", "-"),
+    ("evaluate", "p.csv", "--labels", "labels.csv", "--out", "-"), ("train", "tiny", "--data", ".", "--out", "-"),
+    ("serve", "--data", "-"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", NOT_TO_STDOUT, ids=" ".join)
+def test_nothing_is_called_dash(folder, command):
+    before = contents(folder)
+    done = unmask(*command)
+    assert done.exit_code == 2, done.output
+    assert "stdout" in done.stderr
+    assert contents(folder) == before
+
+
+def test_a_merged_run_goes_to_stdout(folder):
+    unmask("scan", "a.mp4", "b.mp4", "--engine", "local", "--out", "run", "--frames", 2, "--workers", 1, "-q")
+    table = unmask("merge", "run", "--csv", "-")
+    assert [row["filename"] for row in csv.DictReader(io.StringIO(table.stdout))] == ["a.mp4", "b.mp4"]
+    assert "2 rows: 2 ok" in table.stderr
+    assert [json.loads(line)["path"] for line in unmask("merge", "run", "--json", "-").stdout.splitlines()] == [
+        "a.mp4", "b.mp4",
+    ]  # fmt: skip
+    assert unmask("merge", "run", "--json", "-", "--csv", "-").exit_code == 2
+    assert not Path("-").exists()
+
+
 def test_time_is_written_on_request(folder):
     for more, keys in (((), set()), (("--timing",), {"elapsed_seconds", "scanned_at"})):
         for where in ("v.jsonl", "-"):

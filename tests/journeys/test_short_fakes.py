@@ -94,6 +94,7 @@ def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, clip_with, t
 
 
 def test_a_long_clip_whose_every_second_was_looked_at_is_called_real(clip_with, tmp_path):
-    film = clip_with(tmp_path / "clip.mp4", 150, 0, 0, "real")
-    verdict = Scanner(frames=151).scan(film)
-    assert (verdict.label, verdict.max_gap_seconds) == ("real", pytest.approx(1, abs=0.01))
+    film = clip_with(tmp_path / "clip.mp4", 130, 0, 0, "real")
+    verdict = Scanner(frames=40).scan(film)
+    assert verdict.label == "real"
+    assert verdict.max_gap_seconds <= 1

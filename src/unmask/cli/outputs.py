@@ -106,11 +106,13 @@ SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants 
 def check_named(named: Iterable[tuple[str, Path | None, FileForm]], inputs: Iterable[PathLike]) -> None:
     """Refuse outputs that would destroy something, before any work; what was not given, and stdout (-), cannot.
 
+    Pages do not go to stdout.
+
     Raises:
         UsageError: One is an input, media, or somebody else's, or cannot be written there.
     """
-    files = [Output(option, path, form) for option, path, form in named if path is not None and str(path) != "-"]
-    check_outputs(files, inputs)
+    files = [Output(option, path, form) for option, path, form in named if path is not None]
+    check_outputs([file for file in files if file.option == "--html" or str(file.path) != "-"], inputs)
 
 
 def check_output(option: str, path: Path, form: FileForm | FolderForm, inputs: Iterable[PathLike] = ()) -> None:
