@@ -64,6 +64,9 @@ def test_options_are_frozen():
         "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
         "--seed",
     ]  # fmt: skip
+    assert options["bench"] == [
+        "--bootstrap", "--clips", "--device", "--frames", "--on", "--out", "--quiet", "--seed", "--split", "--workers",
+    ]  # fmt: skip
     assert options["train"] == [
         "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
     ]  # fmt: skip
@@ -80,6 +83,7 @@ def test_options_are_frozen():
         "--verbose",
     ]  # fmt: skip
     assert sorted(commands) == [
+        "bench",
         "compare",
         "doctor",
         "evaluate",

@@ -10,6 +10,7 @@ import typer
 
 from unmask._version import __version__
 from unmask.cli import (
+    bench,
     compare,
     doctor,
     evaluate,
@@ -50,6 +51,7 @@ app.command(name="prepare", epilog=prepare.EPILOG)(prepare.prepare)
 app.command(name="sample")(sample.sample)
 app.command(name="train")(train.train)
 app.command(name="evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command(name="bench", epilog=bench.EPILOG)(bench.bench)
 app.command(name="serve", epilog=serve.EPILOG)(serve.serve)
 app.command(name="watch", epilog=watch.EPILOG)(watch.watch)
 app.command(name="mcp", epilog=mcp.EPILOG)(mcp.mcp)

@@ -86,6 +86,15 @@ EVALUATION = FolderForm(
     ("evaluation.json", "index.html"),
     "evaluation",
 )
+BENCH = FolderForm(
+    "the benchmark",
+    (
+        ("predictions.jsonl", log_form(("key", "model", "dataset", "clip", "cell"))),
+        ("bench.json", json_form("unmask_bench", "version")),
+    ),
+    ("predictions.jsonl", "bench.json", "bench.csv", "bench.md", "bench.tex", "index.html", "deepsafe"),
+    "bench",
+)
 NUMBERS = FileForm("the numbers", json_form(*_EVALUATION_KEYS), "evaluation.json")
 DATASET = FolderForm(
     "the dataset", (("part-00000.parquet", _table_form("unmask_dataset")),), ("part-*.parquet",), "verdicts"

@@ -28,6 +28,7 @@ METRICS: dict[str, metrics.Metric] = {
     "eer": metrics.equal_error_rate,
     "average_precision": metrics.average_precision,
     "tpr_at_fpr_0.01": metrics.tpr_at_fpr,
+    "tpr_at_fpr_0.05": partial(metrics.tpr_at_fpr, max_fpr=0.05),
     "accuracy": metrics.accuracy,
     "balanced_accuracy": metrics.balanced_accuracy,
     "brier": metrics.brier,
@@ -200,8 +201,12 @@ def _level(samples: _Samples, measures: Mapping[str, metrics.Metric], repeats: i
     labels, scores, sources = samples.labels, samples.scores, samples.sources
     intervals: dict[str, metrics.Interval] = {}
     fakes, distinct = int(labels.sum()), len(set(sources))
+    ignored = 0
     if 0 < fakes < len(labels) and distinct > 1:
-        intervals = metrics.bootstrap_intervals(measures, labels, scores, sources, repeats, seed)
+        try:
+            intervals = metrics.bootstrap_intervals(measures, labels, scores, sources, repeats, seed)
+        except UsageError:  # of few sources no resample held both classes
+            ignored = repeats
     values = {}
     for name, measure in measures.items():
         try:
@@ -211,7 +216,7 @@ def _level(samples: _Samples, measures: Mapping[str, metrics.Metric], repeats: i
         else:
             interval = intervals.get(name)
             values[name] = Score(value, interval.low, interval.high) if interval else Score(value)
-    ignored = next((interval.ignored for interval in intervals.values()), 0)
+    ignored = next((interval.ignored for interval in intervals.values()), ignored)
     return Level(len(labels) - fakes, fakes, distinct, values, ignored)
 
 

@@ -32,6 +32,7 @@ MEASURES = {
     "tpr_at_fpr_0.01": Measure(
         "Caught at 1 % alarms", "higher", "share of fakes caught where at most 1 % of the reals are accused"
     ),
+    "tpr_at_fpr_0.05": Measure("Caught at 5 % alarms", "higher", "the same where at most 5 % of the reals are accused"),
     "accuracy": Measure("Accuracy at 0.5", "higher", "share of right answers"),
     "balanced_accuracy": Measure("Accuracy, balanced", "higher", "mean over reals and fakes; 0.5 by chance"),
     "brier": Measure("Brier score", "lower", "mean squared error of the probability; 0.25 for 0.5 everywhere"),
