@@ -43,7 +43,7 @@ def pairs(data: Path) -> Iterator[tuple[Path, Path]]:
     for name in ("devset2", "devset"):
         for row in table(data / name / "labels_videos.csv"):
             if row["label"] == "fake" and row["original"] and "Wav2Lip" not in row["method"]:
-                yield data / name / row["original"], data / name / row["file"]
+                yield data / name / "videos" / "real" / Path(row["original"]).name, data / name / row["file"]
 
 
 def read(path: Path) -> list[ImageHW3]:

@@ -108,6 +108,7 @@ COMMANDS = [
         for metrics in ("a.mp4", "link.csv", "hard", "new.mkv", "labels.csv", "notes")
     ),
     ("prepare", "{data}", "--out", "run", "--engine", "local", "--metrics", "a.mp4"),
+    ("bench", "--on", "{data}", "--out", "{data}"), ("bench", "--on", "labels.csv", "--out", "notes.txt"),
     *(("merge", "run", option, "run/parts/1.jsonl") for option in ("--json", "--csv")),
     *(
         (*command, option, target)
