@@ -5,8 +5,10 @@
 Makes 200 films of 120 frames: one half shows made scenes of 320 x 240 pixels (textures, a moving thing, a camera that
 drifts or stands, sensor noise), the other half videos of the folder, shrunk to half or less with noise added, so that
 little is left of their own encoding. x264 encodes each once, and once more from a first encoding of another crf (16 to
-34, at least 4 apart) and preset; the distance of key frames is the same in a third of them. Takes some minutes.
-`MIN_STRENGTH` was set on ``--half tune``, with other seeds and the other half of the videos.
+34, at least 4 apart) and preset; the distance of key frames is the same in a third of them. Sixty further films show
+letters and discs without noise, as screens and cartoons do: they are counted by themselves. Takes some minutes.
+`MIN_STRENGTH` was set on ``--half tune``, with other seeds and the other half of the videos; combs are found
+by what `fit_second_encoding.py` fitted, on films of a third set of seeds and of that half, too.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import av
@@ -25,13 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import Goal, processor, versions
+from unmask.evidence.comb import comb_strength
 from unmask.evidence.second_encoding import MIN_STRENGTH, find_rhythm
 from unmask.evidence.traces import picture_sizes
 from unmask.media.frames import open_in_process
 from unmask.media.limits import Limits
 
 WIDTH, HEIGHT, FRAMES = 320, 240, 120
-FIRST_SEEDS = {"tune": 3000, "judge": 5000}
+FIRST_SEEDS = {"tune": 3000, "judge": 7000}
 Luma = NDArray[np.uint8]
 
 
@@ -55,14 +58,24 @@ def main() -> None:
     options.add_argument("--keep", type=Path, required=True, help="folder for the films; those that are there are used")
     options.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options.add_argument("--films", type=int, default=200, help="half of them are encoded twice")
+    options.add_argument("--drawn", type=int, default=60, help="further films, without noise, half of them twice")
     options.add_argument("--half", choices=list(FIRST_SEEDS), default="judge", help="of sources and seeds")
     arguments = options.parse_args()
     arguments.keep.mkdir(parents=True, exist_ok=True)
     videos = halves(arguments.videos)[arguments.half]
-    rows = [row for number in range(arguments.films // 2) for row in measured(number, videos, arguments)]
-    once, twice = ([row for row in rows if row["twice"] == is_twice] for is_twice in (False, True))
+    films = (arguments.films + arguments.drawn) // 2
+    rows = [row for number in range(films) for row in measured(number, videos, arguments)]
+    drawn = [row for row in rows if row["source"] in ("letters", "discs")]
+    once, twice = ([row for row in rows if row not in drawn and row["twice"] == again] for again in (False, True))
     groups = {"once": once, "twice": twice} | cases(twice)
-    found = {name: float(np.mean([row["strength"] >= MIN_STRENGTH for row in group])) for name, group in groups.items()}
+    for what in ("letters", "discs"):
+        for times, again in (("once", False), ("twice", True)):
+            of = [row for row in drawn if row["source"] == what and row["twice"] == again]
+            groups[f"{times}, {what} without noise"] = of
+    found = {
+        name: float(np.mean([row["rhythm"] >= MIN_STRENGTH or row["comb"] > 0 for row in group]))
+        for name, group in groups.items()
+    }
     for name, share in found.items():
         print(f"signs in {100 * share:5.1f} % of {len(groups[name]):3} films encoded {name}")
     write(arguments, found, {name: len(group) for name, group in groups.items()}, rows, len(videos))
@@ -94,12 +107,20 @@ def write(
         Goal.single(
             "E3", "share of films encoded twice that have signs of it", found["twice"], 0.95, None, at_most=False
         ),
+        Goal.single(
+            "E3",
+            "share of films encoded twice, the second time finer, that have signs of it",
+            found["twice, the second time finer"],
+            0.95,
+            None,
+            at_most=False,
+        ),
     ]
     content = {
         "goals": [goal.to_dict() for goal in goals],
         "share_with_signs": found,
         "films_in_group": counts,
-        "min_strength": MIN_STRENGTH,
+        "min_rhythm": MIN_STRENGTH,
         "films": rows,
         "source": f"{len(rows)} films of made scenes and of {videos} talking-head videos that set no threshold",
         "environment": {"processor": processor(), "cores": os.cpu_count()} | versions("unmask", "numpy", "av"),
@@ -129,14 +150,19 @@ def measured(number: int, videos: Sequence[Path], arguments: argparse.Namespace)
     rng = np.random.default_rng(FIRST_SEEDS[arguments.half] + number)
     video = videos[(number // 2) % len(videos)] if number % 2 else None
     film = draw(rng, FIRST_SEEDS[arguments.half] + number, video)
+    if number >= arguments.films // 2:
+        film = replace(film, source=("letters", "discs")[number % 2])
     places = [arguments.keep / f"{number:03d}_{times}.mp4" for times in ("once", "twice")]
     if not all(place.exists() for place in places):
-        frames = list(scene(rng) if video is None else filmed(video, rng))
+        if number >= arguments.films // 2:
+            frames = list((letters, discs)[number % 2](rng))
+        else:
+            frames = list(scene(rng) if video is None else filmed(video, rng))
         first = decode(encode(frames, film.crf_before, film.gop_before, film.preset_before))
         for place, shown in zip(places, (frames, first), strict=True):
             place.write_bytes(encode(shown, film.crf, film.gop, film.preset))
     for place in places:
-        yield asdict(film) | {"twice": place.stem.endswith("twice"), "strength": strength_of(place)}
+        yield asdict(film) | {"twice": place.stem.endswith("twice")} | strengths_of(place)
 
 
 def draw(rng: np.random.Generator, seed: int, video: Path | None) -> Film:
@@ -150,11 +176,12 @@ def draw(rng: np.random.Generator, seed: int, video: Path | None) -> Film:
     return Film(seed, video.stem if video else "made", before, crf, gop_before, gop, preset_before, preset)
 
 
-def strength_of(path: Path) -> float:
-    """Return what `unmask.evidence.second_encoding` makes of a file."""
+def strengths_of(path: Path) -> dict[str, float]:
+    """Return what `unmask.evidence` makes of a file: the strength of a rhythm, and that of a comb."""
     with path.open("rb") as file:
-        rhythm = find_rhythm(*picture_sizes(open_in_process(file, "0" * 64, Limits())))
-    return rhythm.strength if rhythm else 0.0
+        opened = open_in_process(file, "0" * 64, Limits())
+        rhythm, comb = find_rhythm(*picture_sizes(opened)), comb_strength(opened)
+    return {"rhythm": rhythm.strength if rhythm else 0.0, "comb": -1.0 if comb is None else comb}
 
 
 def filmed(path: Path, rng: np.random.Generator) -> Iterator[Luma]:
@@ -182,6 +209,36 @@ def scene(rng: np.random.Generator) -> Iterator[Luma]:
         mask = moved(np.ones_like(thing), *at)
         view = view * (1 - mask) + moved(thing, *at) * mask + rng.normal(0, noise, view.shape)
         yield np.clip(view, 0, 255).astype(np.uint8)
+
+
+def letters(rng: np.random.Generator) -> Iterator[Luma]:
+    """Yield the frames of a film of lines of letters that move, without noise, as screens are."""
+    sheet = _sheet(rng)
+    for row in range(10, sheet.shape[0], int(rng.integers(14, 26))):
+        line = "".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz   "), 50))
+        level, size = int(rng.integers(0, 256)), rng.uniform(0.3, 0.8)
+        cv2.putText(sheet, line, (4, row), cv2.FONT_HERSHEY_SIMPLEX, size, level, 1, cv2.LINE_AA)
+    yield from _scrolled(sheet, rng)
+
+
+def discs(rng: np.random.Generator) -> Iterator[Luma]:
+    """Yield the frames of a film of discs on a flat ground, without noise, as cartoons are."""
+    sheet = _sheet(rng)
+    for _ in range(int(rng.integers(10, 40))):
+        place = [int(at) for at in rng.integers(0, sheet.shape[::-1])]
+        cv2.circle(sheet, place, int(rng.integers(5, 70)), int(rng.integers(0, 256)), -1, cv2.LINE_AA)
+    yield from _scrolled(sheet, rng)
+
+
+def _sheet(rng: np.random.Generator) -> Luma:
+    return np.full((HEIGHT + 160, WIDTH + 160), int(rng.integers(40, 240)), np.uint8)
+
+
+def _scrolled(sheet: Luma, rng: np.random.Generator) -> Iterator[Luma]:
+    step = rng.integers(0, 3, 2)
+    for number in range(FRAMES):
+        top, left = np.minimum(step * number, 160)
+        yield sheet[top : top + HEIGHT, left : left + WIDTH]
 
 
 def moved(image: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:

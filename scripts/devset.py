@@ -21,8 +21,8 @@ from score_pictures import score_pictures
 from unmask import Scanner
 from unmask.datasets import read_index
 from unmask.evaluation import Evaluation, Labels, Prediction, evaluate, scan_index, truth_of_index
-from unmask.evaluation.evaluate import Level
 from unmask.evaluation.labels import Truth
+from unmask.evaluation.levels import Level
 from unmask.models import load_card, model_folder
 from unmask.models.card import write_card
 from unmask.report import write_json

@@ -1,5 +1,6 @@
 """Clips that many tests share, made once a run, and the order of the tests."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -23,11 +24,17 @@ from tests.prepared import prepare
 from unmask import Scanner
 from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
-from unmask.datasets.synthetic import read_portrait, write_sample
+from unmask.datasets.synthetic import Group, read_portrait, write_clip, write_sample
 from unmask.faces import DETECTORS, load_detector
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
+from unmask.prepare.clip_steps import Settings
 from unmask.types import DetectorSpec, Face
+
+GROUP_FRAMES = 16
+"""Length of the clips of `group_clips`."""
+GROUP_EVERY = 2
+"""Frames of them that `group_prepared` keeps."""
 
 settings.register_profile("unmask", deadline=None)  # no test is timed: the neighbour may hold the core
 settings.load_profile("unmask")
@@ -135,6 +142,37 @@ def index(sample) -> Index:
 @pytest.fixture(scope="session")
 def prepared(index, made_once) -> Path:
     return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
+
+
+@pytest.fixture(scope="session")
+def group_clips(made_once) -> Path:
+    """A clip of two people and three fakes, as DFDC lays them out, with a mask of each as a video."""
+
+    def fill(folder: Path) -> None:
+        group = Group([PORTRAIT], GROUP_FRAMES, light=0)
+        write_clip((image for image, _ in group.original()), folder / "group.mp4")
+        entries = {"group.mp4": {"label": "REAL"}}
+        (folder / "masks").mkdir()
+        for name, face in (("larger", 0), ("smaller", 1), ("passage", 0)):
+            views = list(group.fake(face, self_blend, 5, part_time=name == "passage"))
+            write_clip((image for image, _ in views), folder / f"{name}.mp4")
+            grey = (np.repeat(np.round(255 * mask).astype(np.uint8)[..., None], 3, 2) for _, mask in views)
+            write_clip(grey, folder / "masks" / f"{name}.mp4")
+            entries[f"{name}.mp4"] = {"label": "FAKE", "original": "group.mp4"}
+        (folder / "metadata.json").write_text(json.dumps(entries))
+
+    return made_once("group_clips", fill)
+
+
+@pytest.fixture(scope="session")
+def group(group_clips) -> Index:
+    return read_index(group_clips)
+
+
+@pytest.fixture(scope="session")
+def group_prepared(group, made_once) -> Path:
+    settings = Settings(every=GROUP_EVERY)
+    return made_once("group_prepared", lambda folder: prepare(group, folder / "out", settings=settings)) / "out"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -75,6 +75,22 @@ def test_one_command_gives_the_table_and_goes_on(dataset, foreign, tmp_path):
     assert "deepsafe video" in theirs.stdout
 
 
+def test_the_metamorphic_suite_and_a_cell_on_real_scans(dataset, tmp_path):
+    """The bundled model: what leaves the packets alone leaves the number, the rest moves it little."""
+    args = ("--metamorphic", "--cell", "h264 1", "--frames", 6, "--bootstrap", 5)
+    done = unmask("bench", "--on", dataset, "--out", tmp_path / "b", *args)
+    assert done.exit_code == 3, done.output  # broken.mp4 has no number
+    facts = json.loads((tmp_path / "b" / "bench.json").read_text())
+    relations = {result["relation"]: result for result in facts["metamorphic"]}
+    assert {name: result["broken"] for name, result in relations.items() if result["broken"]} == {}, relations
+    assert all(result["tried"] == 2 for result in relations.values())
+    assert [relations[name]["worst"] for name in ("renamed", "other container", "moved moov", "added sound")] == [0] * 4
+    (cell,) = facts["robustness"]
+    assert (cell["cell"], cell["answered"], cell["lost"], cell["drop"]["value"]) == ("h264 1", 2, 0, 0)
+    assert "## Relations that must hold" in done.stdout
+    assert "## Robustness of bundled on mine" in done.stdout
+
+
 def test_failures_of_unmask_are_scanned_again(tmp_path):
     row = {
         "path": "a",
@@ -142,6 +158,7 @@ def test_names_of_datasets(dataset, tmp_path):
         (("nobody", "--on", "{d}", "--out", "{o}"), "no model at 'nobody'"),
         (("bundled", "bundled", "--on", "{d}", "--out", "{o}"), "two models are called 'bundled'"),
         (("--on", "missing", "--out", "{o}"), "does not exist"),
+        (("--on", "{d}", "--out", "{o}", "--cell", "fog"), "unknown cell 'fog'; use one of saturation"),
     ],
 )
 def test_wrong_use_is_told_before_any_scan(dataset, tmp_path, args, words):

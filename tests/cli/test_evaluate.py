@@ -66,7 +66,7 @@ def test_rows_without_a_partner_or_a_number_are_told(tables):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["{p}"], "name PREDICTIONS and --labels, or --model and --data"),
+        (["{p}"], "name PREDICTIONS and --labels, --labels alone, or --model and --data"),
         (["{p}", "--labels", "{l}", "--model", "bundled"], "name PREDICTIONS and --labels"),
         (["--model", "bundled"], "name PREDICTIONS and --labels"),
         (["{l}", "--labels", "{p}"], "is no fake probability"),
@@ -112,6 +112,30 @@ def test_a_model_on_a_dataset(dataset, tmp_path):
     assert card.evaluation["calibration"]["seed"] == 0
     assert card.evaluation["calibration"]["false_alarms"] == 0.1
     assert "wrote thresholds for 10.0% false alarms" in done.stderr
+
+
+def test_labels_alone_tell_whether_the_shipped_thresholds_hold(dataset, tmp_path):
+    table = dataset / "mine.csv"
+    names = ("real/authentic1.mp4", "real/authentic2.mp4", "fake/blended1.mp4")
+    rows = [f"{name},{name[:4]}" for name in names]
+    table.write_text("filename,label\n" + "\n".join(rows) + "\n")
+    done = unmask("evaluate", "--labels", table, "--bootstrap", 5, "--out", tmp_path / "out")
+    table.unlink()
+    assert done.exit_code == 0, done.output
+    assert "thresholds of bundled 3 (real up to 0.248, fake from 0.893): too few clips to tell" in done.stdout
+    assert (
+        "authentic clips called fake: 0 of 2, 0.0% to 65.8% of such sources, allowed 5.0%, 1.3% by the card"
+        in done.stdout
+    )
+    assert "no 'fake from' can be offered for 5.0% errors: that takes 19 authentic sources, here are 2" in done.stdout
+    assert "px, compression " in done.stdout
+    numbers = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert numbers["drift"]["checks"][0]["answer"] == "cannot be told"
+    assert numbers["drift"]["offered"]["fake_above"]["needed"] == 19
+    assert numbers["quality"][0]["level"]["reals"] == 2
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "Do the thresholds hold here?" in page
+    assert "By size of the face and compression" in page
 
 
 def face(index, p):

@@ -55,20 +55,22 @@ def test_options_are_frozen():
     assert options["prepare"] == [
         "--address", "--as", "--boxes-from", "--dataset", "--detector", "--detector-scale", "--engine", "--every",
         "--fold-by", "--folds", "--follow-links", "--image-format", "--limits", "--metrics", "--out", "--quiet",
-        "--resume", "--shard", "--steps", "--workers",
+        "--resume", "--shard", "--steps", "--unchanged", "--workers",
     ]  # fmt: skip
     assert options["manifest"] == ["--column", "--follow-links", "--out", "--recursive"]
     assert options["merge"] == ["--csv", "--json", "--parquet"]
-    assert options["sample"] == ["--parts", "--seconds", "--seed"]
+    assert options["sample"] == ["--groups", "--parts", "--seconds", "--seed"]
     assert options["evaluate"] == [
-        "--bootstrap", "--calibrate", "--data", "--false-alarms", "--json", "--labels", "--model", "--out", "--quiet",
-        "--seed",
+        "--bootstrap", "--calibrate", "--data", "--error", "--false-alarms", "--json", "--labels", "--model", "--out",
+        "--quiet", "--seed",
     ]  # fmt: skip
     assert options["bench"] == [
-        "--bootstrap", "--clips", "--device", "--frames", "--on", "--out", "--quiet", "--seed", "--split", "--workers",
+        "--bootstrap", "--cell", "--clips", "--device", "--frames", "--metamorphic", "--on", "--out", "--quiet",
+        "--robustness", "--seed", "--split", "--workers",
     ]  # fmt: skip
     assert options["train"] == [
-        "--checkpoint-every", "--data", "--device", "--out", "--plot", "--quiet", "--resume", "--set", "--workers",
+        "--checkpoint-every", "--data", "--device", "--dry-run", "--out", "--plot", "--quiet", "--resume", "--set",
+        "--workers",
     ]  # fmt: skip
     assert options["serve"] == [
         "--allow-host", "--allow-origin", "--certificate", "--data", "--database", "--frames", "--host", "--keep-days",

@@ -27,7 +27,9 @@ def test_an_unknown_layout_is_told_with_the_cure(tmp_path):
     touch(tmp_path, "some/clip.mp4", "clip.mp4")
     with pytest.raises(UsageError, match=r"holds 2 videos, but nothing that says which are real.*dfdc.*write a CSV"):
         read_index(tmp_path)
-    with pytest.raises(UsageError, match=r"unknown dataset layout 'ffpp'; use auto or one of csv, dfdc"):
+    with pytest.raises(
+        UsageError, match=r"unknown dataset layout 'ffpp'; use auto or one of csv, deepfakebench, .*dfdc, "
+    ):
         read_index(tmp_path, "ffpp")
 
 

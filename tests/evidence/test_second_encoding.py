@@ -21,7 +21,7 @@ def strength(values, keys=(0,), reordered=()):
 
 @pytest.mark.parametrize(("every", "start"), [(12, 0), (25, 7), (10, 3)])
 def test_a_rhythm_is_found_with_its_distance(every, start):
-    found = strength(sizes(np.random.default_rng(0), every=every, start=start))
+    found = strength(sizes(np.random.default_rng(0), frames=240, every=every, start=start))
     assert found.period_frames == every
     assert found.strength > MIN_STRENGTH
 
@@ -38,10 +38,10 @@ def test_key_frames_of_the_film_as_it_is_are_no_signs():
 
 def b_pictures(rng, every=None, start=0):
     """Three B pictures before each other one, which pays for what is new in them; sizes, and places of the B's."""
-    values, reordered = rng.lognormal(5, 0.15, 121), np.flatnonzero(np.arange(121) % 4)
-    paying = np.arange(0, 121, 4)
+    values, reordered = rng.lognormal(5, 0.15, 301), np.flatnonzero(np.arange(301) % 4)
+    paying = np.arange(0, 301, 4)
     values[paying] = rng.lognormal(7, 0.15, len(paying))
-    for step in range(start, 121, every) if every else ():
+    for step in range(start, 301, every) if every else ():
         values[-(-step // 4) * 4] *= 4
     return values.astype(np.int64), reordered
 

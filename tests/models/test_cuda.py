@@ -25,7 +25,7 @@ ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 def write_model(folder, name="blendnet", encoder=TINY, gain=1):
     """A model with statistics and weights of its own, its last ones ``gain`` fold; mean and std are not ImageNet's."""
-    parameters = {"encoder": encoder}
+    parameters = {"encoder": encoder} if name != "layernorm" else {"encoder": "test_vit", "size_px": SIZE_PX}
     crop = CropSpec(size_px=SIZE_PX)
     card = Card("tiny", "1", "Tests.", "a tiny one", "none", crop, {}, network=NetworkSpec(name, parameters))
     torch.manual_seed(0)

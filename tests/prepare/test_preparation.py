@@ -23,7 +23,7 @@ from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings
 from unmask.prepare.layout import read_boxes, read_folds
 from unmask.prepare.pairs import read_crop_pairs
-from unmask.prepare.preparation import STEPS, Preparation
+from unmask.prepare.preparation import DEFAULT_STEPS, Preparation
 from unmask.types import DetectorSpec
 
 
@@ -124,7 +124,7 @@ class TestResume:
     def test_a_second_run_decodes_nothing(self, index, prepared, tmp_path, monkeypatch):
         out = copy_of(prepared, tmp_path / "out")
         before = tree(out)
-        monkeypatch.setattr(clip_steps, "open_video", None)
+        monkeypatch.setattr(clip_steps, "open_clip", None)
         monkeypatch.setattr(clip_steps, "load_detector", None)
         records, outcome = prepare(index, out, resume=True)
         assert Counter(record.status for record in records.values()) == {"ok": 9, "no_face": 1, "unreadable": 1}
@@ -207,11 +207,10 @@ class TestResume:
 
 class TestSteps:
     def test_one_by_one_is_all_at_once(self, index, prepared, tmp_path):
-        for step in STEPS:
-            if step != "tubes":
-                prepare(index, tmp_path / "out", steps=[step], resume=step != "boxes")
+        for step in DEFAULT_STEPS:
+            prepare(index, tmp_path / "out", steps=[step], resume=step != "boxes")
         assert tree(tmp_path / "out").keys() == tree(prepared).keys()
-        for name in ("boxes", "crops", "landmarks", "diffs"):
+        for name in ("boxes", "crops", "landmarks", "diffs", "changes"):
             assert tree(tmp_path / "out" / name) == tree(prepared / name)
         assert (tmp_path / "out" / "folds.csv").read_bytes() == (prepared / "folds.csv").read_bytes()
 

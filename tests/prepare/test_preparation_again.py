@@ -106,7 +106,7 @@ def test_what_hangs_on_a_step_goes_with_it(index, prepared, tmp_path):
 def test_step_by_step_is_all_at_once(index, tmp_path, image_format):
     settings = Settings(image_format=image_format)
     prepare(index, tmp_path / "whole", settings=settings)
-    for steps in (["boxes", "crops"], ["landmarks"], ["diffs", "folds"]):
+    for steps in (["boxes", "crops"], ["landmarks"], ["diffs", "changes", "folds"]):
         prepare(index, tmp_path / "out", settings=settings, steps=steps, resume=steps[0] != "boxes")
     assert without_manifest(tmp_path / "out") == without_manifest(tmp_path / "whole")
 

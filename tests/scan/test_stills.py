@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.cli.test_scan import unmask
+from unmask.errors import UsageError
 from unmask.media import open_video, read_frames
 from unmask.models import Thresholds
 from unmask.scan.inputs import clip_folders
@@ -56,6 +57,16 @@ def test_pictures_on_the_command_line(pictures):
     assert done.exit_code == 0
     assert [line.split()[0] for line in done.stdout.splitlines()][1] == "fake"
     assert "One picture tells less than a clip" in done.stderr
+
+
+def test_folders_of_frames_are_found_below_a_folder(tmp_path):
+    for name in ("real/a/1.png", "real/a/2.png", "fake/b/1.png", "fake/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = clip_folders([tmp_path], recursive=True)
+    assert [(item.name, item.is_frames) for item in found] == [("b", True), ("a", True)]
+    with pytest.raises(UsageError, match=r"no folder in .* holds films"):
+        clip_folders([tmp_path], recursive=True, pieces=True)
 
 
 def test_a_folder_of_frames_is_one_clip(scanner, short_clips, tmp_path):

@@ -12,9 +12,10 @@ from unmask.augment.transforms import Example, load_augmentation  # noqa: E402
 from unmask.errors import UsageError  # noqa: E402
 from unmask.models.clip_network import ClipNetwork  # noqa: E402
 from unmask.prepare.layout import CropRow, encode_image  # noqa: E402
-from unmask.training.clips import PreparedAligned, PreparedClips, clip_frames, load_data  # noqa: E402
+from unmask.training.clips import PreparedAligned, PreparedClips, clip_frames  # noqa: E402
 from unmask.training.data import PreparedCrops, collate, split_rows  # noqa: E402
 from unmask.training.export import export_run  # noqa: E402
+from unmask.training.load import load_data  # noqa: E402
 from unmask.training.loop import Trainer  # noqa: E402
 from unmask.training.recipe import DataRecipe, load_recipe  # noqa: E402
 

@@ -12,10 +12,10 @@ import torch
 from unmask.errors import UsageError
 from unmask.models import load_card
 from unmask.models.networks import build_network
-from unmask.training.clips import load_data
 from unmask.training.cluster import Cluster
 from unmask.training.export import export_weights
 from unmask.training.labelled import UNKNOWN, LabelledFaces, Source, difference
+from unmask.training.load import load_data
 from unmask.training.loop import Trainer
 from unmask.training.losses import mask_loss
 from unmask.training.packs import FacePacks, PackedFace, decode, write_pack

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -17,6 +19,7 @@ from tests.training.conftest import SMALLEST, TINY
 from unmask.cli import app
 from unmask.training.cluster import first_node, slurm_rendezvous
 from unmask.training.plot import candidate_epochs, weighted_loss, write_plot
+from unmask.training.rehearsal import Rehearsal
 
 
 def unmask(*args):
@@ -180,3 +183,34 @@ class TestCluster:
         assert found == {
             "RANK": "3", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "gpu3", "MASTER_PORT": "29234",
         }  # fmt: skip
+
+
+def test_a_dry_run_tells_what_a_training_needs_and_keeps_nothing(prepared_often, tmp_path):
+    recipe = smallest_recipe(tmp_path)
+    command = ("train", recipe, "--data", prepared_often, "--out", tmp_path / "run", "--device", "cpu", "--dry-run")
+    done = unmask(*command)
+    assert done.exit_code == 0, done.output
+    words = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert list(words) == ["data", "time", "memory", "disk", "ready:"]
+    assert "40 steps" in words["time"]
+    assert not (tmp_path / "run").exists()
+    assert unmask(*command, "--set", "data.fold=7").exit_code == 2
+    assert "is for recipes of networks that judge" in unmask(*command[:1], "embedder", *command[2:]).stderr
+
+
+def test_a_dry_run_finds_a_damaged_crop(prepared_often, tmp_path):
+    data = tmp_path / "prepared"
+    shutil.copytree(prepared_often, data)
+    for path in (data / "crops").glob("*/*.png"):
+        path.write_bytes(path.read_bytes()[:100])
+    done = unmask("train", smallest_recipe(tmp_path), "--data", data, "--out", tmp_path / "run", "--dry-run")
+    assert done.exit_code == 2
+    assert "cannot be trained on" in done.stderr
+    assert "damaged" in done.stderr
+
+
+def test_what_there_is_too_little_of_is_said():
+    enough = Rehearsal(10, 2, 100, 0.5, 2, 0.1, 1 << 30, 2 << 30, 1 << 20, 1 << 30)
+    assert enough.shortages == []
+    short = replace(enough, memory_limit_bytes=1 << 29, disk_free_bytes=1 << 10)
+    assert ["memory" in short.shortages[0], "--out" in short.shortages[1]] == [True, True]

@@ -111,12 +111,12 @@ def copy_frames(images: Sequence[ImageHW3], name: str, frame_width_px: float) ->
     for step in COPIES[name]:
         scale = min(1.0, MESSENGER_WIDTH_PX / frame_width_px) if step.scale is None else step.scale
         changed = [step.filter(image_HW3) if step.filter else image_HW3 for image_HW3 in copy.images]
-        copy = _encode([_shrink(image_HW3, scale) for image_HW3 in changed], step)
+        copy = _encode([shrink(image_HW3, scale) for image_HW3 in changed], step)
     return copy
 
 
-def _shrink(image_HW3: ImageHW3, scale: float) -> ImageHW3:
-    """Make a frame smaller, to even sides, as encoders need them."""
+def shrink(image_HW3: ImageHW3, scale: float) -> ImageHW3:
+    """Make a frame smaller by a factor of at most 1, to even sides, as encoders need them."""
     height, width = (max(_MIN_SIDE_PX, int(side * scale) // 2 * 2) for side in image_HW3.shape[:2])
     if (height, width) == image_HW3.shape[:2]:
         return image_HW3

@@ -22,7 +22,7 @@ from unmask.evaluation import (
     evaluate,
     label_predictions,
 )
-from unmask.evaluation.evaluate import Score
+from unmask.evaluation.levels import Score
 
 _WORDS = {"real": 0.0, "inconclusive": 0.5, "fake": 1.0}
 """How the words of verdicts stand among scores."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,14 @@ class Extra:
     """Curves for the page."""
     rows: tuple[LongRow, ...] = ()
     """Further rows of the table for programs."""
-    facts: dict[str, Any] | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     """Further entries of the JSON."""
+
+    def __add__(self, other: Extra) -> Extra:
+        """Return both together."""
+        return Extra(
+            self.tables + other.tables, self.curves + other.curves, self.rows + other.rows, self.facts | other.facts
+        )
 
 
 def write_outputs(results: Sequence[Result], folder: Path, extra: Extra = Extra()) -> list[Table]:
@@ -66,7 +72,7 @@ def write_outputs(results: Sequence[Result], folder: Path, extra: Extra = Extra(
     write_file(folder / "bench.tex", f"% {about}\n{latex(tables)}".encode("utf-8", "replace"))
     write_table(LONG_COLUMNS, (*long_rows(results), *extra.rows), folder / "bench.csv")
     facts = {"unmask_bench": 1, "version": __version__, "results": [result.to_dict() for result in results]}
-    write_json(facts | (extra.facts or {}), folder / "bench.json")
+    write_json(facts | extra.facts, folder / "bench.json")
     page = render(
         "unmask.bench",
         "bench.html.j2",

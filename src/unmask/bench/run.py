@@ -15,6 +15,9 @@ from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.scan.base import BaseScanner
 from unmask.scan.inputs import Input
 
+NO_COPY = "no copy could be made"
+"""How the reason begins of a clip of which the copy of a cell cannot be made."""
+
 Copy = Callable[[Path, Path], Path]
 """Writes a changed copy of a clip into a folder, and returns it; raises `UnmaskError` where that cannot be done."""
 
@@ -93,7 +96,7 @@ def _scan(job: Job, entrants: Sequence[Entrant], kept: Predictions) -> None:
             try:
                 path = job.copy(path, Path(folder))
             except UnmaskError as error:
-                failed = f"no copy could be made: {error}"
+                failed = f"{NO_COPY}: {error}"
         for entrant in entrants:
             if failed:
                 verdict = entrant.scanner.unscanned(path, failed, "unreadable")

@@ -10,7 +10,7 @@ from unmask.bench.published import Level as Unit
 from unmask.bench.published import beside
 from unmask.bench.store import AS_IT_IS
 from unmask.evaluation import Evaluation
-from unmask.evaluation.evaluate import Level, Score
+from unmask.evaluation.levels import Level, Score
 
 DASH = "-"
 LEVELS: tuple[Unit, ...] = ("video", "frame")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from unmask.cli.outputs import EVALUATION, NUMBERS, check_output
 
 if TYPE_CHECKING:
     from unmask.evaluation import Evaluation, Labels, Prediction
+    from unmask.models import Card
 
 EPILOG = (
     "Exit codes: 0 every row has a partner and a probability; 3 some have not, or temperature and offset of a card "
@@ -31,7 +34,10 @@ def evaluate(
     ] = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="CSV filename,label, an index.parquet, or a dataset's folder.", show_default=False),
+        typer.Option(
+            help="CSV filename,label, an index.parquet, or a dataset's folder; alone: its clips are scanned.",
+            show_default=False,
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -59,9 +65,15 @@ def evaluate(
         float,
         typer.Option(min=0, max=0.5, help="With --calibrate: share of authentic clips that may be called fake."),
     ] = 0.05,
+    error: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Share of clips that the card's thresholds may call wrongly.")
+    ] = 0.05,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:  # fmt: skip
-    """Measure predictions, or a model, against labels: log loss, AUC and more, with intervals over source videos."""
+    """Measure predictions, or a model, against labels: log loss, AUC and more, with intervals over source videos.
+
+    Says also whether the thresholds of the model's card hold for these clips, and offers thresholds for a stated error.
+    """
     with wrong_use():
         import unmask.evaluation as evaluation
         from unmask.report import write_json
@@ -71,6 +83,7 @@ def evaluate(
             out.mkdir(parents=True, exist_ok=True)
         given, truth, about = _inputs(predictions, labels, model, data, quiet)
         measured = evaluation.evaluate(given, truth, repeats=bootstrap, seed=seed, about=about)
+        measured = _with_drift(measured, given, truth, model, error)
         if calibrate is not None:
             measured = _calibrated(measured, given, truth, calibrate, false_alarms, quiet)
         if out is not None:
@@ -104,7 +117,9 @@ def _inputs(
         return read_predictions(predictions), read_truth(labels), about
     if predictions is None and labels is None and model and data is not None:
         return _scan(model, data, quiet)
-    raise UsageError("name PREDICTIONS and --labels, or --model and --data")
+    if predictions is None and labels is not None and data is None:
+        return _scan(model or ["bundled"], labels, quiet)
+    raise UsageError("name PREDICTIONS and --labels, --labels alone, or --model and --data")
 
 
 def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], Labels, dict[str, str]]:
@@ -118,6 +133,30 @@ def _scan(model: list[str], data: Path, quiet: bool) -> tuple[list[Prediction], 
     given = list(progress(scan_index(scanner, index), count, "scanning", quiet))
     names = ", ".join(f"{facts['name']} {facts['version']}" for facts in scanner.models)
     return given, truth_of_index(index), {"predictions": f"model {names}", "labels": printable(str(data))}
+
+
+def _with_drift(
+    measured: Evaluation, given: list[Prediction], truth: Labels, model: list[str] | None, error: float
+) -> Evaluation:
+    """Check the thresholds of the model that made all predictions, where its card is found."""
+    from unmask.evaluation import check_drift, label_predictions
+
+    made_by = {item.model_sha256 for item in given if item.fake_probability is not None}
+    card = next((card for card in _cards(model) if made_by and made_by <= card.weights_hashes), None)
+    if card is None:
+        return measured
+    return replace(measured, drift=check_drift(label_predictions(given, truth)[0], card, error))
+
+
+def _cards(model: list[str] | None) -> Iterator[Card]:
+    """Yield the cards of the models that were named, else those of all that are installed and whole."""
+    from unmask.errors import ModelError
+    from unmask.models import load_card, model_folder, model_names
+
+    for name in model or model_names():
+        with suppress(ModelError):  # another model's card may be damaged
+            if (card := load_card(model_folder(name))).kind == "judge":
+                yield card
 
 
 def _calibrated(
@@ -185,3 +224,16 @@ def _print_measures(measured: Evaluation) -> None:
             f"{part.trait} {printable(part.value)}: {part.level.reals} real, {part.level.fakes} fake, "
             f"AUC {show(part.level.scores['auc'], 3)}, log loss {show(part.level.scores['log_loss'], 3)}"
         )
+    for cell in measured.quality:
+        scores = cell.level.scores
+        print(
+            f"faces of {cell.side} px, compression {cell.compression}: {cell.level.reals} real, "
+            f"{cell.level.fakes} fake, AUC {show(scores['auc'], 3)}, calibration error "
+            f"{show(scores['calibration_error'], 3)}, wrong {show(scores['error'], 3)}, of the surer half "
+            f"{cell.risk_at_half:.3f}"
+        )
+    if measured.drift is not None:
+        from unmask.evaluation.drift import in_words
+
+        for line in in_words(measured.drift):
+            print(printable(line))

@@ -51,7 +51,12 @@ EXPLORATION = FolderForm(
 PREPARED = FolderForm(
     "the prepared dataset",
     (("manifest.jsonl", log_form(("unmask",), ("id", "status", "leader", "sha256"))),),
-    ("manifest.jsonl", "folds.csv", "skipped.csv"),  # of folders, the command says itself which it did not write
+    (
+        "manifest.jsonl",
+        "folds.csv",
+        "skipped.csv",
+        "changed.csv",
+    ),  # of folders, the command says itself which it did not write
     "prepared",
 )
 RUN = FolderForm(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unmask.datasets import Index
     from unmask.media import Limits
     from unmask.prepare.manifest import ClipRecord
-    from unmask.prepare.preparation import Preparation
+    from unmask.prepare.preparation import Outcome, Preparation
     from unmask.systems.preparation import PublishedPreparation
 
 EPILOG = (
@@ -49,6 +49,14 @@ class FoldBy(StrEnum):
     GROUP = "group"
 
 
+class Unchanged(StrEnum):
+    """What crops of fakes with an unchanged face are in folds.csv."""
+
+    REAL = "real"
+    LEFT_OUT = "left-out"
+    FAKE = "fake"
+
+
 class Published(StrEnum):
     """Published systems whose way of preparing can be followed."""
 
@@ -67,8 +75,8 @@ def prepare(
         ),
     ] = None,
     steps: Annotated[
-        str, typer.Option(help="Which steps, with commas; also: tubes.")
-    ] = "boxes,crops,landmarks,diffs,folds",
+        str, typer.Option(help="Which steps, with commas; also: tubes, deepfakebench.")
+    ] = "boxes,crops,landmarks,diffs,changes,folds",
     every: Annotated[int, typer.Option(min=1, help="Keep each frame whose number is a multiple of this.")] = 10,
     image_format: Annotated[
         ImageFormat, typer.Option(help="Of the crops; jpg and webp at quality 95.")
@@ -86,6 +94,9 @@ def prepare(
         FoldBy,
         typer.Option(help="By part of those there, dfdc: of all 50, or group: nothing shared; auto: part, if any."),
     ] = FoldBy.AUTO,
+    unchanged: Annotated[
+        Unchanged, typer.Option(help="What crops of fakes whose face was not changed are in folds.csv.")
+    ] = Unchanged.REAL,
     dataset: Annotated[str, typer.Option(help="Layout of the dataset; auto finds out.")] = "auto",
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Take clips of the folder that are links.")
@@ -119,6 +130,7 @@ def prepare(
             say(f"unmask: {fault}")
         options = {"steps": steps, "every": every, "image_format": image_format, "detector_scale": detector_scale}
         options |= {"detector": detector, "boxes_from": boxes_from, "folds": folds, "fold_by": fold_by}
+        options |= {"unchanged": unchanged}
         given = {name: value for name, value in options.items() if _is_given(ctx, name)}
         plan = _plan(published, given, parse_limits(limits or []))
         if boxes_from is None and plan.settings.detection.detector != "mtcnn":
@@ -144,12 +156,7 @@ def prepare(
             outcome = preparation.finish()
             forget(out)
     statuses += Counter(ok=statuses.pop("no_face", 0))  # prepared all the same
-    for name, what in outcome.skipped[:SHOWN]:
-        say(f"unmask: {name}: {what}")
-    if len(outcome.skipped) > SHOWN:
-        say(f"unmask: {len(outcome.skipped) - SHOWN} more lines of this kind are in {out / 'skipped.csv'}")
-    for warning in outcome.warnings:
-        say(f"unmask: folds: {warning}")
+    _tell(outcome, plan, out)
     if not quiet:
         clips = f"{statuses['ok']} of {len(index.clips)} clips of {index.dataset}" if statuses else index.dataset
         lines = f", {outcome.crops} lines in folds.csv" if outcome.crops else ""
@@ -157,16 +164,30 @@ def prepare(
     raise SystemExit(exit_code(statuses))
 
 
+def _tell(outcome: Outcome, plan: PublishedPreparation, out: Path) -> None:
+    """Say what was skipped, which faces were not changed, and what is wrong with the folds."""
+    for name, what in outcome.skipped[:SHOWN]:
+        say(f"unmask: {name}: {what}")
+    if len(outcome.skipped) > SHOWN:
+        say(f"unmask: {len(outcome.skipped) - SHOWN} more lines of this kind are in {out / 'skipped.csv'}")
+    if outcome.unchanged:
+        meant = {"real": "labelled real", "left_out": "left out of folds.csv", "fake": "labelled fake as their clip"}
+        rule = meant[plan.settings.unchanged]
+        say(f"unmask: {outcome.unchanged} crops of fakes show an unchanged face: {rule}; see changed.csv")
+    for warning in outcome.warnings:
+        say(f"unmask: folds: {warning}")
+
+
 def _prepare_shard(
     scale: Scale, index: Index, out: Path, plan: PublishedPreparation, workers: int | None, resume: bool, quiet: bool
 ) -> ExitCode:
     """Prepare one of several shards; a run without --shard takes over what they did."""
-    from unmask.prepare.preparation import mark_folder
+    from unmask.prepare.preparation import OF_ALL_CLIPS, mark_folder
     from unmask.scale.plan import Shard
     from unmask.scale.preparing import prepare_families
 
     mark_folder(out)
-    steps = tuple(step for step in plan.steps if step != "folds")
+    steps = tuple(step for step in plan.steps if step not in OF_ALL_CLIPS)
     shard, tell = Shard.parse(scale.shard or ""), teller(quiet)
     engine = scale.open_engine(workers)
     done = prepare_families(
@@ -186,12 +207,13 @@ def _run_at_scale(
     quiet: bool,
 ) -> Iterator[ClipRecord]:
     """Prepare all clips with an engine, and enter their records."""
+    from unmask.prepare.preparation import OF_ALL_CLIPS
     from unmask.scale.preparing import prepare_families, records_of
 
     prepare_families(
         index,
         out,
-        tuple(step for step in plan.steps if step != "folds"),
+        tuple(step for step in plan.steps if step not in OF_ALL_CLIPS),
         plan.settings,
         scale.open_engine(workers),
         resume=True,
@@ -230,6 +252,8 @@ def _plan(published: Published | None, given: Mapping[str, Any], limits: Limits)
         settings = replace(settings, detection=detection, box_pixels="frame")
     if "boxes_from" in given:
         settings = replace(settings, boxes_from=str(given["boxes_from"]))
+    if "unchanged" in given:
+        settings = replace(settings, unchanged=given["unchanged"].value.replace("-", "_"))
     if "image_format" in given:
         settings = replace(settings, image_format=given["image_format"].value)
     return PublishedPreparation(

@@ -299,7 +299,7 @@ def _list_items(
 
     named = list(named_inputs(inputs))
     if folders:
-        clips = clip_folders(named, pieces=folders == "pieces", follow_links=follow_links)
+        clips = clip_folders(named, pieces=folders == "pieces", recursive=recursive, follow_links=follow_links)
         outputs.check(named, clips, resume)
         return clips
     listing = survey_inputs(named, recursive=recursive, follow_links=follow_links)

@@ -15,7 +15,9 @@ from unmask.cli.console import ExitCode, progress, say, wrong_use
 from unmask.cli.outputs import CASCADE, EMBEDDER, LOSSES, RUN, check_output
 
 if TYPE_CHECKING:
+    from unmask.training.cluster import Cluster
     from unmask.training.loop import Trainer
+    from unmask.training.recipe import Recipe
 
 
 class Device(StrEnum):
@@ -47,6 +49,10 @@ def train(
         int | None, typer.Option(min=1, help="Steps between checkpoints within an epoch.", show_default=False)
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in --out.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read some data, take a few steps, tell time, memory and disk; keep nothing."),
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -68,6 +74,8 @@ def train(
 
         file = find_recipe(recipe)
         if (kind := _kind(file)) in _OTHERS:
+            if dry_run:
+                raise UsageError(f"--dry-run is for recipes of networks that judge, and {file.name} is of kind {kind}")
             form, run = _OTHERS[kind]
             check_output("--out", out, form, [data, recipe])
             run(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
@@ -79,6 +87,11 @@ def train(
 
         loaded = load_recipe(file, dict(map(_change, changes or ())))
         with join(device.value) as cluster:
+            if dry_run:
+                if cluster.size > 1:
+                    raise UsageError("--dry-run is for one process; start it without torchrun or srun")
+                _rehearse(loaded, data, out, cluster, workers)
+                return
             trainer = Trainer(
                 loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
             )
@@ -92,6 +105,25 @@ def train(
                 if cluster.is_first:
                     say(f"unmask: told to end; {out / 'last'} is written, --resume goes on")
                 raise SystemExit(ExitCode.TERMINATED)
+
+
+def _rehearse(recipe: Recipe, data: Path, out: Path, cluster: Cluster, workers: int) -> None:
+    from unmask.errors import UsageError
+    from unmask.training.rehearsal import rehearse
+
+    found = rehearse(recipe, data, out, cluster, workers=workers)
+    of = "" if found.memory_limit_bytes is None else f" of {found.memory_limit_bytes / 1e9:.1f}"
+    print(f"data    {found.training_items} items an epoch, {found.validation_items} that validate")
+    print(
+        f"time    about {found.hours:.2g} h: {found.steps} steps of {found.step_seconds:.2g} s, "
+        f"{found.validations} validations"
+    )
+    if found.memory_bytes is not None:
+        print(f"memory  {found.memory_bytes / 1e9:.1f}{of} GB on {cluster.device}")
+    print(f"disk    {found.disk_bytes / 1e9:.2g} GB for checkpoints, {found.disk_free_bytes / 1e9:.0f} GB are free")
+    if found.shortages:
+        raise UsageError("; ".join(found.shortages))
+    print(f"ready: the same command without --dry-run trains {recipe.name}")
 
 
 @contextmanager

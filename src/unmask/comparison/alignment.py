@@ -20,6 +20,9 @@ CLEAR_LIKENESS = 0.95
 """Films that are as alike are not laid on each other in other ways."""
 MIN_SHARED_SECONDS, MIN_SHARED_SHARE = 4.0, 0.4
 """Length of the stretch in which they do: as many seconds, or this share of the shorter film."""
+MIN_CLEAR = 0.1
+"""How much more alike than the mean of those around it the best frame must be, for moments to refine a line: where
+little moves, or after coarse encodings, the best one is chance."""
 REFINING_MOMENTS = 8
 """Pairs of frames by which an alignment is refined."""
 _VIEW_PX = 160
@@ -132,6 +135,8 @@ def _refined_line(line: TimeLine, moments_N3: Floats, exact_seconds: float) -> T
         moments_N3: Time in the suspect, in the original, and how clear the latter is, from 0.
         exact_seconds: Difference of times that says nothing: half of what frames lie apart.
     """
+    if np.median(moments_N3[:, 2]) < MIN_CLEAR:
+        return line
     moments_N3 = moments_N3[moments_N3[:, 2] >= 0.5 * np.median(moments_N3[:, 2])]
     own, other = moments_N3[:, 0], moments_N3[:, 1]
     known = sorted((rate for rate in RATES if abs(rate / line.rate - 1) < 0.04), key=lambda rate: abs(rate - line.rate))

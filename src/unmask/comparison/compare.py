@@ -37,6 +37,8 @@ PathLike = str | os.PathLike[str]
 
 MIN_FRAMES = 8
 """Frames that a film must have to be compared."""
+CLOSER = 4
+"""Times as many pairs of frames are compared where the first ones show each person too shortly."""
 
 
 def compare(suspect: PathLike, original: PathLike, scanner: Scanner | None = None) -> Comparison:
@@ -87,13 +89,9 @@ def _compared(suspect: Video, original: Video, scanner: Scanner) -> Comparison:
     if rough is None:
         return replace(known, reasons=(NOT_THE_SAME,))
     alignment = refine(suspect, original, rough)
-    faces = _SeenFaces(scanner, suspect)
-    min_side_px = max(card.crop.min_side_px for card in scanner.cards)
-    when = When(alignment.line, alignment.span_seconds, alignment.mirrored)
-    for moment in read_moments(suspect, original, when, scanner.options.frames, faces.log):  # -> pairs of frames
-        found = faces.crowd.look(moment.suspect.image_HW3)
-        faces.add(measure(moment, found, alignment.placement, min_side_px), alignment.placement)
-    people = faces.compared(scanner)  # pairs of frames -> differences and scores -> people
+    people, faces = _compared_at(suspect, original, alignment, scanner, scanner.options.frames)
+    if people and all(person.changed is None for person in people):  # each is seen too shortly: look closer
+        people, faces = _compared_at(suspect, original, alignment, scanner, CLOSER * scanner.options.frames)
     outcome, reasons = answer_of(people, faces.count)
     return replace(
         known,
@@ -104,6 +102,19 @@ def _compared(suspect: Video, original: Video, scanner: Scanner) -> Comparison:
         faces=tuple(people),
         frames_compared=faces.count,
     )
+
+
+def _compared_at(
+    suspect: Video, original: Video, alignment: Alignment, scanner: Scanner, count: int
+) -> tuple[list[FaceComparison], _SeenFaces]:
+    """Compare the people of ``count`` pairs of frames: pairs -> differences and scores -> people."""
+    faces = _SeenFaces(scanner, suspect)
+    min_side_px = max(card.crop.min_side_px for card in scanner.cards)
+    when = When(alignment.line, alignment.span_seconds, alignment.mirrored)
+    for moment in read_moments(suspect, original, when, count, faces.log):
+        found = faces.crowd.look(moment.suspect.image_HW3)
+        faces.add(measure(moment, found, alignment.placement, min_side_px), alignment.placement)
+    return faces.compared(scanner), faces
 
 
 class _SeenFaces:

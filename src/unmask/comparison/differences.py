@@ -33,6 +33,10 @@ MARK = 0.6
 """1 - SSIM from which on a pixel beside the faces shows a caption or a mark, not what an encoding did."""
 MIN_TEXTURE = 4.0
 """Standard deviation of the levels around a pixel from which on something can be seen there."""
+MIN_BESIDE_PX = 64
+"""Pixels with texture beside the faces that a measure of what the encodings did needs."""
+UNKNOWN_BACKGROUND = 0.025
+"""Taken for it where there are fewer, as before a bare wall: what x264 does at crf 40."""
 MIN_INSIDE = 0.9
 """Share of a face that both frames must show."""
 _CORE_X, _CORE_Y = 0.5, 0.58
@@ -180,7 +184,7 @@ def _background(
     for each in faces:
         left, top, right, bottom = (round(edge * scale) for edge in face_region(each))
         beside[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = False
-    return float(np.mean(levels[beside])) / 255 if beside.sum() >= 64 else 0.0
+    return float(np.mean(levels[beside])) / 255 if beside.sum() >= MIN_BESIDE_PX else UNKNOWN_BACKGROUND
 
 
 def _textured(image_HW3: ImageHW3) -> NDArray[np.bool_]:

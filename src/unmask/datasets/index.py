@@ -18,7 +18,7 @@ from typing import Literal
 
 from unmask.datasets.parquet import write_parquet
 from unmask.errors import UsageError
-from unmask.storage.content import VIDEO_SUFFIXES
+from unmask.storage.content import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from unmask.storage.walk import is_file, is_link, walk
 
 ClipLabel = Literal["real", "fake"]
@@ -35,23 +35,27 @@ _SPLITS = {
     "test": "test", "testing": "test", "eval": "test",
 }  # fmt: skip
 _WITHIN_WORDS = re.compile(r"(?<=[a-z])[-_ ](?=[a-z])")
+_DIGITS = re.compile(r"[0-9]+")
 _MAX_ID_BYTES = 200  # with a suffix it still is a file name everywhere
 
 COLUMNS = {
     "id": "string", "path": "string", "label": "string", "original": "string", "method": "string",
-    "compression": "string", "people": "list<string>", "part": "int32", "split": "string",
+    "compression": "string", "people": "list<string>", "part": "int32", "split": "string", "mask": "string",
 }  # fmt: skip
 """Columns of the table on disk: fields of `Clip`, and their Arrow types."""
+LATER_COLUMNS = frozenset({"mask"})
+"""Columns that tables of earlier versions do not have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One video of a dataset."""
+    """One video of a dataset, a file or a folder of frames."""
 
     id: str
     """Unique in the dataset and safe as a file name; of DFDC the name without its suffix."""
     path: str
-    """Path of the file, relative to the root, with forward slashes; absolute when the file lies elsewhere."""
+    """Path of the file, or of the folder of its frames, relative to the root, with forward slashes; absolute when it
+    lies elsewhere."""
     label: ClipLabel | None
     """``real``, ``fake``, None when it is not known."""
     original: str | None = None
@@ -66,6 +70,9 @@ class Clip:
     """Number of the DFDC part."""
     split: str | None = None
     """``train``, ``val``, ``test`` as the dataset's authors split it."""
+    mask: str | None = None
+    """Path, as `path`, of the authors' mask of a fake: a video like it, or a folder of images named by the number of
+    their frame; light where the frame was changed. None where there is none."""
 
     def __post_init__(self) -> None:
         if problem := id_problem(self.id):
@@ -105,6 +112,10 @@ class Index:
     def path_of(self, clip: Clip) -> Path:
         """Return the path of a clip."""
         return self.root / clip.path
+
+    def mask_of(self, clip: Clip) -> Path | None:
+        """Return the path of the authors' mask of a clip, None where there is none."""
+        return None if clip.mask is None else self.root / clip.mask
 
     def write(self, path: Path) -> None:
         """Write the table as Parquet; `read_index` reads it back.
@@ -177,9 +188,13 @@ def split_of_name(name: str) -> str | None:
 def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
     """Return the videos below ``root / folder``, relative to ``root`` and sorted, and the faults of their names.
 
-    Hidden files and folders are skipped; folders that are links are not followed, and are reported.
+    Where there is none, the folders below it whose pictures are the frames of a clip are returned in their place: at
+    least two, whose names differ in their numbers alone. Hidden files and folders are skipped; folders that are links
+    are not followed, and are reported.
     """
-    found, faults = [], []
+    found: list[str] = []
+    faults: list[Fault] = []
+    frames: list[str] = []
     for parent, folders, files in walk(os.fspath(root / folder)):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         here = Path(parent).relative_to(root)
@@ -193,7 +208,15 @@ def list_videos(root: Path, folder: str = ".") -> tuple[list[str], list[Fault]]:
                 faults.append(Fault(printable(path), None, problem))
             else:
                 found.append(path)
-    return sorted(found), faults
+        if here != Path(folder) and not name_problem(here.as_posix()) and _are_frames(files):
+            frames.append(here.as_posix())
+    return sorted(found or frames), faults
+
+
+def _are_frames(names: Iterable[str]) -> bool:
+    """Tell whether files are the frames of a clip, by their names."""
+    pictures = [name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")]
+    return len(pictures) > 1 and len({_DIGITS.sub("0", name) for name in pictures}) == 1
 
 
 def printable(name: str) -> str:

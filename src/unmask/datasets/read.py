@@ -22,6 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 import unmask.datasets.readers  # noqa: F401 - fills READERS
 from unmask.datasets.index import (
     COLUMNS,
+    LATER_COLUMNS,
     READERS,
     Clip,
     Fault,
@@ -176,7 +177,7 @@ def _without_links(index: Index) -> Index:
 
 def _read_parquet(path: Path) -> Index:
     rows, facts = read_parquet(path)
-    if not {"root", "dataset"} <= set(facts) or not all(set(COLUMNS) <= set(row) for row in rows):
+    if not {"root", "dataset"} <= set(facts) or not all(set(COLUMNS) - LATER_COLUMNS <= set(row) for row in rows):
         raise UsageError(f"{path} is no index; make one with: unmask explore DATA --out DIR")
     clips: list[Clip] = []
     try:
@@ -185,7 +186,7 @@ def _read_parquet(path: Path) -> Index:
         raise UsageError(f"{path} holds no list of faults; make the index anew") from error
     for row in rows:
         try:
-            clip = Clip(**{name: _plain(row[name]) for name in COLUMNS})
+            clip = Clip(**{name: _plain(row.get(name)) for name in COLUMNS})
             if not all(isinstance(text, str) for text in _texts(clip)):
                 raise TypeError("a text is none")
         except (ValueError, TypeError) as error:
@@ -202,7 +203,7 @@ def _read_parquet(path: Path) -> Index:
 
 def _texts(clip: Clip) -> tuple[object, ...]:
     """Return all values of a clip that have to be text; another program may have written the table."""
-    known = clip.original, clip.method, clip.compression, clip.split
+    known = clip.original, clip.method, clip.compression, clip.split, clip.mask
     return clip.path, *(text for text in known if text is not None), *clip.people
 
 

@@ -171,6 +171,7 @@ def write_sample(
     parts: int = 3,
     seconds: float = 2.0,
     seed: int = 0,
+    groups: bool = False,
 ) -> int:
     """Write the dataset: ``dfdc_train_part_N/`` with clips and metadata.json, and the masks of the fakes.
 
@@ -184,6 +185,8 @@ def write_sample(
         parts: Number of parts, at least 1.
         seconds: Length of each clip.
         seed: The same sources and seed give the same images, up to what the encoder makes of them.
+        groups: Add to each part a clip of two people side by side, and two fakes of it: in one the smaller face is
+            changed, in the other the larger one, in the middle half of the clip alone.
 
     Returns:
         Number of clips.
@@ -199,6 +202,8 @@ def write_sample(
     clips = 0
     for part in range(parts):
         writer = _PartWriter(folder, part, blend, rng)
+        if groups:
+            writer.add_group(Group(sources, round(seconds * RATE), light=part))
         for number in range(2):
             source = sources[(2 * part + number) % len(sources)]
             material = _Material(source, round(seconds * RATE), light=2 * part + number)
@@ -267,6 +272,73 @@ def _empty_room(frames: int, rng: np.random.Generator) -> Shot:
     return lambda: film(wall, frames, seed=99)
 
 
+class Group:
+    """Two people in one picture, the larger one on the left."""
+
+    def __init__(self, sources: Sequence[Path], frames: int, light: int) -> None:
+        """Show the faces of the first two sources, or one face twice.
+
+        Args:
+            sources: Portraits, or clips, whose first frame is taken.
+            frames: Length of the clip.
+            light: Number of the light.
+
+        Raises:
+            UsageError: A source shows no face.
+        """
+        self._frames, self._light = frames, light
+        scene_HW3 = np.full((_SCENE_PX[1], _SCENE_PX[0], 3), 96, np.uint8)
+        self._landmarks: list[Floats] = []
+        for number, (x, y, side) in enumerate(_TILES):
+            picture_HW3 = _relit(_first_picture(sources[min(number, len(sources) - 1)]), light + number)
+            tile_HW3, points_52 = _closeup(picture_HW3, side)
+            scene_HW3[y : y + side, x : x + side] = tile_HW3
+            self._landmarks.append(points_52 + np.array([x, y], np.float32))
+        self._scene_HW3 = scene_HW3
+
+    def original(self) -> Iterator[View]:
+        """Give the authentic images."""
+        return film(self._scene_HW3, self._frames, self._light)
+
+    def fake(self, face: int, blend: BlendFace, seed: int, part_time: bool) -> Iterator[View]:
+        """Give images in which one face is blended.
+
+        Args:
+            face: 0 for the larger, 1 for the smaller one.
+            blend: Makes a fake of a face.
+            seed: Of its draws.
+            part_time: Only in the middle half of the clip.
+        """
+        blended_HW3, mask_HW = blend(self._scene_HW3, self._landmarks[face], np.random.default_rng(seed))
+        changed = film(blended_HW3, self._frames, self._light, mask_HW)
+        for number, views in enumerate(zip(self.original(), changed, strict=True)):
+            during = self._frames // 4 <= number < self._frames - self._frames // 4
+            yield views[1] if during or not part_time else views[0]
+
+
+_SCENE_PX = 520, 400
+_TILES = ((10, 40, 270), (300, 100, 190))
+"""Left and upper edge and side of the two people's pictures in the scene."""
+
+
+def _first_picture(source: Path) -> ImageHW3:
+    if source.suffix.lower() not in VIDEO_SUFFIXES:
+        return read_portrait(source)
+    with open_video(source) as video:
+        return next(iter(read_frames(video, np.array([0])))).image_HW3
+
+
+def _closeup(image_HW3: ImageHW3, side_px: int) -> tuple[ImageHW3, Floats]:
+    """Return a square picture of the face of an image, and the landmarks in it."""
+    points_52 = find_landmarks(image_HW3)
+    left, top = points_52.mean(0) - 2.5 * np.linalg.norm(points_52[1] - points_52[0])
+    factor = side_px / (5 * float(np.linalg.norm(points_52[1] - points_52[0])))
+    move = np.array([[factor, 0, -left * factor], [0, factor, -top * factor]], np.float32)
+    size, area = (side_px, side_px), cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    tile_HW3 = cv2.warpAffine(image_HW3, move, size, flags=area, borderMode=cv2.BORDER_REFLECT)
+    return tile_HW3.astype(np.uint8), ((points_52 - [left, top]) * factor).astype(np.float32)
+
+
 class _PartWriter:
     """Writes the clips of one part, and its metadata.json."""
 
@@ -282,9 +354,20 @@ class _PartWriter:
         original = self.add_real(material.original, sound=sound, turned=turned)
         for _ in range(fakes):
             name, seed = self._name(), int(self._rng.integers(2**63))
-            views = self._saving_masks(name, material.fake(self._blend, seed))
-            write_clip(views, self._folder / name, sound=sound, turned=turned)
-            self._metadata[name] = {"label": "FAKE", "split": "train", "original": original}
+            self._add_fake(name, original, material.fake(self._blend, seed), sound=sound, turned=turned)
+
+    def add_group(self, group: Group) -> None:
+        """Write a clip of two people, and two fakes in which one of them is changed."""
+        original = self.add_real(group.original)
+        for face, part_time in ((1, False), (0, True)):
+            name, seed = self._name(), int(self._rng.integers(2**63))
+            self._add_fake(name, original, group.fake(face, self._blend, seed, part_time))
+
+    def _add_fake(
+        self, name: str, original: str, views: Iterator[View], sound: bool = False, turned: bool = False
+    ) -> None:
+        write_clip(self._saving_masks(name, views), self._folder / name, sound=sound, turned=turned)
+        self._metadata[name] = {"label": "FAKE", "split": "train", "original": original}
 
     def add_real(self, shot: Shot, sound: bool = False, turned: bool = False) -> str:
         """Write an authentic clip; return its name."""

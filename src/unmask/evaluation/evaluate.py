@@ -8,15 +8,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unmask import metrics
 from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.evaluation.calibrate import CalibrationFit
+from unmask.evaluation.drift import DriftCheck
 from unmask.evaluation.labels import TRAITS, LabelledPrediction, Labels, Missing, label_predictions
+from unmask.evaluation.levels import Level, Points, Samples, frame_samples, level_of, samples_of, thinned, word_of
 from unmask.evaluation.predictions import Prediction, without_repeats
-from unmask.report.csv import KAGGLE_UNKNOWN
+from unmask.evaluation.quality_cells import QualityCell, quality_cells
 
 METRICS: dict[str, metrics.Metric] = {
     "log_loss": metrics.log_loss,
@@ -38,37 +39,6 @@ METRICS: dict[str, metrics.Metric] = {
 """Name -> measure."""
 SLICE_METRICS = {name: METRICS[name] for name in ("auc", "log_loss", "accuracy")}
 HISTOGRAM_BINS = 20
-MAX_CURVE_POINTS = 400
-
-Points = tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """One measure."""
-
-    value: float | None
-    """None where a class that it needs is missing."""
-    low: float | None = None
-    """Lower end of the 95 % interval over sources, None where there is none."""
-    high: float | None = None
-    """Upper end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """All measures of one set of samples."""
-
-    reals: int
-    """Authentic samples."""
-    fakes: int
-    """Manipulated samples."""
-    sources: int
-    """Source videos they come from: the units of the intervals."""
-    scores: dict[str, Score]
-    """Name in `METRICS` -> measure."""
-    resamples_ignored: int
-    """Resamples without both classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +91,10 @@ class Evaluation:
     """Faults of the labels, in sentences."""
     notes: tuple[str, ...]
     """What limits these numbers, in sentences."""
+    quality: tuple[QualityCell, ...] = ()
+    """By size of the face and compression, where the predictions tell them."""
+    drift: DriftCheck | None = None
+    """Whether the thresholds of the model's card hold for these clips; None where the card is not known."""
     calibration: CalibrationFit | None = None
     """The fit of ``--calibrate``; None where none was asked for."""
     version: str = field(default=__version__)
@@ -156,68 +130,27 @@ def evaluate(
     answered = [pair for pair in pairs if pair[0].fake_probability is not None]
     if not answered:
         raise UsageError(_nothing_in_common(predictions, truth))
-    samples, everything, frames = _samples(answered), _samples(pairs), _frame_samples(answered)
-    level = _level(samples, METRICS, repeats, seed)
+    samples, everything, frames = samples_of(answered), samples_of(pairs), frame_samples(answered)
+    level = level_of(samples, METRICS, repeats, seed)
     risk = metrics.risk_coverage(samples.labels, samples.scores)
     return Evaluation(
         about=dict(about or {}),
         seed=seed,
         repeats=repeats,
         answered=level,
-        kaggle=_level(everything, METRICS, repeats, seed) if missing.abstained else level,
-        frames=_level(frames, METRICS, repeats, seed) if len(frames.labels) else None,
-        confusion=metrics.confusion(everything.labels.tolist(), [_word(prediction) for prediction, _ in pairs]),
+        kaggle=level_of(everything, METRICS, repeats, seed) if missing.abstained else level,
+        frames=level_of(frames, METRICS, repeats, seed) if len(frames.labels) else None,
+        confusion=metrics.confusion(everything.labels.tolist(), [word_of(prediction) for prediction, _ in pairs]),
         slices=tuple(_slices(answered, repeats, seed)),
         roc=_roc(samples),
         calibration_curve=tuple(metrics.calibration_curve(samples.labels, samples.scores)),
-        risk_coverage=_thinned(risk.coverage, risk.risk),
+        risk_coverage=thinned(risk.coverage, risk.risk),
         histogram=_histogram(samples),
         missing=missing,
         faults=truth.faults,
         notes=tuple(_notes(level, answered, repeated)),
+        quality=tuple(quality_cells(answered, repeats, seed)),
     )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Samples:
-    labels: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    sources: list[str]
-
-
-def _samples(pairs: Sequence[LabelledPrediction]) -> _Samples:
-    scores = [KAGGLE_UNKNOWN if p.fake_probability is None else p.fake_probability for p, _ in pairs]
-    labels = np.array([clip.label == "fake" for _, clip in pairs], np.int64)
-    return _Samples(labels, np.array(scores, np.float64), [clip.source for _, clip in pairs])
-
-
-def _frame_samples(pairs: Sequence[LabelledPrediction]) -> _Samples:
-    rows = [(clip, face.fake_probability) for prediction, clip in pairs for face in prediction.faces]
-    labels = np.array([clip.label == "fake" for clip, _ in rows], np.int64)
-    return _Samples(labels, np.array([p for _, p in rows], np.float64), [clip.source for clip, _ in rows])
-
-
-def _level(samples: _Samples, measures: Mapping[str, metrics.Metric], repeats: int, seed: int) -> Level:
-    labels, scores, sources = samples.labels, samples.scores, samples.sources
-    intervals: dict[str, metrics.Interval] = {}
-    fakes, distinct = int(labels.sum()), len(set(sources))
-    ignored = 0
-    if 0 < fakes < len(labels) and distinct > 1:
-        try:
-            intervals = metrics.bootstrap_intervals(measures, labels, scores, sources, repeats, seed)
-        except UsageError:  # of few sources no resample held both classes
-            ignored = repeats
-    values = {}
-    for name, measure in measures.items():
-        try:
-            value = measure(labels, scores)
-        except UsageError:  # a class is missing, which the notes say
-            values[name] = Score(None)
-        else:
-            interval = intervals.get(name)
-            values[name] = Score(value, interval.low, interval.high) if interval else Score(value)
-    ignored = next((interval.ignored for interval in intervals.values()), ignored)
-    return Level(len(labels) - fakes, fakes, distinct, values, ignored)
 
 
 def _slices(pairs: Sequence[LabelledPrediction], repeats: int, seed: int) -> list[Slice]:
@@ -239,33 +172,22 @@ def _slices(pairs: Sequence[LabelledPrediction], repeats: int, seed: int) -> lis
 def _slice(trait: str, value: str, pairs: Sequence[LabelledPrediction], repeats: int, seed: int) -> Slice:
     words: dict[str, list[str | None]] = {"real": [], "fake": []}
     for prediction, clip in pairs:
-        words[str(clip.label)].append(_word(prediction))
+        words[str(clip.label)].append(word_of(prediction))
     wrong = {
         label: sum(word == other for word in words[label]) / len(words[label]) if words[label] else None
         for label, other in (("real", "fake"), ("fake", "real"))
     }
-    return Slice(trait, value, _level(_samples(pairs), SLICE_METRICS, repeats, seed), wrong["real"], wrong["fake"])
+    return Slice(trait, value, level_of(samples_of(pairs), SLICE_METRICS, repeats, seed), wrong["real"], wrong["fake"])
 
 
-def _word(prediction: Prediction) -> str | None:
-    if prediction.label is not None or prediction.fake_probability is None:
-        return prediction.label
-    return "fake" if prediction.fake_probability >= 0.5 else "real"
-
-
-def _roc(samples: _Samples) -> Points:
+def _roc(samples: Samples) -> Points:
     if len(set(samples.labels.tolist())) < 2:
         return ()
     curve = metrics.roc_curve(samples.labels, samples.scores)
-    return _thinned(curve.false_positive_rate, curve.true_positive_rate)
+    return thinned(curve.false_positive_rate, curve.true_positive_rate)
 
 
-def _thinned(x: metrics.Floats, y: metrics.Floats) -> Points:
-    chosen = np.unique(np.linspace(0, len(x) - 1, MAX_CURVE_POINTS).round().astype(int))
-    return tuple(zip(x[chosen].tolist(), y[chosen].tolist(), strict=True))
-
-
-def _histogram(samples: _Samples) -> tuple[tuple[int, int], ...]:
+def _histogram(samples: Samples) -> tuple[tuple[int, int], ...]:
     counts = [
         np.histogram(samples.scores[samples.labels == label], HISTOGRAM_BINS, (0, 1))[0].tolist() for label in (0, 1)
     ]

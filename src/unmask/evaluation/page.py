@@ -6,7 +6,9 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-from unmask.evaluation.evaluate import Evaluation, Score
+from unmask.evaluation.drift import in_words
+from unmask.evaluation.evaluate import Evaluation
+from unmask.evaluation.levels import Score
 from unmask.html import render
 from unmask.metrics import WORDS
 from unmask.storage.atomic import write_file
@@ -89,6 +91,7 @@ def write_evaluation_page(report: Evaluation, path: Path) -> None:
         names_shown=NAMES_SHOWN,
         calibration_points=[(item.mean_probability, item.fake_share) for item in report.calibration_curve],
         qualities=QUALITIES,
+        drift=in_words(report.drift) if report.drift else (),
         fullest_bin=max(item.count for item in report.calibration_curve),
         risk_top=max(math.ceil(highest_risk * 10) / 10, 0.1),
         highest_bar=max(max(counts) for counts in report.histogram),

@@ -16,6 +16,7 @@ from unmask.datasets.tables import NAME_COLUMNS, Table, column_of, decode_text, 
 from unmask.errors import UsageError
 from unmask.models.card import Calibration
 from unmask.report.csv import spreadsheet_name
+from unmask.scan.inputs import clip_input
 from unmask.types import FaceQuality, Label
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _side_px(left: float, top: float, right: float, bottom: float) -> float:
 def scan_index(scanner: BaseScanner, index: Index) -> Iterator[Prediction]:
     """Scan the labelled clips of a dataset: one prediction each, in the order of the index."""
     clips = [clip for clip in index.clips if clip.label is not None]
-    verdicts = scanner.scan_many(str(index.path_of(clip)) for clip in clips)
+    verdicts = scanner.scan_many(clip_input(index.path_of(clip)) for clip in clips)
     for clip, verdict in zip(clips, verdicts, strict=True):
         yield prediction_of(verdict.to_dict(), clip.path)
 

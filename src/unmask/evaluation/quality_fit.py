@@ -234,7 +234,7 @@ def fit_quality(
     )
 
 
-def wilson(hits: int, count: int) -> tuple[float, float]:
+def wilson(hits: float, count: int) -> tuple[float, float]:
     """Return the 95 % interval of a share, by Wilson's formula; (0, 1) of nothing."""
     if not count:
         return 0.0, 1.0

@@ -1,7 +1,7 @@
 """Find the pieces of a container that hold labels: C2PA manifests, XMP packets, AIGC boxes.
 
-MP4, MOV, HEIC and AVIF (ISO/IEC 14496-12), AVI, WebP and other RIFF files, FLV, JPEG, PNG. Only headers are read on the
-way; what FFmpeg tells of any container, its tags and attachments, is in `unmask.media.tags`.
+MP4, MOV, HEIC and AVIF (ISO/IEC 14496-12), AVI, WebP and other RIFF files, FLV, JPEG, PNG, GIF. Only headers are read
+on the way; what FFmpeg tells of any container, its tags and attachments, is in `unmask.media.tags`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Literal
 
+from unmask.media.items import MAX_META_BYTES, read_items
+
 PieceKind = Literal["c2pa", "xmp", "aigc"]
 
 MAX_BOXES = 4096
@@ -21,6 +23,8 @@ MAX_BOXES = 4096
 MAX_DEPTH = 8
 MAX_PIECES, MAX_PIECE_BYTES, MAX_BYTES = 8, 8 << 20, 24 << 20
 """Further pieces, what stands behind so many bytes of one, and of all together, are left out."""
+MAX_GIF_BYTES = 1 << 20
+"""Bytes of an extension of a GIF that are looked at, at most."""
 
 _C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -32,6 +36,14 @@ _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _JPEG_JUMBF, _JPEG_JUMBF_HEAD = b"JP", 16
 """Start of a segment of JUMBF (ISO/IEC 19566-5, annex D), and where the bytes behind the repeated box header begin."""
 _PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
+_XMP_TYPE = "application/rdf+xml"
+"""Media type of an item that is an XMP packet (ISO/IEC 23008-12, A.3)."""
+_GIF_PIECES: dict[bytes, tuple[PieceKind, str]] = {
+    b"XMP DataXMP": ("xmp", "XMP extension"),
+    b"C2PA_GIF\x01\x00\x00": ("c2pa", "C2PA extension"),
+}
+"""Application extensions of GIF (XMP specification part 3, 1.1.2; C2PA specification 2.1, A.3.7)."""
+_GIF_EXTENSION, _GIF_APPLICATION = 0x21, 0xFF
 _FLV_SCRIPT = 18
 _AMF_AIGC = re.compile(rb"\x00\x04AIGC([\x02\x0c])")
 """The key in the script data of FLV (AMF 0), and the kind of its value: a string, or a long one."""
@@ -63,6 +75,8 @@ def find_pieces(file: BufferedReader) -> list[Piece]:
         found = walk.jpeg_segments()
     elif head[:8] == b"\x89PNG\r\n\x1a\n":
         found = walk.png_chunks()
+    elif head[:6] in (b"GIF87a", b"GIF89a"):
+        found = walk.gif_blocks()
     else:
         return []
     return [piece for piece, _ in zip(found, range(MAX_PIECES), strict=False)]
@@ -100,8 +114,18 @@ class _Walk:
                 yield Piece(_LEAVES[kind], f"{kind.decode()} box", self._content(inner, stop))
             elif kind in _OUTER_BOXES and depth < MAX_DEPTH:
                 is_full = kind == b"meta" and self.read(inner + 4, 4) != b"hdlr"  # with version and flags
+                if is_full and depth == 0:
+                    yield from self._items(inner + 4, stop)
                 yield from self.boxes(inner + 4 * is_full, stop, depth + 1)
             at += length
+
+    def _items(self, start: int, stop: int) -> Iterator[Piece]:
+        """Yield the XMP packets among the items of a HEIC or AVIF file."""
+        found = read_items(self.read(start, min(stop - start, MAX_META_BYTES)), start)
+        for number, item in found.items.items():
+            if item.kind == b"mime" and item.content_type == _XMP_TYPE and self._may_go_on():
+                pieces = found.extents.get(number, ())[:MAX_PIECES]
+                yield Piece("xmp", "XMP item", b"".join(self._content(*piece) for piece in pieces))
 
     def _uuid(self, name: bytes, start: int, stop: int) -> Iterator[Piece]:
         if name == _XMP_UUID:
@@ -175,10 +199,36 @@ class _Walk:
                 yield Piece("xmp", "iTXt chunk", self._content(start + len(_PNG_XMP), stop))
             at = stop + 4
 
+    def gif_blocks(self) -> Iterator[Piece]:
+        """Yield the XMP packet and the manifest of a GIF, which stand before its first picture."""
+        flags = self.read(10, 1)
+        at = 13 + (3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0)  # behind the table of colours
+        while self._may_go_on():
+            head = self.read(at, 14)
+            raw = self._content(at + 2, at + 2 + MAX_GIF_BYTES)
+            if len(head) < 14 or head[0] != _GIF_EXTENSION or not raw:
+                return
+            blocks, length = _gif_blocks(raw)
+            if head[1] == _GIF_APPLICATION and head[3:14] in _GIF_PIECES:
+                kind, where = _GIF_PIECES[head[3:14]]
+                text = raw[12:length]  # an XMP packet is not cut into blocks: read as such, they end in its trailer
+                content = text[: text.rfind(b">") + 1] or text if kind == "xmp" else b"".join(blocks[1:])
+                yield Piece(kind, where, content)
+            at += 2 + length
+
     def _content(self, start: int, stop: int) -> bytes:
         content = self.read(start, min(stop - start, MAX_PIECE_BYTES, self._bytes_left))
         self._bytes_left -= len(content)
         return content
+
+
+def _gif_blocks(content: bytes) -> tuple[list[bytes], int]:
+    """Return the blocks that bytes of a GIF begin with, up to the empty one that ends them, and where that ends."""
+    blocks, at = [], 0
+    while at < len(content) and content[at]:
+        blocks.append(content[at + 1 : at + 1 + content[at]])
+        at += 1 + content[at]
+    return blocks, at + 1
 
 
 def jumbf_boxes(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:

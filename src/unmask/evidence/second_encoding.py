@@ -17,8 +17,8 @@ MIN_FRAMES, MAX_FRAMES = 48, 2000
 """Films of fewer frames tell nothing; of longer ones, so many are looked at."""
 PERIODS = range(8, 61)
 """Distances in frames that are tried, the key frames of the first encoding."""
-MIN_STRENGTH = 5.3
-"""Strength from which there are signs: none of 100 films that were encoded once reached it; see
+MIN_STRENGTH = 7.5
+"""Strength from which there are signs: of 200 films that were encoded once, none reached 7; see
 benchmarks/bench_second_encoding.py for what it gives on others."""
 _FROM_START = 1.26
 """A rhythm that begins with the first frame, as that of a film from which nothing was cut, needs less: it is one of

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from unmask.evidence.comb import comb_strength
 from unmask.evidence.labels import plain
 from unmask.evidence.second_encoding import MIN_STRENGTH, find_rhythm
 from unmask.facts import Trace
@@ -32,6 +33,11 @@ GAP_STEPS, MIN_GAP_SECONDS = 2.5, 0.1
 MIN_SOUND_SECONDS = 0.5
 """Sound that ends or begins so much later or earlier than the picture is told."""
 MAX_NAMED = 5
+HOW_OFTEN = (
+    "In a test, none of 100 films that were encoded once had such signs, 31 of 54 whose second encoding was finer, and "
+    "none of 46 whose second encoding was coarser"
+)
+"""What `benchmarks/bench_second_encoding.py` found."""
 
 _WRITERS = ("encoder", "software", "encoded_by", "writing_application", "major_brand", "handler_name", "vendor_id")
 _SETTING = re.compile(r"\b(crf|qp|bitrate|keyint|keyint_min|bframes|scenecut|rc)=(\S+)")
@@ -172,13 +178,18 @@ def _dates(opened: OpenFile) -> Iterator[Trace]:
 
 
 def _second_encoding(opened: OpenFile) -> Iterator[Trace]:
-    rhythm = find_rhythm(*picture_sizes(opened))
+    """Tell of signs that the film was encoded before; how often there are such signs stands in docs/evidence.md."""
+    rhythm, comb = find_rhythm(*picture_sizes(opened)), comb_strength(opened)
+    signs: list[str] = []
+    values: dict[str, str] = {}
     if rhythm is not None and rhythm.strength >= MIN_STRENGTH:
-        reason = (
-            f"There are signs of an earlier encoding with key frames every {rhythm.period_frames} frames: pictures at "
-            "that distance cost more than those around them. Most second encodings leave none; see docs/evidence.md."
-        )
-        values = {"period_frames": str(rhythm.period_frames), "strength": f"{rhythm.strength:.1f}"}
+        signs.append(f"pictures every {rhythm.period_frames} frames cost more than those around them")
+        values |= {"period_frames": str(rhythm.period_frames), "strength": f"{rhythm.strength:.1f}"}
+    if comb is not None and comb > 0:
+        signs.append("the first picture holds the rounding of a coarser encoding than its own")
+        values["comb"] = f"{comb:.2f}"
+    if signs:
+        reason = f"There are signs of an earlier encoding: {'; '.join(signs)}. {HOW_OFTEN}; see docs/evidence.md."
         yield Trace("second_encoding", reason, values)
 
 

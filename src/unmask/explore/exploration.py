@@ -32,11 +32,13 @@ from unmask.evidence.labels import labels_of, read_labels
 from unmask.evidence.signature import checked, extra_version, read_trust
 from unmask.explore.agreement import Agreement
 from unmask.explore.audio import copy_audio
+from unmask.explore.changed import FrameChanges, open_reference
 from unmask.explore.records import ExploredClip
 from unmask.faces import Detector, load_detector
 from unmask.facts import DeclaredLabel
-from unmask.media import Limits, Video, hashed, open_regular, open_video_file, read_frames
+from unmask.media import Limits, Video, hashed, open_clip, open_regular, open_video_file, read_frames
 from unmask.prepare.layout import encode_image
+from unmask.prepare.manifest import FileStamp
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
 from unmask.storage.atomic import atomic_folder, sweep
@@ -46,7 +48,7 @@ from unmask.types import DetectorSpec
 log = logging.getLogger(__name__)
 
 LOG = "explore.jsonl"
-_FORM = 2
+_FORM = 3
 """Form of a row; rows of another one are made again."""
 _TRIED_AGAIN = ("internal_error", "crashed", "timeout", "rejected_limit")
 """Statuses that the same bytes may not get again, under other limits or with less load on the machine."""
@@ -115,6 +117,7 @@ class Exploration:
         self._trust = None if self.settings.trust is None else read_trust(self.settings.trust)
         self._workers, self._stopping = workers or cores(), threading.Event()
         require_clips(index)
+        self._by_id = {clip.id: clip for clip in index.clips}
         if not 0 < self.settings.frames_per_second <= 1000 or self.settings.sample < 0:
             raise UsageError("frames a second must be above 0 and at most 1000, and the sample not below 0")
         require_pyarrow()
@@ -156,15 +159,13 @@ class Exploration:
 
     def _key(self, clip: Clip) -> str:
         """Hash all that a row depends on; size and time of the clip stand for its bytes."""
-        try:
-            facts = self._index.path_of(clip).stat()
-            stamp = [facts.st_size, facts.st_mtime_ns]
-        except OSError:
-            stamp = []
+        found = FileStamp.of(self._index.path_of(clip))
+        stamp = [] if found.size_bytes is None else [found.size_bytes, found.mtime_ns]
         settings = asdict(self.settings) if clip.id in self.sample else None
+        beside = [asdict(FileStamp.of(path)) for path in self._beside(clip) if settings is not None]
         if settings is not None:
             del settings["sample"], settings["seed"], settings["limits"], settings["trust"]
-        known = [__version__, _FORM, clip.id, clip.path, stamp, settings, self._trust, extra_version()]
+        known = [__version__, _FORM, clip.id, clip.path, stamp, settings, beside, self._trust, extra_version()]
         text = json.dumps(known, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -176,8 +177,10 @@ class Exploration:
             return known
         explored = ExploredClip(key, clip.id)
         try:
-            find = self._find_faces if clip.id in self.sample else self._find_facts
-            explored = find(explored, path)
+            if clip.id in self.sample:
+                explored = self._find_faces(explored, clip, path)
+            else:
+                explored = self._find_facts(explored, path)
         except InputError as error:
             explored = replace(explored, status=error.status, reason=str(error))
         except (Stopped, UsageError):
@@ -196,6 +199,10 @@ class Exploration:
     def _open(self, path: Path) -> Iterator[tuple[Video, tuple[DeclaredLabel, ...]]]:
         """Open a clip; yield it with what it declares."""
         limits, check = self.settings.limits, stop_check(self._stopping)
+        if path.is_dir():
+            with open_clip(path, limits, check=check) as video:
+                yield video, ()
+            return
         with (
             open_regular(path) as file,
             hashed(file, limits.file_bytes, check) as sha256,
@@ -219,30 +226,46 @@ class Exploration:
         with self._open(path) as (video, declared):
             return replace(explored, media=video.facts, declared=declared)
 
-    def _find_faces(self, explored: ExploredClip, path: Path) -> ExploredClip:
-        """Find the faces in some frames; keep frames and sound when asked to."""
+    def _original_of(self, clip: Clip) -> Clip | None:
+        return None if clip.original is None else self._by_id.get(clip.original)
+
+    def _beside(self, clip: Clip) -> list[Path]:
+        """Return what a clip is compared with."""
+        original = self._original_of(clip)
+        paths = self._index.mask_of(clip), None if original is None else self._index.path_of(original)
+        return [path for path in paths if path is not None and clip.label == "fake"]
+
+    def _find_faces(self, explored: ExploredClip, clip: Clip, path: Path) -> ExploredClip:
+        """Find the faces in some frames, and compare a fake's with its original's; keep frames and sound when asked."""
         agreement = Agreement(self.settings.detectors)
         searched: list[int] = []
+        changes: list[FrameChanges] = []
         try:
             with ExitStack() as stack:
                 video, declared = stack.enter_context(self._open(path))
                 wanted = frames_at_rate(video, self.settings.frames_per_second)
                 explored = replace(explored, media=video.facts, declared=declared, frames_asked=len(wanted))
+                reference = stack.enter_context(
+                    open_reference(self._index, clip, self._original_of(clip), wanted, self.settings.limits)
+                )
                 folder = None
                 if self.settings.extract_frames:
                     folder = stack.enter_context(atomic_folder(self._out / "frames" / explored.id))
                 for frame in read_frames(video, wanted):
                     if self._stopping.is_set():
                         raise Stopped
-                    agreement.add(frame, {name: each.detect(frame.image_HW3) for name, each in self._detectors.items()})
+                    found = {name: each.detect(frame.image_HW3) for name, each in self._detectors.items()}
+                    agreement.add(frame, found)
                     searched.append(frame.index)
+                    if (change := reference.compare(frame, found[self.settings.detectors[0]])) is not None:
+                        changes.append(change)
                     if folder is not None:
                         name = f"output_{len(searched):04d}.png"
                         (folder / name).write_bytes(encode_image(frame.image_HW3, "png"))
         except InputError as error:  # what is known so far is kept
             return replace(explored, frames=tuple(searched), status=error.status, reason=str(error))
         faces, oddities = tuple(agreement.result()), self._extract_audio(explored, path)
-        return replace(explored, frames=tuple(searched), faces=faces, oddities=oddities)
+        return replace(explored, frames=tuple(searched), faces=faces, changes=tuple(changes), oddities=oddities)
 
     def _extract_audio(self, explored: ExploredClip, path: Path) -> tuple[str, ...]:
         """Copy the sound when asked to; return why it could not be copied."""

@@ -18,7 +18,7 @@ from unmask.datasets.index import Clip, Index
 from unmask.errors import InputError
 from unmask.explore.agreement import Vote
 from unmask.explore.records import ExploredClip
-from unmask.media import Limits, Video, open_video, read_frames
+from unmask.media import Limits, Video, open_clip, read_frames
 from unmask.types import ImageHW3
 
 COLOURS = {"mtcnn": (46, 204, 113), "haar": (52, 152, 219), "dlib": (243, 156, 18)}
@@ -138,8 +138,8 @@ def side_by_side(index: Index, left: Clip, right: Clip, limits: Limits = Limits(
     """
     data = io.BytesIO()
     with (
-        open_video(index.path_of(left), limits) as a,
-        open_video(index.path_of(right), limits) as b,
+        open_clip(index.path_of(left), limits) as a,
+        open_clip(index.path_of(right), limits) as b,
         av.open(data, "w", format="mp4") as container,
     ):
         stream = container.add_stream("libx264", rate=CLIP_RATE, options={"crf": "28", "preset": "veryfast"})
@@ -165,7 +165,7 @@ def _preview(video: Video) -> Iterator[ImageHW3]:
 
 def _draw_frame(index: Index, clip: Clip, votes: Sequence[Vote], number: int, limits: Limits) -> ExampleFrame | None:
     try:
-        with open_video(index.path_of(clip), limits) as video:
+        with open_clip(index.path_of(clip), limits) as video:
             frame = next(iter(read_frames(video, np.array([number]))), None)
     except InputError:
         return None

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from unmask.explore.agreement import Vote
+from unmask.explore.changed import FrameChanges
 from unmask.storage.rowlog import Row
 from unmask.types import AudioFacts, DeclaredLabel, Face, MediaFacts
 
@@ -32,6 +33,8 @@ class ExploredClip:
     """Indices of those that could be decoded and were searched for faces."""
     faces: tuple[Vote, ...] = ()
     """The faces in these frames, in order of time; pixels and confidences are rounded."""
+    changes: tuple[FrameChanges, ...] = ()
+    """What of a fake was changed in these frames, where that can be told."""
     oddities: tuple[str, ...] = ()
     """What is odd about the clip, in sentences."""
     declared: tuple[DeclaredLabel, ...] = ()
@@ -48,6 +51,7 @@ class ExploredClip:
             "asked": self.frames_asked,
             "frames": list(self.frames),
             "faces": [_vote_row(vote) for vote in self.faces],
+            "changes": [[change.frame_index, list(change.changed), change.aligned] for change in self.changes],
             "oddities": list(self.oddities),
             "declared": [asdict(label) for label in self.declared],
         }
@@ -70,6 +74,7 @@ class ExploredClip:
             frames_asked=row["asked"],
             frames=tuple(row["frames"]),
             faces=tuple(_vote(face) for face in row["faces"]),
+            changes=tuple(FrameChanges(frame, tuple(changed), aligned) for frame, changed, aligned in row["changes"]),
             oddities=tuple(row["oddities"]),
             declared=tuple(DeclaredLabel(**label) for label in row["declared"]),
         )

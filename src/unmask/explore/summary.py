@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from unmask.datasets.index import Clip, Index
 from unmask.explore.agreement import DOUBTS, Vote
+from unmask.explore.changed import oddities_of_changes
 from unmask.explore.records import ExploredClip
 from unmask.explore.tables import mean_size_px
 from unmask.metrics import log_loss
@@ -258,7 +259,7 @@ def _oddities(found: ExploredClip, media: MediaFacts, others_have_sound: bool) -
         odd.append("sound and picture start more than 0.1 s apart")
     if found.frames and not found.faces:
         odd.append(f"no face in {len(found.frames)} frames")
-    return odd
+    return odd + oddities_of_changes(found.changes)
 
 
 def _header_oddities(media: MediaFacts) -> list[str]:

@@ -11,7 +11,7 @@ but decode it. See `unmask.media.decoder`. `open_pieces_folder` and `open_playli
 """
 
 from unmask.media.decoder import guards_in_force
-from unmask.media.frame_list import open_frames_folder, video_of_arrays
+from unmask.media.frame_list import frames_of_folder, hash_frames, open_clip, open_frames_folder, video_of_arrays
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
 from unmask.media.playlist import is_playlist
@@ -42,9 +42,12 @@ __all__ = [
     "Video",
     "ask_file",
     "find_shots",
+    "frames_of_folder",
     "guards_in_force",
+    "hash_frames",
     "hashed",
     "is_playlist",
+    "open_clip",
     "open_frames_folder",
     "open_pieces_folder",
     "open_playlist",

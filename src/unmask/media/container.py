@@ -20,6 +20,7 @@ from unmask.errors import LimitError, NoVideoError, UnreadableError, Unsupported
 from unmask.media.formats import CONTAINER_FORMATS, PICTURE_FORMATS, SOUND_CODECS, VIDEO_CODECS
 from unmask.media.jpegs import is_motion_jpeg
 from unmask.media.quantiser import EXPORT
+from unmask.media.tiles import Grid, read_grid
 from unmask.storage.content import HEAD_BYTES, content_of
 
 _STILL = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
@@ -86,11 +87,12 @@ def open_container(
 
     Raises:
         UnreadableError: The bytes are no media file.
-        UnsupportedError: A format outside the allow-list, a codec without decoder, or a picture made of tiles.
+        UnsupportedError: A format outside the allow-list, a codec without decoder, or a picture made of others.
         NoVideoError: Sound only, or a still cover image.
         LimitError: Frames of more than ``frame_pixels``.
     """
     is_picture = is_image(file)
+    grid = read_grid(file) if is_picture else None
     form = _picture_format(file) if is_picture else None
     formats = form or CONTAINER_FORMATS
     file.seek(0)
@@ -104,7 +106,7 @@ def open_container(
         raise UnreadableError("this is no media file, or its header is damaged") from error
     with container:
         if is_picture:
-            track = _pick_picture(container).index
+            track = _pick_picture(container, grid).index
         yield container, _pick_stream(container, frame_pixels, track)
 
 
@@ -130,18 +132,22 @@ def _picture_format(file: BufferedReader) -> str:
     return form or "mov"
 
 
-def _pick_picture(container: InputContainer) -> VideoStream:
-    """Return the picture that an image file is about, not its thumbnail or its transparency.
+def _pick_picture(container: InputContainer, grid: Grid | None) -> VideoStream:
+    """Return the picture that an image file is about, not its thumbnail or its transparency; of tiles, the first.
 
     Raises:
-        UnsupportedError: It is made of tiles, as those of many telephones, which FFmpeg gives one by one.
+        UnsupportedError: It is derived from others in another way than by tiles.
     """
+    if grid is not None:
+        for stream in container.streams.video:
+            if stream.id == grid.tiles[0]:
+                return stream
     for stream in container.streams.video:
         if not stream.disposition & (_STILL | Disposition.dependent) and stream.disposition & Disposition.default:
             return stream
     if container.format.name in PICTURE_FORMATS:
         return container.streams.video[0]
-    raise UnsupportedError("this HEIC or AVIF picture is made of tiles, which are not put together; convert it to JPEG")
+    raise UnsupportedError("this HEIC or AVIF picture is put together in a way that is not read; convert it to JPEG")
 
 
 @cache

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from unmask.errors import InputError, LimitError, UnreadableError, UsageError
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
+from unmask.media.readers import Reader
 from unmask.media.regular import open_regular, sha256_of
 from unmask.media.signature import SignatureLog
-from unmask.media.video import Video, open_video_file, read_frames
+from unmask.media.video import Video, open_video, open_video_file, read_frames
 from unmask.storage.content import content_of_name
+from unmask.storage.walk import is_folder
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 FRAME_RATE = 25.0
@@ -61,8 +63,7 @@ def open_frames_folder(
         InputError: No picture can be decoded; as the first one says.
         LimitError: More pictures than `MAX_FRAMES`.
     """
-    below = None if follow_links else os.fspath(folder)
-    paths = _pictures(Path(folder))
+    paths, below = frames_of_folder(folder), None if follow_links else os.fspath(folder)
 
     def opened(path: Path) -> BufferedReader:
         check()
@@ -77,20 +78,66 @@ def open_frames_folder(
             return next(read_frames(one, np.zeros(1, np.int64)), None)
         return None
 
+    sha256, size_bytes = _hashed(paths, opened, check)
+    first = _first_facts(paths, opened, limits, colours)
+    times = np.arange(len(paths)) / FRAME_RATE
+    facts = replace(
+        first,
+        sha256=sha256,
+        size_bytes=size_bytes,
+        container=f"folder of {len(paths)} pictures ({first.container})",
+    )
+    yield _video(facts, times, load)
+
+
+@contextmanager
+def open_clip(
+    path: str | os.PathLike[str],
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    colours: Colours = "tagged",
+    check: Callable[[], None] = lambda: None,
+    readers: Sequence[Reader] = (),
+) -> Iterator[Video]:
+    """Open a clip of a dataset: a video, or a folder whose pictures are its frames.
+
+    Args:
+        path: The file or folder; pictures that are links do not count.
+        limits: What it may cost.
+        colours: How frames become RGB.
+        check: Called again and again while files are read; what it raises ends that.
+        readers: What else is to look at a file, see `unmask.media.readers`; folders have nothing else.
+
+    Raises:
+        InputError: See `unmask.media.open_video` and `open_frames_folder`.
+    """
+    if is_folder(path):
+        with open_frames_folder(path, limits, colours, check) as video:
+            yield video
+    else:
+        with open_video(path, limits, colours, check=check, readers=readers) as video:
+            yield video
+
+
+def hash_frames(folder: str | os.PathLike[str], check: Callable[[], None] = lambda: None) -> str:
+    """Return the hash that `open_frames_folder` gives to a folder of pictures.
+
+    Raises:
+        InputError: There is no such folder, or no picture in it, or there are too many.
+    """
+    below = os.fspath(folder)
+    return _hashed(frames_of_folder(folder), lambda path: open_regular(path, below), check)[0]
+
+
+def _hashed(
+    paths: Iterable[Path], opened: Callable[[Path], BufferedReader], check: Callable[[], None]
+) -> tuple[str, int]:
+    """Return the hash of some pictures, and how many bytes they have."""
     digest, size_bytes = hashlib.sha256(), 0
     for path in paths:
         with suppress(InputError), opened(path) as file:
             digest.update(f"{sha256_of(file, check)}  {path.name}\n".encode("utf-8", "surrogateescape"))
             size_bytes += os.fstat(file.fileno()).st_size
-    first = _first_facts(paths, opened, limits, colours)
-    times = np.arange(len(paths)) / FRAME_RATE
-    facts = replace(
-        first,
-        sha256=digest.hexdigest(),
-        size_bytes=size_bytes,
-        container=f"folder of {len(paths)} pictures ({first.container})",
-    )
-    yield _video(facts, times, load)
+    return digest.hexdigest(), size_bytes
 
 
 def video_of_arrays(frames: Sequence[ImageHW3] | NDArray[np.uint8], times_seconds: Sequence[float] | None) -> Video:
@@ -136,11 +183,18 @@ _NOTHING: dict[str, Any] = {
 """What arrays do not tell."""
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Return the pictures of a folder in the order of their names, numbers in them by their value."""
+def frames_of_folder(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the pictures of a folder in the order of their names, numbers in them by their value.
+
+    Raises:
+        UnreadableError: There is no such folder, or no picture in it.
+        LimitError: More than `MAX_FRAMES`.
+    """
     try:
         paths = [
-            path for path in folder.iterdir() if content_of_name(path) == "image" and not path.name.startswith(".")
+            path
+            for path in Path(folder).iterdir()
+            if content_of_name(path) == "image" and not path.name.startswith(".")
         ]
     except OSError as error:
         raise UnreadableError(f"cannot open the folder of frames: {error.strerror}") from error
@@ -148,7 +202,6 @@ def _pictures(folder: Path) -> list[Path]:
         raise UnreadableError("the folder holds no pictures; name one that holds the frames of a clip")
     if len(paths) > MAX_FRAMES:
         raise LimitError(f"the folder holds {len(paths)} pictures; at most {MAX_FRAMES} are read")
-
     return in_order(paths)
 
 

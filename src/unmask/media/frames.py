@@ -34,6 +34,7 @@ from unmask.media.plain import Plain
 from unmask.media.quantiser import mean_quantiser
 from unmask.media.signature import SignatureLog, Signer
 from unmask.media.tags import Sayings, read_sayings
+from unmask.media.tiles import Grid, join_tiles, read_grid
 from unmask.media.tones import forget_unknown_tags
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
@@ -77,6 +78,8 @@ class OpenFile:
     """What its container says of itself."""
     plain: Plain
     """Makes its frames plain first."""
+    grid: Grid | None = None
+    """Of a picture that is made of tiles, how these lie."""
 
     @property
     def index(self) -> FrameIndex:
@@ -107,19 +110,26 @@ def open_in_process(
     if not 1 <= film <= len(films.tracks):
         raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
     track = films.tracks[film - 1]
+    grid = read_grid(file) if is_image(file) else None
+    first_frames = [] if grid is None else [_joined(file, grid, limits, track)]
     with open_container(file, limits.frame_pixels, track) as (container, stream):
-        first_frames: list[VideoFrame] = []
         packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
         index = index_packets(packets, stream)
         if not first_frames:
             raise UnreadableError("not one frame of the video can be decoded")
-        orientation = orientation_of(first_frames[0])
+        orientation = orientation_of(first_frames[0]) if grid is None else grid.orientation
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
         if len(index.frames) == 1 and (container.format.name == "gif" or is_image(file)):
             facts = as_picture(facts, cut_short=ends_early(file))
         sayings = read_sayings(container)
-    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain())
+    return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain(), grid)
+
+
+def _joined(file: BufferedReader, grid: Grid, limits: Limits, track: int) -> VideoFrame:
+    """Return the picture of a file that is made of tiles; see `unmask.media.tiles.join_tiles`."""
+    with open_container(file, limits.frame_pixels, track) as (container, _):
+        return join_tiles(container, grid, limits.frame_pixels)
 
 
 def _packets_and_first_frame(
@@ -213,6 +223,9 @@ def _frames(
     Packets are stamped with the index of their frame, which the decoder hands on to it. Of what is skipped, the key
     packets at the positions ``surveyed`` are decoded by themselves.
     """
+    if opened.grid is not None:
+        yield join_tiles(container, opened.grid, opened.limits.frame_pixels)
+        return
     context, index, ranks = stream.codec_context, opened.index, opened.packets.ranks
     skippable = index.stamped and _is_skippable(context)
     wanted = set(pending)

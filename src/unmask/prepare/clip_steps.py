@@ -18,8 +18,9 @@ from unmask.errors import UnmaskError, UnreadableError
 from unmask.faces import cut_face, load_detector
 from unmask.faces.mtcnn import without_small_faces
 from unmask.faces.tubes import ScoredBox, boxes_of_faces, faces_of_boxes
-from unmask.media import Limits, Video, open_video, read_frames
+from unmask.media import Limits, Video, open_clip, read_frames
 from unmask.prepare.aligned import TextBoxes, write_aligned, write_text_boxes
+from unmask.prepare.changes import UnchangedRule
 from unmask.prepare.difference import difference_mask
 from unmask.prepare.layout import (
     Boxes,
@@ -74,6 +75,8 @@ class Settings:
     """They are made of so many faces of a frame, largest first; None for all."""
     unpaired_originals: bool = True
     """Whether folds.csv lists originals from which no fake was made."""
+    unchanged: UnchangedRule = "real"
+    """What folds.csv says of crops of fakes whose face was not changed, see `unmask.prepare.changes`."""
     landmark_detection: DetectorSpec = field(
         default_factory=lambda: DetectorSpec(scale=1.0, thresholds=(0.65, 0.75, 0.75))
     )
@@ -262,7 +265,7 @@ class ClipSteps:
         boxes = TextBoxes.read(texts)
         with atomic_folder(self._out / "aligned" / name) as folder:
             settings = self._settings
-            with open_video(path, settings.limits, settings.colours) as video:
+            with open_clip(path, settings.limits, settings.colours) as video:
                 files, missing = write_aligned(video, boxes, settings.image_format, folder, self._read)
         if missing:
             done.notes["tubes"] = f"{missing} aligned crops are missing: their frames cannot be decoded"
@@ -282,7 +285,7 @@ class ClipSteps:
         """
         find = None if scored is None else self._face_finder(name)
         check = stop_check(self._stopping)
-        with open_video(path, self._settings.limits, self._settings.colours, check=check) as video:
+        with open_clip(path, self._settings.limits, self._settings.colours, check=check) as video:
             done.facts = video.facts
             if leader is not None:
                 leader.check_size((video.facts.width, video.facts.height))

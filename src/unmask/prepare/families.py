@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 from unmask.datasets.index import Clip, Index
 from unmask.errors import DISK_FAULTS, ChangedError, InputError, UsageError
-from unmask.media import open_video
+from unmask.media import open_clip
+from unmask.prepare.changes import find_changes, write_changes
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
 from unmask.prepare.manifest import (
     ClipRecord,
@@ -34,8 +35,17 @@ from unmask.runtime.parallel import Stopped, stop_check
 from unmask.storage.atomic import scratch_folder
 from unmask.storage.rowlog import Row
 
-FOLDERS = {"boxes": "boxes", "crops": "crops", "landmarks": "landmarks", "diffs": "diffs", "tubes": "aligned"}
+FOLDERS = {
+    "boxes": "boxes",
+    "crops": "crops",
+    "landmarks": "landmarks",
+    "diffs": "diffs",
+    "changes": "changes",
+    "tubes": "aligned",
+}
 """Step -> folder of its files."""
+_ONE_FILE = ("boxes", "changes")
+"""Steps that make one file of a clip, not a folder."""
 
 _USUAL = Settings()
 _FORMAT_VERSION = 1
@@ -147,7 +157,7 @@ class FamilySteps:
         if record is not None and record.width is not None and record.stamp == FileStamp.of(path):
             return record.width, record.height
         try:
-            with open_video(path, self._settings.limits, check=stop_check(self._stopping)) as video:
+            with open_clip(path, self._settings.limits, check=stop_check(self._stopping)) as video:
                 return video.facts.width, video.facts.height
         except InputError:
             return None, None
@@ -160,7 +170,7 @@ class FamilySteps:
         known = old if old is not None and old.sha256 == sha256 else None
         if known is not None and known.status in _FILE_FAULTS:
             return known
-        sources = self._sources(clip.id, sha256, known, leader)
+        sources = self._sources(clip, sha256, known, leader)
         keys = {step: _hash(step, source, self._own_settings(step)) for step, source in sources.items()}
         missing = [step for step in keys if step in self._steps and not self._is_done(clip, known, step, keys[step])]
         record = ClipRecord(clip.id, "ok", leader.id if leader else "", sha256, stamp)
@@ -172,6 +182,8 @@ class FamilySteps:
                 if done.facts is not None and done.facts.sha256 != sha256:
                     raise ChangedError("the file was changed before it was prepared; run it again")
                 record = _with_results(record, done, keys, sources)
+            if "changes" in missing:
+                record = self._with_changes(clip, record, keys["changes"], sources["changes"])
         except UnlikeLeaderError as error:
             return self._clip(clip, None, str(error))
         except (Stopped, UsageError):
@@ -189,18 +201,35 @@ class FamilySteps:
         row = self._records.get(name)
         return None if row is None else ClipRecord.from_row(row)
 
-    def _sources(self, name: str, sha256: str, known: ClipRecord | None, leader: Leader | None) -> dict[str, str]:
+    def _with_changes(self, clip: Clip, record: ClipRecord, key: str, source: str) -> ClipRecord:
+        """Write which crops of a fake show a changed face; return its record with this step."""
+        path, size_px = self._files_of(clip.id, "changes"), (record.width, record.height)
+        leader, mask = record.leader or clip.id, self._index.mask_of(clip)
+        path_of, limits = self._index.path_of(clip), self._settings.limits
+        changes, problem = find_changes(self._out, clip.id, leader, path_of, mask, size_px, limits)
+        write_changes(changes, path)
+        steps = record.steps | {"changes": StepRecord(key, source, count_files(path))}
+        notes = {step: text for step, text in record.notes.items() if step != "changes"}
+        notes |= {} if problem is None else {"changes": problem}
+        return replace(record, notes=dict(sorted(notes.items())), steps=dict(sorted(steps.items())))
+
+    def _sources(self, clip: Clip, sha256: str, known: ClipRecord | None, leader: Leader | None) -> dict[str, str]:
         """Return for each step that a clip can have a hash of what its files are made from, settings aside."""
+        name, mask = clip.id, self._index.mask_of(clip)
+        masked = None if mask is None else asdict(FileStamp.of(mask))
         sha256 = sha256 if self._settings.colours == _USUAL.colours else _hash(sha256, self._settings.colours)
         texts = self._clip_steps.texts_key(name) if leader is None else None
         if leader is not None:
             pair = _hash(leader.boxes_key, leader.sha256, sha256, self._settings.every)
-            return {"crops": pair, "diffs": pair, "tubes": _hash(leader.tubes_key, sha256)}
+            compared = "diffs" in self._steps or self._files_of(name, "diffs").is_dir()
+            changes = _hash(pair, compared, masked, self._own_settings("diffs"))
+            return {"crops": pair, "diffs": pair, "changes": changes, "tubes": _hash(leader.tubes_key, sha256)}
         detection = asdict(self._settings.detection)
         found = _hash(texts, detection, self._settings.every, sha256)
         boxes = _hash("boxes", found, self._own_settings("boxes")) if "boxes" in self._steps else None
         cut = _hash(boxes or self._boxes_key(name, known), sha256, self._settings.every)
-        return {"boxes": found, "crops": cut, "landmarks": cut, "tubes": found}
+        sources = {"boxes": found, "crops": cut, "landmarks": cut, "tubes": found}
+        return sources | ({"changes": _hash(cut, masked)} if masked is not None and clip.label == "fake" else {})
 
     def _own_settings(self, step: str) -> dict[str, Any]:
         """Return the settings that count for one step alone."""
@@ -241,13 +270,13 @@ class FamilySteps:
 
     def _files_of(self, name: str, step: str) -> Path:
         """Return the file or folder that a step makes of a clip."""
-        return self._out / FOLDERS[step] / (f"{name}.json" if step == "boxes" else name)
+        return self._out / FOLDERS[step] / (f"{name}.json" if step in _ONE_FILE else name)
 
     def _remove_stale(self, record: ClipRecord, old: ClipRecord | None) -> None:
         """Delete what an earlier run made of a clip and what is not valid any more."""
         for step in set(old.steps if old else ()) - set(record.steps):
             path = self._files_of(record.id, step)
-            if step == "boxes":
+            if step in _ONE_FILE:
                 path.unlink(missing_ok=True)
             else:
                 shutil.rmtree(path, ignore_errors=True)

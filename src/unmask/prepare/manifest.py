@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from unmask.errors import InputError, UnmaskError
+from unmask.media.frame_list import hash_frames
 from unmask.media.regular import hashed, open_regular
 from unmask.storage.rowlog import Row
 
@@ -30,21 +31,24 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What tells a file that has changed, without reading it."""
+    """What tells a file, or a folder of frames, that has changed, without reading it."""
 
     size_bytes: int | None
-    """Length; None when the file cannot be found."""
+    """Length, of all files of a folder; None when it cannot be found."""
     mtime_ns: int | None
-    """Time of the last change."""
+    """Time of the last change, of the folder or one of its files."""
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """Look at a file."""
+        """Look at a file or folder."""
         try:
             facts = path.stat()
+            if not path.is_dir():
+                return cls(facts.st_size, facts.st_mtime_ns)
+            files = [entry.stat() for entry in os.scandir(path)]
         except OSError:
             return cls(None, None)
-        return cls(facts.st_size, facts.st_mtime_ns)
+        return cls(sum(file.st_size for file in files), max(file.st_mtime_ns for file in (facts, *files)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ def hash_clip(
     """Return the sha256 of a clip; one whose stamp has not changed is not read again.
 
     Args:
-        path: The clip.
+        path: The clip, a file or a folder of frames.
         stamp: What tells that it has changed.
         old: What is known of it.
         max_bytes: Longest clip that is read.
@@ -171,6 +175,8 @@ def hash_clip(
     if old is not None and stamp.size_bytes is not None and stamp == old.stamp:
         return old.sha256
     try:
+        if path.is_dir():
+            return hash_frames(path, check)
         with open_regular(path) as file, hashed(file, max_bytes, check) as sha256:
             return sha256
     except (InputError, OSError):

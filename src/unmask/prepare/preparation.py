@@ -1,4 +1,4 @@
-"""Prepare a dataset for training: boxes -> crops -> landmarks -> diffs -> folds, in one pass over each video.
+"""Prepare a dataset for training: boxes -> crops -> landmarks -> diffs -> changes -> folds, each video read once.
 
 Originals only are searched for faces; their boxes serve the fakes made from them, so that the crops of a pair show the
 same pixels. An original and its fakes form a family, and families are prepared in parallel. The manifest records what
@@ -24,7 +24,9 @@ from unmask.datasets.index import Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
 from unmask.errors import UsageError
 from unmask.prepare.aligned import write_tube_list
+from unmask.prepare.changes import HEADER, changed_rows, follow_changes
 from unmask.prepare.clip_steps import Settings
+from unmask.prepare.deepfakebench import FOLDER, write_deepfakebench
 from unmask.prepare.families import FOLDERS, FamilySteps, families
 from unmask.prepare.folds import FOLDS, FoldRule, assign_folds, find_leaks, fold_warnings
 from unmask.prepare.layout import IMAGE_FORMATS, list_crops, write_folds, write_table
@@ -34,9 +36,11 @@ from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.storage.atomic import atomic_file, sweep
 from unmask.storage.rowlog import Row, RowLog, json_line
 
-STEPS = ("boxes", "crops", "landmarks", "diffs", "tubes", "folds")
-DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "folds")
-"""All but RobustForensics' form."""
+STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "tubes", "folds", "deepfakebench")
+DEFAULT_STEPS = ("boxes", "crops", "landmarks", "diffs", "changes", "folds")
+"""All but RobustForensics' form and DeepfakeBench's."""
+OF_ALL_CLIPS = frozenset({"folds", "deepfakebench"})
+"""Steps that look at no single clip."""
 MANIFEST = "manifest.jsonl"
 SETTINGS_FILE = "prepare.json"
 
@@ -51,6 +55,8 @@ class Outcome:
     """What is wrong with the folds, in sentences."""
     crops: int
     """Lines of folds.csv; 0 when that step was not asked for."""
+    unchanged: int = 0
+    """Crops of fakes whose face was not changed; folds.csv has them as ``Settings.unchanged`` says."""
 
 
 def mark_folder(out: Path) -> None:
@@ -129,7 +135,8 @@ class Preparation:
                 raise UsageError(f"{self._out} holds an earlier run; go on with --resume, or name another folder")
             sweep(self._out, *folders, self._out / "retinaface")
             return
-        asked = [self._out / FOLDERS[step] for step in self._steps if step in FOLDERS]
+        folder_of = FOLDERS | {"deepfakebench": FOLDER}
+        asked = [self._out / folder_of[step] for step in self._steps if step in folder_of]
         foreign = [folder.name for folder in asked if folder.exists()]
         if foreign:
             raise UsageError(
@@ -140,7 +147,7 @@ class Preparation:
 
     def run(self) -> Iterator[ClipRecord]:
         """Prepare all clips and yield the record of each, as in the manifest."""
-        if self._steps == ("folds",):
+        if OF_ALL_CLIPS.issuperset(self._steps):
             return
         with one_thread():
             for _, outcome in map_items(self._family_steps.do, families(self._index), self._workers, self._stopping):
@@ -170,9 +177,12 @@ class Preparation:
         if "tubes" in self._steps:
             write_tube_list(self._index.clips, self._out, self._settings.image_format, self._settings.every)
         warnings: list[str] = []
-        crops = 0
+        crops = unchanged = 0
         if "folds" in self._steps:
             crops, warnings = self._write_folds(records)
+            unchanged = sum(row[HEADER.index("changed")] == "no" for row in self._changed_rows())
+        if "deepfakebench" in self._steps:
+            write_deepfakebench(self._index, self._out)
         settings = {
             "unmask": __version__,
             "steps": self._all_steps(),
@@ -182,7 +192,7 @@ class Preparation:
         with atomic_file(self._out / SETTINGS_FILE) as file:
             file.write(json.dumps(settings | asdict(self._settings), indent=1).encode() + b"\n")
         self._log.tidy(names)
-        return Outcome(skipped, tuple(warnings), crops)
+        return Outcome(skipped, tuple(warnings), crops, unchanged)
 
     def _all_steps(self) -> list[str]:
         """Return the steps of this run and of the earlier ones that filled the folder."""
@@ -205,8 +215,12 @@ class Preparation:
             clips = [clip for clip in clips if clip.label == "fake" or clip.id in sources]
         rows = list_crops(clips, fold_of, leader_of, self._out / "crops")
         listed = (row for row in rows if self._settings.is_listed(row.frame, row.face))
-        count = write_folds(listed, self._out / "folds.csv")
+        count = write_folds(follow_changes(listed, self._out, self._settings.unchanged), self._out / "folds.csv")
+        write_table(self._changed_rows(), HEADER, self._out / "changed.csv")
         return count, warnings
+
+    def _changed_rows(self) -> Iterator[tuple[object, ...]]:
+        return changed_rows(self._index.clips, self._out, self._settings.image_format)
 
     def __enter__(self) -> Self:
         return self

@@ -125,18 +125,37 @@ def survey_inputs(
     return Listing(items, images, sounds, folders, tuple(passed.most_common()))
 
 
+def clip_input(path: str | os.PathLike[str]) -> Input:
+    """Return a clip of a dataset as an input: a file, or a folder of frames."""
+    return Input(os.fspath(path), Path(path).name, is_frames=is_folder(path))
+
+
 def clip_folders(
-    paths: Iterable[str | os.PathLike[str]], *, pieces: bool = False, follow_links: bool = False
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    pieces: bool = False,
+    recursive: bool = False,
+    follow_links: bool = False,
 ) -> tuple[Input, ...]:
     """Return folders, each of which holds the frames of one clip, or its pieces, as inputs.
 
+    Args:
+        paths: The folders.
+        pieces: Whether they hold pieces.
+        recursive: Also take folders within them: each one that holds pictures or, with ``pieces``, films.
+        follow_links: Also where they are links.
+
     Raises:
-        UsageError: One is no folder.
+        UsageError: One is no folder, or holds nothing of the kind.
     """
     names = [os.fspath(path) for path in paths]
     for name in names:
         if not Path(name).is_dir():
             raise UsageError(f"{name} is no folder; --frames-folder and --pieces take folders that hold one clip each")
+    if recursive:
+        names = [
+            inner for name in names for inner in _folders_within(name, "video" if pieces else "image", follow_links)
+        ]
     times = Counter(Path(name).name for name in names)
     return tuple(
         Input(
@@ -148,6 +167,19 @@ def clip_folders(
         )
         for name in names
     )
+
+
+def _folders_within(root: str, content: Content, follow_links: bool) -> list[str]:
+    """Return a folder and all below it that hold files of a kind, sorted by name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    walked = walk(root, follow_links=follow_links)
+    found = [folder for folder, _, files in walked if any(content_of_name(name) == content for name in files)]
+    if not found:
+        raise UsageError(f"no folder in {root} holds {'films' if content == 'video' else 'pictures'}; name another one")
+    return sorted(found)
 
 
 @contextmanager

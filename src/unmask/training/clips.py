@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from unmask.augment.transforms import Example, Rng, Transform, load_augmentation
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, parse_stem, read_folds, read_image
 from unmask.training.data import Item, PreparedCrops, check_sides, draw_epoch, split_rows, to_tensor
-from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
 _ALIGNED = re.compile(r"frame(\d+)_face(\d+)\.(png|jpg|webp)")
@@ -34,7 +33,7 @@ class ClipRow:
     video: str
     """Id of the clip."""
     label: int
-    """0 real, 1 fake."""
+    """0 real, 1 fake: one of its crops is, or of its video's where it is a tube."""
     fold: int
     """Of its video."""
     files: tuple[Path, ...]
@@ -68,19 +67,6 @@ class PreparedClips:
         return ValidationClips(self.validation, self._recipe)
 
 
-def load_data(folder: Path, recipe: Recipe) -> PreparedCrops | PreparedClips | LabelledFaces:
-    """Read a prepared folder, or one of packs, as the recipe wants it.
-
-    Raises:
-        UsageError: See `PreparedCrops`, `PreparedClips` and `LabelledFaces`.
-    """
-    if recipe.data.kind == "aligned":
-        return PreparedAligned(folder, recipe)
-    if recipe.data.kind == "labelled":
-        return LabelledFaces(folder, recipe)
-    return (PreparedClips if recipe.data.kind == "clips" else PreparedCrops)(folder, recipe)
-
-
 class PreparedAligned(PreparedCrops):
     """Aligned faces, each frame of a tube as one row: those at every ``data.frame_step``-th frame of the clip.
 
@@ -95,7 +81,10 @@ class PreparedAligned(PreparedCrops):
         Raises:
             UsageError: No clip has aligned faces.
         """
-        clips = {row.video: row for row in read_folds(self.folder / "folds.csv")}
+        clips: dict[str, CropRow] = {}
+        for row in read_folds(self.folder / "folds.csv"):  # a clip is fake where one of its crops is
+            if row.video not in clips or row.label:
+                clips[row.video] = row
         rows, step = [], self.recipe.data.frame_step
         for row in clips.values():
             for _, files in sorted(_aligned_files(self.folder, row.video).items()):
@@ -163,17 +152,35 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
 
 def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
     """Yield a row for each tube of a video, or where it has none for each face number of its crops."""
+    for video, rows in _by_video(crops).items():
+        faces = _aligned_files(folder, video)
+        fake = max(rows, key=lambda row: row.label)  # tubes are numbered in their own way
+        yield from _rows(dict.fromkeys(faces, fake), faces) if faces else rows_of_crops(folder, rows)
+
+
+def rows_of_crops(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:
+    """Yield a row for each face number of the crops of each video; it is fake where one of its crops is."""
+    for video, rows in _by_video(crops).items():
+        faces: dict[int, list[tuple[int, Path]]] = defaultdict(list)
+        crop_of: dict[int, CropRow] = {}
+        for row in rows:
+            if (at := parse_stem(Path(row.file).stem)) is not None:
+                faces[at[1]].append((at[0], folder / "crops" / video / row.file))
+                crop_of[at[1]] = max(crop_of.get(at[1], row), row, key=lambda crop: crop.label)
+        yield from _rows(crop_of, faces)
+
+
+def _by_video(crops: Iterable[CropRow]) -> dict[str, list[CropRow]]:
     by_video: dict[str, list[CropRow]] = defaultdict(list)
     for crop in crops:
         by_video[crop.video].append(crop)
-    for video, rows in by_video.items():
-        faces = _aligned_files(folder, video)
-        if not faces:
-            for row in rows:
-                if (at := parse_stem(Path(row.file).stem)) is not None:
-                    faces[at[1]].append((at[0], folder / "crops" / video / row.file))
-        for _, files in sorted(faces.items()):
-            yield ClipRow(video, rows[0].label, rows[0].fold, tuple(path for _, path in sorted(files)))
+    return by_video
+
+
+def _rows(crop_of: Mapping[int, CropRow], faces: dict[int, list[tuple[int, Path]]]) -> Iterator[ClipRow]:
+    for face, files in sorted(faces.items()):
+        crop = crop_of[face]
+        yield ClipRow(crop.video, crop.label, crop.fold, tuple(path for _, path in sorted(files)))
 
 
 def _aligned_files(folder: Path, video: str) -> dict[int, list[tuple[int, Path]]]:

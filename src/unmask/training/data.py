@@ -98,6 +98,10 @@ class PreparedCrops:
         landmarks = np.load(points, allow_pickle=False).astype(np.float32) if points.exists() else None
         return Example(image_HW3, mask_HW, float(row.label), landmarks)
 
+    def has_mask(self, row: CropRow) -> bool:
+        """Tell whether it is known where a fake was changed."""
+        return (self.folder / "diffs" / row.video / f"{Path(row.file).stem}_diff.png").exists()
+
     def original(self, row: CropRow) -> CropRow | None:
         """Return the authentic crop of the same place and time, None when there is none."""
         if (
@@ -149,7 +153,7 @@ def check_sides(training: Sequence[Labelled], validation: Sequence[Labelled], re
     Raises:
         UsageError: They do.
     """
-    needed = {0} if recipe.data.kind == "selfblend" else {0, 1}
+    needed = {0} if recipe.data.from_authentic_alone else {0, 1}
     for name, side in (("training", training), ("validation", validation)):
         missing = needed - {row.label for row in side}
         if missing:
@@ -164,7 +168,7 @@ def draw_epoch(rows: Sequence[Row], recipe: Recipe, epoch: int) -> list[Row]:
     With ``oversample_real`` all reals and as many fakes, drawn anew in each epoch, as the winner did.
     """
     rng = np.random.default_rng((recipe.seed, epoch))
-    if recipe.data.kind == "selfblend":
+    if recipe.data.from_authentic_alone:
         rows = [row for row in rows if not row.label]
     elif recipe.data.oversample_real:
         reals, fakes = ([row for row in rows if row.label == label] for label in (0, 1))
@@ -209,15 +213,18 @@ class TrainingItems(Dataset[list[Item]]):
             real = self._crops.example(original)
             if real.image_HW3.shape == example.image_HW3.shape:
                 example = mixup(real, example, rng)
-        return [self._finish(example, rng)]
+        return [self._finish(example, rng, known=self._crops.has_mask(row))]
 
-    def _finish(self, example: Example, rng: np.random.Generator) -> Item:
-        """Black out, cut the margin, augment, and make tensors: the winner's order."""
+    def _finish(self, example: Example, rng: np.random.Generator, known: bool) -> Item:
+        """Black out, cut the margin, augment, and make tensors: the winner's order.
+
+        A fake of which nobody knows where it was changed counts; the winner's did not.
+        """
         if self._dropouts is not None:
             example = self._dropouts(example, rng)
         if self._recipe.data.padding_part > 3:
             example = padding_part(example, rng, part=self._recipe.data.padding_part)
-        valid = is_valid(example)
+        valid = is_valid(example) or not known
         return to_item(self._augment(example, rng), valid, self._recipe.data.label_smoothing)
 
     def _blended(self, row: CropRow, rng: np.random.Generator) -> list[Item]:

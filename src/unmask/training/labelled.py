@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 
 from unmask.augment.changes import Change, paste
 from unmask.augment.cutout import Cutouts
+from unmask.augment.dropouts import is_valid
 from unmask.augment.filmed import Framing, Road, fitted, framed
 from unmask.augment.hulls import WHOLE, blend_mask, draw_hull, fill, hull
 from unmask.augment.selfblend import WEIGHTS, Donor, blend_pair, mask_targets
@@ -286,17 +287,18 @@ class LabelledItems(Dataset[list[Item]]):
         items = []
         for member, example in zip(pair, examples, strict=True):
             rng.bit_generator.state = state
-            items.append(self._item(fitted(self._road(example, rng), self._recipe.data.size_px), member.guessed))
+            shown = fitted(self._road(example, rng), self._recipe.data.size_px)
+            items.append(self._item(shown, member.guessed, is_valid(member.example)))
         return items
 
-    def _item(self, example: Example, guessed: bool) -> Item:
-        """Make tensors of a picture."""
+    def _item(self, example: Example, guessed: bool, valid: bool) -> Item:
+        """Make tensors of a picture; a fake that hardly differs from its twin is not ``valid``."""
         data = self._recipe.data
         targets = np.stack(mask_targets((example.mask_HW / np.float32(255)).astype(np.float32), data.size_px))
         if guessed:
             targets[1] = UNKNOWN
         label = min(max(example.label, data.label_smoothing), 1 - data.label_smoothing)
-        return to_tensor(example.image_HW3), torch.from_numpy(targets), label, True
+        return to_tensor(example.image_HW3), torch.from_numpy(targets), label, valid
 
 
 class SourcedItems(Dataset[tuple[list[Item], Source]]):

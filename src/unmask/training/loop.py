@@ -34,9 +34,9 @@ from unmask.models.networks.export import load_weights
 from unmask.storage.atomic import sweep, write_file
 from unmask.storage.rowlog import json_line
 from unmask.training.checkpoint import is_better, load_checkpoint, newest_checkpoint, save_checkpoint
-from unmask.training.clips import load_data
 from unmask.training.cluster import Cluster
 from unmask.training.data import Batch, collate, numbers_of
+from unmask.training.load import load_data
 from unmask.training.losses import class_loss, mask_loss
 from unmask.training.optimizer import Average, build_optimizer, sharpen
 from unmask.training.recipe import Recipe
@@ -78,8 +78,7 @@ class Trainer:
         self._workers, self._checkpoint_every = workers, checkpoint_every
         self._data = load_data(data, recipe)
         items = len(self._data.epoch(0))
-        self._pairs = 2 if recipe.data.kind in ("selfblend", "labelled") else 1
-        self._batch_items = max(1, recipe.batch_size // self._pairs)
+        self._batch_items = max(1, recipe.batch_size // recipe.data.item_samples)
         step_items = self._batch_items * cluster.size * recipe.accumulate
         self._steps = recipe.batches_per_epoch or max(1, items // step_items)
         torch.manual_seed(recipe.seed)
@@ -88,7 +87,7 @@ class Trainer:
             load_weights(network.get_submodule("encoder"), Path(recipe.network.encoder_weights), more=True)
         if recipe.network.weights is not None:
             load_weights(network, Path(recipe.network.weights))
-        clips = recipe.data.kind == "clips"
+        clips = recipe.data.kind in ("clips", "blended_clips")
         self._layout = torch.channels_last_3d if clips else torch.channels_last
         self.network = network.to(cluster.device).to(memory_format=self._layout)
         if cluster.size > 1 and recipe.sync_batchnorm and cluster.device != "cpu":

@@ -48,9 +48,10 @@ class DataRecipe:
 
     __pydantic_config__ = _STRICT
 
-    kind: Literal["crops", "aligned", "selfblend", "clips", "labelled"] = "crops"
+    kind: Literal["crops", "aligned", "selfblend", "clips", "blended_clips", "labelled"] = "crops"
     """``crops``: a folder of ``unmask prepare``. ``selfblend``: its authentic crops alone, fakes are made from them.
     ``aligned``: its aligned faces, see `unmask.prepare.aligned`. ``clips``: these, or else its crops, as clips.
+    ``blended_clips``: its authentic crops alone as clips, fakes are made by one blend for all frames of a clip.
     ``labelled``: packs of faces (`unmask.training.packs`), real fakes beside blends and reconstructions."""
     fold: int = 0
     """The fold that validates; the others train."""
@@ -111,6 +112,16 @@ class DataRecipe:
             f"blends are {', '.join(BLEND_KINDS)}, not {', '.join(self.blends)}",
         )
 
+    @property
+    def from_authentic_alone(self) -> bool:
+        """Whether the fakes are made from authentic faces."""
+        return self.kind in ("selfblend", "blended_clips")
+
+    @property
+    def item_samples(self) -> int:
+        """Samples of an item: 2 where it is a pair of real and fake."""
+        return 2 if self.from_authentic_alone or self.kind == "labelled" else 1
+
 
 @dataclass(frozen=True, slots=True)
 class LossRecipe:
@@ -123,7 +134,8 @@ class LossRecipe:
     ohem_samples: int | None = None
     """Only so many of the hardest samples of each class count."""
     only_changed_frames: bool = False
-    """Fakes whose difference mask is nearly empty do not count."""
+    """Fakes whose difference mask is nearly empty do not count: `unmask prepare` labels what plainly was not changed
+    real, but what was blacked out or framed out of a crop shows in the mask alone."""
     mask_weight: float = 0.0
     """Weight of the mask head's loss."""
     positive_weight: float | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 MAX_LISTENERS = 200
@@ -42,18 +42,25 @@ class Board:
             listener.get_nowait()
         listener.put_nowait(None)
 
-    async def listen(self, job_id: str | None = None, first: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
+    async def listen(
+        self, job_id: str | None = None, look: Callable[[], Awaitable[Mapping[str, Any] | None]] | None = None
+    ) -> AsyncIterator[str]:
         """Yield events as text, of one job or of all; those of one job end when it does.
 
         Args:
             job_id: The job; None for all.
-            first: The job as it is now.
+            look: Returns the job as it is now, None where there is none. It is asked once events are kept for this
+                listener, so that no change falls between the look and the first event.
         """
         queue: asyncio.Queue[tuple[str, Mapping[str, Any]] | None] = asyncio.Queue(MAX_BACKLOG)
         self._listeners.add(queue)
         try:
             yield "retry: 2000\n\n"
-            if first is not None:
+            if look is not None:
+                first = await look()
+                if first is None:
+                    yield _text("deleted", {"id": job_id})
+                    return
                 yield _text("job", first)
                 if _is_last("job", first):
                     return

@@ -207,8 +207,13 @@ _EVENTS = {
 async def job_events(request: Request, job_id: JobId) -> StreamingResponse:
     """Follow one job; the stream ends with it."""
     service = service_of(request)
-    view = await service.view(await find(request, job_id))
-    return _stream(service, service.board.listen(job_id, view.model_dump()))
+    await find(request, job_id)
+
+    async def look() -> dict[str, Any] | None:
+        job = await service.get(job_id)
+        return None if job is None else (await service.view(job)).model_dump()
+
+    return _stream(service, service.board.listen(job_id, look))
 
 
 @router.get(

@@ -85,6 +85,7 @@ class Service:
         self._progress = Progress()
         self._changed = asyncio.Condition()
         self._files_lock = asyncio.Lock()  # around "row and file": no file without a row, no row without its file
+        self._telling = asyncio.Lock()  # nobody hears of an older state after a newer one
         self._stopping = threading.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._slots = asyncio.Semaphore(1)
@@ -156,7 +157,7 @@ class Service:
                     await self._remove_unused(sha256, settings_hash)
             if job is None:
                 raise QueueFullError(self._full())
-        await self._tell(job)
+        await self._tell(job.id)
         return job, False
 
     async def submit_address(self, url: str) -> tuple[Job, bool]:
@@ -184,7 +185,7 @@ class Service:
             )
             if job is None:
                 raise QueueFullError(self._full())
-        await self._tell(job)
+        await self._tell(job.id)
         return job, False
 
     def _full(self) -> str:
@@ -220,7 +221,7 @@ class Service:
         """Write the analyst's verdict and note; None where there is no such job."""
         job = await self._run_in_thread(self.store.review, job_id, label, note)
         if job is not None:
-            await self._tell(job)
+            await self._tell(job.id)
         return job
 
     async def delete(self, job_id: str) -> bool:
@@ -248,9 +249,10 @@ class Service:
         position = waiting.index(job.id) + 1 if job.id in waiting else None
         return job_view(job, share, left, position)
 
-    async def _tell(self, job: Job) -> None:
-        view = await self.view(job)
-        self.board.publish("job", view.model_dump())
+    async def _tell(self, job_id: str) -> None:
+        async with self._telling:
+            if (job := await self.get(job_id)) is not None:
+                self.board.publish("job", (await self.view(job)).model_dump())
         async with self._changed:
             self._changed.notify_all()
 
@@ -303,7 +305,7 @@ class Service:
             reason = f"scanning this file brought unmask down {MAX_ATTEMPTS} times; please report it"
             await self._finish(job, failure("crashed", reason))
             return
-        await self._tell(job)
+        await self._tell(job.id)
         path, out = self.files.media_file(job.sha256), self.files.result_folder(job.key)
         permits = self.scans.slots if job.attempts > 1 else 1  # one that may have brought others down runs alone
         await self._take_slots(permits)
@@ -331,7 +333,7 @@ class Service:
 
     async def _put_back(self, job: Job) -> None:
         if (queued := await self._run_in_thread(self.store.release, job.id)) is not None:
-            await self._tell(queued)
+            await self._tell(queued.id)
 
     async def _finish(self, job: Job, summary: Mapping[str, Any]) -> None:
         async with self._files_lock:
@@ -341,7 +343,7 @@ class Service:
         self._progress.forget(job.id)
         if finished is not None:
             self.finished[finished.state] += 1
-            await self._tell(finished)
+            await self._tell(finished.id)
 
     async def _fetch(self, job: Job) -> None:
         path, until = None, time.monotonic() + self.settings.fetch_seconds
@@ -364,7 +366,7 @@ class Service:
             await self._finish(job, failure("unreadable", f"what was fetched could not be kept: {error.strerror}"))
         else:
             if queued is not None:
-                await self._tell(queued)
+                await self._tell(queued.id)
         finally:
             if path is not None:
                 path.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from unmask.types import CropSpec
 
 TINY = "test_efficientnet"
 SIZE_PX = 64
+PARAMETERS = {"layernorm": {"encoder": "test_vit", "size_px": SIZE_PX}}
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def exported(blendnet, tmp_path_factory):
 
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"slowfast"}))
 def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_path):
-    network = used(build_network(name, encoder=TINY))
+    network = used(build_network(name, **PARAMETERS.get(name, {"encoder": TINY})))
     mean, std = (0.5, 0.4, 0.3), (0.5, 0.6, 0.7)
     written = export_model(network, tmp_path / "model", card, mean=mean, std=std)
     assert network.training, "the network stays as it was"

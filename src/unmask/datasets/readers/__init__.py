@@ -4,6 +4,19 @@ They are tried in this order, so the most specific come first: FaceForensics++ m
 LAV-DF's file may be called as DFDC's.
 """
 
-from unmask.datasets.readers import listing, listed_json, dfdc, deeperforensics, faceforensics, celeb_df, tree, listed  # isort: skip
+from unmask.datasets.readers import listing, deepfakebench, listed_json, described, dfdc  # isort: skip
+from unmask.datasets.readers import deeperforensics, faceforensics, celeb_df, folders, tree, listed  # isort: skip
 
-__all__ = ["celeb_df", "deeperforensics", "dfdc", "faceforensics", "listed", "listed_json", "listing", "tree"]
+__all__ = [
+    "celeb_df",
+    "deeperforensics",
+    "deepfakebench",
+    "described",
+    "dfdc",
+    "faceforensics",
+    "folders",
+    "listed",
+    "listed_json",
+    "listing",
+    "tree",
+]

@@ -1,6 +1,9 @@
-"""Read Celeb-DF, version 1 and 2: ``Celeb-real``, ``Celeb-synthesis``, ``YouTube-real``.
+"""Read Celeb-DF, version 1 and 2, and Celeb-DF++: ``Celeb-real``, ``Celeb-synthesis``, ``YouTube-real``.
 
 Names after Li et al., Celeb-DF (CVPR 2020): ``id0_id1_0000.mp4`` is ``Celeb-real/id0_0000.mp4`` with the face of id1.
+Celeb-DF++ (Li et al. 2025, arXiv 2507.18015; OUC-VAS/Celeb-DF-PP, README.md) has its fakes in
+``Celeb-synthesis/<FaceSwap, FaceReenact or TalkingFace>/<method>``. What names of the latter two say is not published
+there: they come without pairs.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from unmask.datasets.readers.text import BYTE_ORDER_MARK, read_text, shown
 
 TEST_LIST = "List_of_testing_videos.txt"
 _FOLDERS: dict[str, ClipLabel] = {"Celeb-real": "real", "Celeb-synthesis": "fake", "YouTube-real": "real"}
+_STORES = frozenset({"videos", "frames"})
+"""Folders that hold the files of a folder, or its clips as frames."""
 _LISTED: dict[str, ClipLabel] = {"1": "real", "0": "fake"}  # unlike all other datasets
 _REAL = re.compile(r"(id[0-9]+)_[0-9]+")
 _FAKE = re.compile(r"(id[0-9]+)_(id[0-9]+)_([0-9]+)")
@@ -40,7 +45,7 @@ def read_celeb_df(root: Path) -> Index | None:
         faults += wrong
         for path in paths:
             clips.append(_clip(path, name))
-            if name == "Celeb-synthesis" and clips[-1].original is None:
+            if name == "Celeb-synthesis" and clips[-1].original is None and not _is_unpaired(path):
                 faults.append(Fault(path, None, "the name does not say whom it shows; kept without a pair; rename it"))
     if (root / TEST_LIST).exists():
         clips, wrong = _with_splits(clips, root / TEST_LIST)
@@ -50,15 +55,24 @@ def read_celeb_df(root: Path) -> Index | None:
 
 
 def _clip(path: str, folder: str) -> Clip:
-    stem = PurePosixPath(path).stem
+    pure = PurePosixPath(path)
+    stem, between = pure.stem, [part for part in pure.parts[1:-1] if part not in _STORES]
     original: str | None = None
     people: tuple[str, ...] = ()
     if folder == "Celeb-real" and (match := _REAL.fullmatch(stem)):
         people = (match[1],)
-    elif folder == "Celeb-synthesis" and (match := _FAKE.fullmatch(stem)):
+    elif folder == "Celeb-synthesis" and (match := _FAKE.fullmatch(stem)) and not _is_unpaired(path):
         original = f"Celeb-real__{match[1]}_{match[3]}"
         people = tuple(sorted({match[1], match[2]}))
-    return Clip(clip_id(f"{folder}/{stem}.mp4"), path, _FOLDERS[folder], original, folder, people=people)
+    method = between[-1] if between else folder
+    return Clip(
+        clip_id("/".join((folder, *between, f"{stem}.mp4"))), path, _FOLDERS[folder], original, method, people=people
+    )
+
+
+def _is_unpaired(path: str) -> bool:
+    """Tell whether a fake's scenario is one whose names are not described."""
+    return bool({"FaceReenact", "TalkingFace"} & set(PurePosixPath(path).parts))
 
 
 def _with_splits(clips: list[Clip], table: Path) -> tuple[list[Clip], list[Fault]]:

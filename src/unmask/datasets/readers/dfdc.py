@@ -23,7 +23,7 @@ from unmask.datasets.index import (
 from unmask.datasets.readers.listing import read_labels
 from unmask.datasets.readers.text import BYTE_ORDER_MARK, parse_json, read_text, shown
 from unmask.errors import UsageError
-from unmask.storage.walk import is_file
+from unmask.storage.walk import is_file, is_folder
 
 METADATA = "metadata.json"
 _LABEL_FILES = ("labels.csv", "dfdc_test_labels.csv", "dfdc_val_labels.csv")
@@ -110,12 +110,24 @@ def _clip(root: Path, folder: Path, name: str, entry: dict[str, Any]) -> Clip:
     original = entry.get("original")
     return Clip(
         id=Path(name).stem,
-        path=(folder / name).relative_to(root).as_posix(),
+        path=((folder / name) if is_file(folder / name) else _frames_of(folder, name)).relative_to(root).as_posix(),
         label="fake" if _label_of(entry) == "FAKE" else "real",
         original=None if original is None else Path(original).stem,
         part=part_number(folder),
         split=entry.get("split"),
+        mask=_mask_of(root, folder, Path(name).stem),
     )
+
+
+def _frames_of(folder: Path, name: str) -> Path:
+    """Return where DeepfakeBench puts the frames of a clip."""
+    return folder / "frames" / Path(name).stem
+
+
+def _mask_of(root: Path, folder: Path, name: str) -> str | None:
+    """Return where ``unmask sample`` has put the masks of a fake; the challenge published none."""
+    mask = folder.parent / "masks" / name
+    return mask.relative_to(root).as_posix() if mask.is_relative_to(root) and mask.is_dir() else None
 
 
 def _read_metadata(path: Path, where: str) -> tuple[list[tuple[str, Any]] | None, list[Fault]]:
@@ -160,7 +172,7 @@ def _entry_problem(folder: Path, name: str, value: Any) -> str | None:
         return f"original {shown(original)}: {problem}; set aside; name a file of this folder, or none"
     if split is not None and (not isinstance(split, str) or name_problem(split)):
         return f"split {shown(split)} is no plain text; set aside; correct it"
-    if not is_file(folder / name):
+    if not is_file(folder / name) and not is_folder(_frames_of(folder, name)):
         return "listed but the file is not there; set aside; fetch it again"
     return None
 
@@ -200,19 +212,26 @@ def _read_test(root: Path) -> Index | None:
     table = next((path for name in _LABEL_FILES for base in (folder, root) if (path := base / name).is_file()), None)
     if table is None and folder.absolute().name != "test_videos":
         return None
-    if not any(path.suffix.lower() == ".mp4" for path in folder.iterdir()):
-        return None
+    places = (folder, folder / "frames")
     videos, faults = list_videos(root, folder.relative_to(root).as_posix())
-    videos = [path for path in videos if (root / path).parent == folder]
+    videos = [path for path in videos if (root / path).parent in places]
+    if not videos:
+        return None
     labels: dict[str, ClipLabel | None] = {}
     if table is not None:
         where = table.relative_to(root).as_posix()
-        names = [PurePosixPath(path).name for path in videos]
+        names = [_file_name(path) for path in videos]
         labels, wrong = _read_test_labels(table, where, names)
         faults += wrong
     paths = map(PurePosixPath, videos)
-    clips = [Clip(clip_id(path.name), str(path), labels.get(path.name), split="test") for path in paths]
+    clips = [Clip(clip_id(path.name), str(path), labels.get(_file_name(str(path))), split="test") for path in paths]
     return Index(root, "dfdc", tuple(clips), tuple(faults))
+
+
+def _file_name(path: str) -> str:
+    """Return the name of a clip's file, which its folder of frames, if any, has without the suffix."""
+    pure = PurePosixPath(path)
+    return f"{pure.name}.mp4" if pure.parent.name == "frames" else pure.name
 
 
 def _read_test_labels(table: Path, where: str, names: list[str]) -> tuple[dict[str, ClipLabel | None], list[Fault]]:

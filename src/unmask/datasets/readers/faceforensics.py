@@ -7,11 +7,12 @@ Names after Roessler et al., FaceForensics++ (ICCV 2019): ``183_253.mp4`` is cli
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from unmask.datasets.index import Clip, ClipLabel, Fault, Index, check_originals, clip_id, list_videos, register_reader
 from unmask.datasets.readers.text import parse_json, read_text, shown
+from unmask.storage.walk import is_file, is_folder
 
 _COMPRESSIONS = ("raw", "c0", "c23", "c40")  # the folder "masks" beside them holds no clips
 _SPLITS = ("train", "val", "test")
@@ -32,7 +33,8 @@ class _Folder:
 def read_faceforensics(root: Path) -> Index | None:
     """Read ``original_sequences`` and ``manipulated_sequences``, or Kaggle's ``DFD_...`` folders.
 
-    The official train.json, val.json and test.json are looked for in ``root``, ``splits`` and ``dataset/splits``.
+    The official train.json, val.json and test.json are looked for in ``root``, ``splits`` and ``dataset/splits``. Masks
+    of fakes lie in ``manipulated_sequences/<method>/masks/videos``, as the download script puts them.
     """
     folders = _official_folders(root) + _kaggle_folders(root)
     if not folders:
@@ -44,7 +46,7 @@ def read_faceforensics(root: Path) -> Index | None:
         faults += wrong
         for path in paths:
             clip, problem = _clip(folder, path, splits)
-            clips.append(clip)
+            clips.append(replace(clip, mask=_mask_of(root, path)) if folder.label == "fake" else clip)
             if problem:
                 faults.append(Fault(path, None, problem))
     usable, wrong = check_originals(clips, lambda clip: (clip.path, None))
@@ -58,8 +60,27 @@ def _official_folders(root: Path) -> list[_Folder]:
         for top, label in tops.items()
         for compression in _COMPRESSIONS
         for path in sorted(root.glob(f"{top}/*/{compression}/videos"))
+        or sorted(root.glob(f"{top}/*/{compression}/frames"))
         if path.is_dir()
     ]
+
+
+def _mask_of(root: Path, path: str) -> str | None:
+    """Return the authors' mask of a fake, which is one for all compressions: ``<method>/masks/videos/<name>``.
+
+    DeepfakeBench puts the masks of its frames into ``<method>/<compression>/masks/<name>/``, or those of c23.
+    """
+    pure = PurePosixPath(path)
+    if len(pure.parts) < 4:
+        return None
+    method = pure.parents[2]
+    places = (
+        method / "masks" / "videos" / pure.name,
+        pure.parents[1] / "masks" / pure.name,
+        method / "c23" / "masks" / pure.name,
+    )
+    found = (place for place in places if place != pure and (is_file(root / place) or is_folder(root / place)))
+    return next((place.as_posix() for place in found), None)
 
 
 def _kaggle_folders(root: Path) -> list[_Folder]:

@@ -29,7 +29,7 @@ from unmask.datasets.index import (
     split_of_name,
 )
 from unmask.datasets.readers.text import parse_json, read_text, shown
-from unmask.storage.walk import is_file
+from unmask.storage.walk import is_file, is_folder
 
 PREVIEW_FILE = "dataset.json"
 LAV_DF_FILES = ("metadata.min.json", "metadata.json")
@@ -51,7 +51,16 @@ def read_dfdc_preview(root: Path) -> Index | None:
         method = PurePosixPath(path).parts[0] if label == "fake" else None
         return Clip(clip_id(path), path, label, method=method, split=_split(entry.get("set")))
 
-    return _index(root, "dfdc_preview", table.name, iter(entries.items()), clip)
+    return _index(root, "dfdc_preview", table.name, ((_found(root, path), of) for path, of in entries.items()), clip)
+
+
+def _found(root: Path, path: Any) -> Any:
+    """Return the path of a clip, or of its frames where DeepfakeBench has put them: ``<method>/frames/<name>``."""
+    if not isinstance(path, str) or not path or is_file(root / path):
+        return path
+    pure = PurePosixPath(path)
+    frames = PurePosixPath(pure.parts[0], "frames", pure.stem)
+    return frames.as_posix() if not name_problem(path) and is_folder(root / frames) else path
 
 
 @register_reader("lav_df")
@@ -119,4 +128,5 @@ def _problem(root: Path, path: object, entry: object) -> str | None:
         return f"{shown(entry)} is no object; set aside; it needs a label"
     if PurePosixPath(path).is_absolute() or {"..", "\\"} & {*PurePosixPath(path).parts, *path}:
         return "leads out of the dataset's folder; set aside; correct it"
-    return None if is_file(root / path) else "listed but the file is not there; set aside; fetch it again"
+    found = is_file(root / path) or is_folder(root / path)
+    return None if found else "listed but the file is not there; set aside; fetch it again"

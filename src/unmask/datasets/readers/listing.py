@@ -27,7 +27,7 @@ from unmask.storage.content import VIDEO_SUFFIXES
 
 _VIDEO_FOLDERS = ("videos", "video", "clips", "data")
 """Folders in which files may lie whose names a table gives without it."""
-_COLUMNS = (*NAME_COLUMNS, "label", "original", "method", "compression", "person", "part", "split")
+_COLUMNS = (*NAME_COLUMNS, "label", "original", "method", "compression", "person", "part", "split", "mask")
 
 
 @register_reader("csv")
@@ -37,7 +37,7 @@ def read_listing(table: Path) -> Index | None:
     Columns: ``path`` (or another of `NAME_COLUMNS`; the suffix may be left out where one video has that name),
     ``label`` (real, fake, 0, 1, and other usual words; empty when unknown), and where known ``original`` (a path or
     file name out of the list), ``method``, ``compression``, ``person`` (several with ``;`` between), ``part``,
-    ``split``.
+    ``split``, ``mask`` (a video or folder, see `unmask.datasets.index.Clip.mask`).
 
     Raises:
         UsageError: It is no table, a column is missing, or none of its files is there.
@@ -82,6 +82,7 @@ def list_clips(table: Path, root: Path, split: str | None = None) -> tuple[list[
             Clip(
                 clip_id(path), path, parse_label(row["label"]), row.get("original") or None, row.get("method") or None,
                 row.get("compression") or None, people, int(part) if part else None, row.get("split") or split,
+                (prefix / row["mask"]).as_posix() if row.get("mask") else None,
             )
         )  # fmt: skip
     if len(missing) > 1 and len(missing) == len(rows):
@@ -180,7 +181,7 @@ def _row_problem(path: str, row: dict[str, str]) -> str | None:
     part = row.get("part", "")
     if part and not (part.isdecimal() and len(part) < 7):
         return f"part {shown(part)} is no number; set aside; correct it"
-    return None
+    return f"mask {shown(row['mask'])}: {problem}" if (problem := name_problem(row.get("mask", ""))) else None
 
 
 def _resolve_originals(clips: Iterable[Clip]) -> list[Clip]:

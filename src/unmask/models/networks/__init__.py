@@ -23,6 +23,7 @@ from torch import nn
 from unmask.models.networks.blendnet import BlendNet
 from unmask.models.networks.classifier import DeepFakeClassifier, DeepFakeClassifierGWAP, DeepFakeClassifierSRM
 from unmask.models.networks.encoders import ENCODERS, create_encoder
+from unmask.models.networks.layernorm import LayerNormTuned
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
 from unmask.models.networks.two_class import TwoClass
@@ -35,6 +36,7 @@ __all__ = [
     "DeepFakeClassifier",
     "DeepFakeClassifierGWAP",
     "DeepFakeClassifierSRM",
+    "LayerNormTuned",
     "Output",
     "SlowFast",
     "TwoClass",
@@ -48,6 +50,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "classifier_gwap": DeepFakeClassifierGWAP,
     "blendnet": BlendNet,
     "two_class": TwoClass,
+    "layernorm": LayerNormTuned,
     "slowfast": SlowFast,
 }
 """Name, as recipes give it -> class; its keyword arguments are the recipe's parameters."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unmask.prepare.clip_steps import Settings
-from unmask.prepare.preparation import DEFAULT_STEPS
 from unmask.systems.preparation import PublishedPreparation
 from unmask.systems.winner.facts import CROP
 from unmask.types import DetectorSpec
 
 WINNER_PREPARATION = PublishedPreparation(
-    steps=DEFAULT_STEPS,
+    steps=("boxes", "crops", "landmarks", "diffs", "folds"),
     settings=Settings(
         every=10,
         image_format="png",
@@ -23,6 +22,7 @@ WINNER_PREPARATION = PublishedPreparation(
         max_frames=32,
         max_faces=2,
         unpaired_originals=False,
+        unchanged="fake",
     ),
     folds=16,
     fold_rule="dfdc",
