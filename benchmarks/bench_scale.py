@@ -25,13 +25,14 @@ from benchmarks.common import Goal
 from benchmarks.spin import Spin, pinned
 
 from unmask import Scanner
+from unmask.report.csv import write_csv
 from unmask.runtime.parallel import CORES_VARIABLE
 from unmask.scale import lease
 from unmask.scale.engines import Engine, LocalEngine
 from unmask.scale.manifest import write_manifest
-from unmask.scale.merge import Merge, write_lines
+from unmask.scale.merge import Merge, write_dataset, write_lines
 from unmask.scale.plan import Shard
-from unmask.scale.rows import Row
+from unmask.scale.rows import BYTES_A_UNIT, Row
 from unmask.scale.run import Run, work_through
 from unmask.scale.scanning import ScanWork
 
@@ -48,7 +49,12 @@ class Pinned(LocalEngine):
 
 
 def rows_of(seconds: Sequence[float], kind: str) -> list[Row]:
-    return [Row(f"/in/{n}.mp4", f"{kind}-{n}.mp4", round(1e6 * each), "1") for n, each in enumerate(seconds)]
+    """Return rows that take so long, and are of such lengths that their costs are guessed right."""
+    least = min(seconds)
+    return [
+        Row(f"/in/{n}.mp4", f"{kind}-{n}.mp4", round((each / least - 1) * BYTES_A_UNIT), str(n), note=str(each))
+        for n, each in enumerate(seconds)
+    ]
 
 
 def do(folder: Path, rows: Any, engine: Engine, *, resume: bool = False) -> float:
@@ -86,12 +92,18 @@ def million(folder: Path, count: int) -> Iterator[Goal]:
     merge = Merge(Run(folder / "run").manifest, Run(folder / "run").index())
     write_lines(merge.lines(), folder / "o.jsonl")
     yield Goal.single("merge, s", "JSON lines", time.perf_counter() - started, 20, None, at_most=True)
-    yield Goal.single("driver and merge, MB", "peak", peak_mb(), 300, None, at_most=True)
+    write_csv(((name, row.get("fake_probability")) for name, row in merge.rows()), folder / "o.csv")
+    write_dataset(merge.rows(), folder / "o")
+    what = "peak of one process: driver, resumption, JSON lines, table and Parquet dataset"
+    yield Goal.single("driver and merge, MB", what, peak_mb(), 300, None, at_most=True)
 
 
 def engines(folder: Path, rounds: int, kind: str) -> Iterator[Goal]:
-    """Two workers against one, and Ray against processes, in turns; start-up counts for neither."""
-    rows = rows_of([0.01] * 1000, kind)
+    """Two workers against one, and Ray against processes, in turns; start-up counts for neither.
+
+    A lease is 0.4 s long, a two-hundredth of what a lease of scans is: what a lease costs weighs two hundred times.
+    """
+    rows = rows_of([0.05] * 400, kind)
     lease.MOST_ROWS = 8  # short leases, so that little is under way at the moments between which rows are counted
     one, two, here, ray = [], [], [], []
 
@@ -135,12 +147,38 @@ def sizing(clips: Path) -> dict[str, dict[str, float]]:
     return found
 
 
+class Noted(Pinned):
+    """Notes when each worker was ready."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.ready_at: list[float] = []
+
+    def worker(self, make_work: Any, parts: Path, stopping: threading.Event) -> Any:
+        """Return a further worker."""
+        worker = super().worker(make_work, parts, stopping)
+        start = worker.ready
+
+        def ready() -> Any:
+            hello = start()
+            worker.ready = start
+            self.ready_at.append(time.perf_counter())
+            return hello
+
+        worker.ready = ready
+        return worker
+
+
 def skew(folder: Path, kind: str) -> Iterator[Goal]:
-    """One clip 200 times as long as the others."""
-    seconds = [0.01] * 999 + [2.0]
-    wall = do(folder / "run", rows_of(seconds, kind), Pinned(2))
-    best = max(sum(seconds) / 2, 2.0)
-    yield Goal.single("wall / best", "one of 1,000 is 200 times as long", wall / best, 1.05, None, at_most=True)
+    """One clip 200 times as long as the others, a twentieth of what scans take."""
+    seconds, engine = [0.1] * 999 + [20.0], Noted(2)
+    wall = do(folder / "run", rows_of(seconds, kind), engine)
+    end, best = time.perf_counter(), max(sum(seconds) / 2, 20.0)
+    what = f"one of 1,000 is 200 times as long; best {best:.0f} s"
+    yield Goal.single("wall / best", f"{what}, start of workers counts", wall / best, 1.05, None, at_most=True)
+    # What was done before the second worker was ready counts as done by both.
+    from_start = (end - sum(engine.ready_at) / len(engine.ready_at)) / best
+    yield Goal.single("wall / best, ready workers", what, from_start, 1.05, None, at_most=True)
 
 
 def main() -> None:

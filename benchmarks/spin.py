@@ -14,17 +14,18 @@ from unmask.scale.rows import Answer, MakeWork, Row, Work
 
 @dataclass
 class Spin:
-    """Stands in for a scan: takes as much CPU time as the row's length says, in microseconds; or sleeps, by name."""
+    """Stands in for a scan: takes as many seconds of CPU time as the row's note says; or sleeps, by name."""
 
     settings_hash: str = "spin"
     width: int = 1
 
     def __call__(self, row: Row, known: Collection[str]) -> Answer:  # noqa: ARG002 - a stub
         """Take time, and answer."""
+        seconds = float(row.note or 0)
         if row.name.startswith("sleep"):
-            time.sleep((row.size_bytes or 0) / 1e6)
+            time.sleep(seconds)
             return _answer(row)
-        until = time.thread_time() + (row.size_bytes or 0) / 1e6
+        until = time.thread_time() + seconds
         while time.thread_time() < until:
             pass
         return _answer(row)

@@ -1,7 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.media_factory import pattern, write_sound, write_video
+from unmask.bench import open_dataset
 from unmask.bench.cells import DEEPERFORENSICS, GOALS, all_cells, chosen_cells, on_a_desktop
 from unmask.bench.metamorphic import RELATIONS
 from unmask.bench.rewriting import moov_is_first, remux
@@ -48,11 +52,14 @@ def test_a_copy_has_the_same_frames_at_the_same_times(name, clip, tmp_path):
         assert (copied[2].image_HW3 != plain).any()
 
 
-def test_the_same_clip_gets_the_same_chance(clip, tmp_path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-    one, two = (frames_of(CELLS["blocks 5"].copy(clip, tmp_path / folder)) for folder in ("one", "two"))
-    assert all((a.image_HW3 == b.image_HW3).all() for a, b in zip(one, two, strict=True))
+def test_the_same_clip_gets_the_same_chance():
+    image = np.full((256, 320, 3), 90, np.uint8)
+    for name in ("blocks 5", "noise 1", "caption 1"):
+        one, same, other = (CELLS[name].steps(seed)[0].filter for seed in (1, 1, 2))
+        first = one(image)
+        assert (first == same(image)).all()
+        assert (first != other(image)).any()
+        assert (one(image) == first).all() == (name == "caption 1")  # a caption stays, noise is drawn for each frame
 
 
 def test_h264_is_coarser_by_level(clip, tmp_path):
@@ -100,6 +107,26 @@ def test_what_shows_the_same_shows_the_same(clip, tmp_path):
     turned = frames_of(RELATIONS["turned in the file"].copy(clip, tmp_path / "t"))[3].image_HW3
     assert turned.shape == before.shape
     assert np.abs(turned - before).mean() < 3
+
+
+def test_folders_of_frames_are_clips(clip, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number, frame in enumerate(frames_of(clip)):
+        Image.fromarray(frame.image_HW3).save(folder / f"{number}.png")
+    copied = frames_of(CELLS["h264 1"].copy(folder, tmp_path))
+    assert len(copied) == 5
+    assert np.abs(copied[4].image_HW3.astype(int) - frames_of(clip)[4].image_HW3).mean() < 5
+    assert sorted(path.name for path in RELATIONS["renamed"].copy(folder, tmp_path).iterdir())[0] == "0.png"
+    for name in ("moved moov", "added sound"):
+        with pytest.raises(UsageError):
+            RELATIONS[name].copy(folder, tmp_path)
+    for label in ("real", "fake"):
+        shutil.copytree(folder, tmp_path / "tree" / label / "clip")
+    one, same = (open_dataset("d", tmp_path / "tree") for _ in range(2))
+    assert [found.sha256 is None for found in one.clips] == [False, False]
+    (tmp_path / "tree" / "real" / "clip" / "0.png").write_bytes((folder / "1.png").read_bytes())
+    assert one.sha256 == same.sha256 != open_dataset("d", tmp_path / "tree").sha256
 
 
 def test_what_cannot_be_copied_is_told(tmp_path):

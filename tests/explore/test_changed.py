@@ -12,7 +12,7 @@ from unmask.types import Face
 
 
 def explored(index, out):
-    settings = ExploreSettings(sample=9, frames_per_second=12.5, detectors=("mtcnn",))
+    settings = ExploreSettings(sample=9, frames_per_second=6.25, detectors=("mtcnn",))
     with Exploration(index, out, settings) as exploration:
         return list(exploration.run())
 
@@ -23,7 +23,7 @@ def test_groups_and_passages_are_told(group, tmp_path, masked):
     index = replace(group, clips=tuple(clips))
     found = explored(index, tmp_path)
     odd = find_suspicions(index, found)
-    frames = GROUP_FRAMES // 2
+    frames = GROUP_FRAMES // 4
     assert f"the changed face is not the largest in {frames} of {frames} frames" in odd["smaller"]
     assert f"a part-time fake: no face was changed in {frames // 2} of {frames} frames" in odd["passage"]
     assert not any("face" in sentence or "align" in sentence for sentence in odd.get("larger", []))

@@ -98,6 +98,7 @@ COMMANDS = [
     ("evaluate", "p.csv", "--labels", "labels.csv", "--json", "data.json"),
     ("evaluate", "p.csv", "--labels", "labels.csv", "--out", "notes"),
     ("evaluate", "p.csv", "--labels", "labels.csv", "--out", "labels.csv"),
+    ("bench", "--on", "{data}", "--out", "{data}"), ("bench", "--on", "{data}", "--out", "labels.csv"),
     ("models", "export", "{data}", "--out", "{data}", "--licence", "x"),
     ("models", "export", "{data}", "--out", "notes", "--licence", "x"),
     ("watch", ".", "--out", "."), ("watch", "{data}", "--out", "labels.csv", "--once"),

@@ -52,14 +52,19 @@ def children():
     return [int(pid) for file in found for pid in file.read_text().split()]
 
 
-def kill_workers(stop, seconds, seed, killed, number=signal.SIGKILL):
-    """Kill a random worker now and then, in a thread, until ``stop`` is set."""
-    rng, others = random.Random(seed), set(children())
+def kill_workers(folder, stop, seconds, seed, killed, number=signal.SIGKILL):
+    """Kill a random worker now and then, in a thread, until ``stop`` is set.
+
+    Where no part was written since, the machine is busy, and its workers may not even be ready: they get more time.
+    """
+    rng, others, parts = random.Random(seed), set(children()), 0
 
     def go():
+        nonlocal parts
         while not stop.wait(seconds):
-            pids = sorted(set(children()) - others)
-            if pids:
+            pids, before = sorted(set(children()) - others), parts
+            parts = sum(1 for _ in Path(folder).glob("parts/*/*.jsonl"))
+            if pids and parts > before:
                 pid = rng.choice(pids)
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)

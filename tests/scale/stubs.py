@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from unmask.scale.rows import Answer
+from unmask.scale.rows import Answer, short
 
 KINDS = ("quick", "sleep", "segfault", "exit", "hang")
 
@@ -42,7 +42,7 @@ class Stub:
         elif kind == "hang":
             time.sleep(3600)
         sha256 = hashlib.sha256((row.version or row.uri).encode("utf-8", "surrogateescape")).hexdigest()
-        if sha256 in known:
+        if short(sha256) in known:
             return Answer(sha256, "ok", b"")
         return Answer(sha256, "ok", line_of(row))
 

@@ -57,6 +57,14 @@ def test_leases_are_large_first_and_single_in_the_end():
     assert (leases.left, round(leases.cost_left, 6)) == (0, 0)
 
 
+def test_a_worker_of_several_rows_at_a_time_gets_as_many_while_there_are_as_many_for_each():
+    leases, sizes = leases_of([1.0] * 40), []
+    while (lease := leases.take(8)) is not None:
+        sizes.append(len(lease.rows))
+        leases.end(lease, Ended(()))
+    assert sizes == [8, 8, 8, 8, 4, 2, 1, 1]
+
+
 def test_a_row_that_brings_two_workers_down_is_not_tried_again():
     leases = leases_of([1.0])
     for _ in range(MOST_DEATHS):

@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -10,9 +11,14 @@ ray = pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from ray.cluster_utils import Cluster  # noqa: E402
 
+from tests.scale.gpu_stub import StubWork  # noqa: E402
 from tests.scale.runs import do, expected, merged, rows_named  # noqa: E402
+from unmask import Scanner  # noqa: E402
 from unmask.errors import UsageError  # noqa: E402
+from unmask.scale.engines import LocalEngine  # noqa: E402
 from unmask.scale.ray_engine import RayEngine  # noqa: E402
+from unmask.scale.rows import Row  # noqa: E402
+from unmask.scale.scanning import ScanWork  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -64,6 +70,23 @@ def test_one_machine_leaves_and_another_joins(cluster, tmp_path):
     run.join(240)
     assert not run.is_alive()
     assert merged(tmp_path) == expected(rows)
+
+
+def test_an_actor_with_a_graphics_card_fills_batches_across_clips(cluster, short_clips, tmp_path):
+    """Ray places the actor by its card; two clips share the queue in front of the network, which runs on the CPU."""
+    rows = [Row(str(path), path.name) for path in short_clips.values()]
+    do(tmp_path / "here", rows, engine=LocalEngine(1), make=partial(ScanWork, partial(Scanner, "bundled", frames=6)))
+    node = cluster.add_node(num_cpus=2, num_gpus=1, object_store_memory=80 << 20)
+    try:
+        engine = RayEngine(gpu_cores=2)
+        assert engine.size() == 1
+        do(tmp_path / "ray", rows, engine=engine, make=partial(StubWork, tmp_path / "notes"))
+    finally:
+        cluster.remove_node(node)
+    assert merged(tmp_path / "ray") == merged(tmp_path / "here")
+    batches = [line.split() for line in (tmp_path / "notes").read_text().splitlines()]
+    assert {card for card, _ in batches} == {"0"}
+    assert max(int(clips) for _, clips in batches) == 2
 
 
 def test_a_work_that_cannot_be_loaded_ends_the_run(cluster, tmp_path):

@@ -20,6 +20,7 @@ from unmask.scale.index import Index
 from unmask.scale.merge import Merge
 from unmask.scale.parts import CommitLog, read_commits
 from unmask.scale.plan import Shard
+from unmask.scale.rows import Row
 from unmask.scale.run import Run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -86,12 +87,12 @@ def test_a_worker_that_hangs_is_ended(tmp_path, monkeypatch):
 
 def disturbed(folder, count, row_seconds, kill_seconds, seed=0):
     rows, stop, killed = rows_named([f"sleep-{row_seconds}"] * count), threading.Event(), []
-    killer = kill_workers(stop, kill_seconds, seed, killed)
+    killer = kill_workers(folder, stop, kill_seconds, seed, killed)
     try:
         do(folder, rows)
     finally:
         stop.set()
-        killer.join()
+        killer.join(60)
     assert merged(folder) == expected(rows)
     answered = [row[0] for commit in commits(folder) for row in commit["rows"]]
     assert (len(answered), len(set(answered))) == (count, count)
@@ -196,6 +197,29 @@ def test_a_renamed_file_is_known_by_its_content(tmp_path):
     assert first[4] > 0
     assert second[4] == 0, "no second line was made"
     assert Merge(Run(tmp_path).manifest, Run(tmp_path).index()).statuses == {"ok": 5}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_content_twice_in_a_run_is_worked_on_once(tmp_path, workers):
+    names = ["quick"] * 200
+    rows = [Row(f"/in/{number}", name, 1000 + number % 100, str(number % 100)) for number, name in enumerate(names)]
+    assert do(tmp_path, rows, engine=LocalEngine(workers)) == 200
+    assert merged(tmp_path) == expected(rows)
+    lengths = [row[4] for commit in commits(tmp_path) for row in commit["rows"]]
+    assert (len(lengths), sum(length > 0 for length in lengths)) == (200, 100)
+
+
+def test_rows_of_one_length_and_other_content_have_their_own_lines(tmp_path):
+    rows = [Row(f"/in/{number}", "quick", 1000, str(number)) for number in range(40)]
+    do(tmp_path, rows)
+    assert merged(tmp_path) == expected(rows)
+    assert all(row[4] > 0 for commit in commits(tmp_path) for row in commit["rows"])
+
+
+def test_objects_of_a_store_are_not_fetched_to_be_compared(tmp_path):
+    rows = [Row(f"s3://bucket/{number}", "quick", 1000, "the same") for number in range(40)]
+    do(tmp_path, rows, engine=LocalEngine(1))
+    assert all(row[4] > 0 for commit in commits(tmp_path) for row in commit["rows"])
 
 
 def test_a_crash_is_tried_again_by_a_later_run(tmp_path):

@@ -1,5 +1,6 @@
 """Key frames alone, and a full scan of what they do not settle."""
 
+import av
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ from unmask import Scanner
 from unmask.errors import UsageError
 from unmask.media import open_video
 from unmask.scan.sampler import KeyframeSampler
-from unmask.scan.triage import TriageScanner
+from unmask.scan.triage import with_triage
 
 
 def test_key_frames_alone_are_picked(tmp_path):
@@ -28,31 +29,53 @@ def clip(clips):
     return clips["authentic"]
 
 
-def test_what_key_frames_settle_is_not_scanned_in_full(clip, monkeypatch):
+def test_what_a_cheap_look_settles_is_not_scanned_in_full(clip):
     full = Scanner(frames=16)
     whole = full.scan(clip)
     assert (whole.status, whole.label) == ("ok", "real")
-    monkeypatch.setattr("unmask.scan.triage.KeyframeSampler", lambda frames: Fixed([0, 7, 14, 21, 28, 35, 39]))
-    triage = TriageScanner(full, 0.9)
+    triage = with_triage(full, 0.9)
     quick = triage.scan(clip)
-    assert quick.frames_asked == 7
-    assert quick.warnings[-1] == "Only 7 key frames were looked at: they are clearly authentic."
-    assert TriageScanner(full, 0.0).scan(clip).frames_asked == whole.frames_asked
+    assert (quick.label, quick.frames_asked) == ("real", 8)
+    assert quick.reasons[-1] == "8 of 16 frames and 1 of 1 models were enough to tell."
     assert triage.settings_hash != full.settings_hash
 
 
-class Fixed:
-    def __init__(self, indices):
-        self.indices = np.array(indices, np.int64)
+def test_a_cheap_look_may_leave_seconds_out_and_a_full_scan_may_not(clips, tmp_path):
+    slow = slowed(clips["authentic"], tmp_path / "slow.mp4", 12)  # 19 s
+    quick = with_triage(Scanner(frames=16), 0.9).scan(slow)
+    assert (quick.label, quick.reasons[-1].code) == ("real", "frames_apart")
+    full = with_triage(Scanner(frames=16, max_frames=0), 0.0).scan(slow)
+    assert (full.label, full.reasons[-1].code) == ("inconclusive", "frames_apart_not_real")
 
-    def pick(self, video):
-        return self.indices
+
+def slowed(source, target, times):
+    """Copy a clip, so many times as slow."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        track = original.streams.video[0]
+        out = copy.add_stream_from_template(track)
+        for packet in original.demux(track):
+            if packet.size:
+                packet.pts, packet.dts, packet.duration = (
+                    packet.pts * times, packet.dts * times, packet.duration * times,
+                )  # fmt: skip
+                packet.stream = out
+                copy.mux(packet)
+    return target
+
+
+def test_what_it_does_not_settle_gets_the_verdict_of_a_full_scan(clip):
+    full = Scanner(frames=16)
+    whole, staged = full.scan(clip).to_dict(), with_triage(full, 0.0).scan(clip).to_dict()
+    assert staged.pop("settings") != whole.pop("settings")
+    assert staged == whole
 
 
 def test_bounds_and_scanners_that_make_no_sense():
     with pytest.raises(UsageError, match="no probability"):
-        TriageScanner(Scanner(), 1.5)
+        with_triage(Scanner(), 1.5)
     with pytest.raises(UsageError, match="no cheap look"):
-        TriageScanner(object(), 0.5)
+        with_triage(object(), 0.5)
+    with pytest.raises(UsageError, match="leave out --triage"):
+        with_triage(Scanner(adaptive=True), 0.5)
     with pytest.raises(UsageError, match="use one of time, reference, keyframes"):
         Scanner(sampling="sometimes")

@@ -183,6 +183,23 @@ def test_differences_of_another_moment_tell_nothing():
     assert mask[5, 5] == 0
 
 
+def test_fakes_that_hardly_differ_from_their_twin_do_not_count(tmp_path, recipe):
+    """What loss.only_changed_frames leaves out; a fake without a twin is taken at its word."""
+    real = face("clips/r20", "real")
+    for name, image, valid in (("same", picture(20), False), ("other", changed(20), True)):
+        fake = face("clips/f20", "deepfacelive", original="clips/r20", image=image)
+        write_pack(tmp_path / name / "clips", [real, fake])
+        only = replace(recipe, data=replace(recipe.data, shares={"clips": 1.0}))
+        ((_, _, real_label, real_valid), (_, _, fake_label, fake_valid)) = LabelledFaces(
+            tmp_path / name, only
+        ).training_items(0, [0])[0]
+        assert real_label < 0.5 < fake_label
+        assert (real_valid, fake_valid) == (True, valid)
+    alone = face("clips/f20", "deepfacelive")
+    write_pack(tmp_path / "alone" / "clips", [real, alone])
+    assert LabelledFaces(tmp_path / "alone", only).training_items(0, [0])[0][1][3]
+
+
 def test_unknown_targets_do_not_count():
     logits, target = torch.zeros(2, 2, 4, 4), torch.zeros(2, 2, 4, 4)
     logits[:, 1] = 9.0

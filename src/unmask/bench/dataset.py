@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unmask.datasets import Index, read_index
-from unmask.errors import UsageError
+from unmask.errors import InputError, UsageError
 from unmask.evaluation import Labels, Truth, truth_of_index
-from unmask.media import Limits
+from unmask.media import Limits, open_frames_folder
 from unmask.runtime.parallel import Failure, cores, map_items
 from unmask.scan.inputs import hash_input
 
@@ -28,7 +28,7 @@ class BenchClip:
     truth: Truth
     """Name, label, source and traits."""
     sha256: str | None
-    """Hash of the file's bytes; None where it cannot be read as one file."""
+    """Hash of the file's bytes, or of the pictures in the folder; None where it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,18 @@ def _thinned(truths: Sequence[Truth], most: int) -> list[Truth]:
 
 def _hashes(paths: Sequence[Path], limits: Limits) -> list[str | None]:
     found: list[str | None] = []
-    for _, sha256 in map_items(lambda path: hash_input(path, limits.download_bytes), paths, cores()):
+    for _, sha256 in map_items(lambda path: _hash(path, limits), paths, cores()):
         if isinstance(sha256, Failure):
             raise sha256.error
         found.append(sha256)
     return found
+
+
+def _hash(path: Path, limits: Limits) -> str | None:
+    if not path.is_dir():
+        return hash_input(path, limits.download_bytes)
+    try:
+        with open_frames_folder(path, limits, follow_links=True) as video:
+            return video.facts.sha256
+    except InputError:
+        return None

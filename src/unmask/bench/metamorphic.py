@@ -21,6 +21,7 @@ from unmask.bench.rewriting import LOSSLESS, moov_is_first, remux, rewrite
 from unmask.bench.run import NO_COPY, Copy, Entrant, Job
 from unmask.bench.store import Predictions
 from unmask.bench.tables import DASH, Table
+from unmask.errors import UsageError
 from unmask.types import ImageHW3
 
 TOLERANCE = 0.03
@@ -38,6 +39,8 @@ class Relation:
 
 
 def _renamed(source: Path, folder: Path) -> Path:
+    if source.is_dir():
+        return Path(shutil.copytree(source, folder / "another name"))
     return Path(shutil.copy(source, folder / f"another name, (1){source.suffix}"))
 
 
@@ -46,6 +49,8 @@ def _remuxed(source: Path, folder: Path) -> Path:
 
 
 def _moved_moov(source: Path, folder: Path) -> Path:
+    if source.is_dir():
+        raise UsageError("it is a folder of frames")
     options = {} if moov_is_first(source) else {"movflags": "faststart"}
     return remux(source, folder / "copy.mp4", options=options)
 

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 
 from unmask.augment.copies import MESSENGER_WIDTH_PX, Step, shrink
 from unmask.errors import UsageError
-from unmask.media import open_video, read_frames
+from unmask.media import Limits, open_frames_folder, open_video, read_frames
 from unmask.runtime.scheduling import kept_scheduling
 from unmask.types import Frame
 
@@ -22,8 +22,6 @@ os.environ.setdefault("SVT_LOG", "1")  # the encoder of AV1 otherwise writes its
 
 _CLOCK = Fraction(1, 1000)
 _SOUND_HZ = 44100
-_SERIAL = {"x264-params": "threads=1:lookahead-threads=1:sync-lookahead=0"}
-"""Without a thread that looks ahead x264 writes the same bytes each time."""
 LOSSLESS = {"qp": "0", "preset": "ultrafast"}
 """Options of x264 that keep every level of the planes."""
 
@@ -32,7 +30,7 @@ def rewrite(source: Path, target: Path, step: Step, *, turned: bool = False) -> 
     """Encode all frames of a clip again, at their own times and without sound.
 
     Args:
-        source: The clip.
+        source: The clip, a file or a folder of frames.
         target: The file; its suffix picks the container.
         step: What is done to the frames, and how they are encoded.
         turned: Store them lying on their side, with a display matrix that turns them upright, as telephones do.
@@ -40,7 +38,8 @@ def rewrite(source: Path, target: Path, step: Step, *, turned: bool = False) -> 
     Raises:
         InputError: The clip cannot be decoded.
     """
-    with open_video(source) as video:
+    opened = open_frames_folder(source, Limits(), follow_links=True) if source.is_dir() else open_video(source)
+    with opened as video:
         frames = read_frames(video, np.arange(len(video.index), dtype=np.int64))
         _encode(frames, target, step, turned)
     return target
@@ -77,7 +76,7 @@ def remux(source: Path, target: Path, *, sound: bool = False, options: dict[str,
             if further is not None:
                 seconds = float(original.duration or 0) / av.time_base
                 copy.mux(list(_sine(further, seconds)))
-    except (av.FFmpegError, ValueError, NotImplementedError) as error:
+    except (av.FFmpegError, ValueError, NotImplementedError, IsADirectoryError) as error:
         raise UsageError(f"its packets do not fit into {target.suffix}: {error}") from error
     return target
 
@@ -105,9 +104,8 @@ def moov_is_first(path: Path) -> bool:
 
 
 def _encode(frames: Iterable[Frame], target: Path, step: Step, turned: bool) -> None:
-    options = step.options | (_SERIAL if step.codec == "libx264" else {})
     with kept_scheduling(), av.open(str(target), "w") as container:
-        stream = cast(VideoStream, container.add_stream(step.codec, rate=25, options=options))
+        stream = cast(VideoStream, container.add_stream(step.codec, rate=25, options=step.options))
         stream.pix_fmt, stream.codec_context.thread_count = "yuv420p", 1
         stream.codec_context.time_base = _CLOCK
         if turned:

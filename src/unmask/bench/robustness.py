@@ -15,7 +15,7 @@ from unmask.bench.dataset import BenchDataset
 from unmask.bench.outputs import Curve, Extra, Line
 from unmask.bench.run import Entrant, Job
 from unmask.bench.store import Predictions
-from unmask.bench.tables import DASH, LongRow, Table, cells_of, shown
+from unmask.bench.tables import DASH, INTERVALS, LongRow, Table, cells_of, shown
 from unmask.errors import UsageError
 from unmask.evaluation import Prediction
 from unmask.evaluation.levels import Score, word_of
@@ -167,7 +167,8 @@ def _table(model: str, dataset: str, results: Sequence[CellResult]) -> Table:
             rows.append((result.cell, shown(result.auc), _signed(result.drop), goal + met, *counts))
     header = ("Cell", "AUC", "Drop", "Goal", "Other word", "Real and fake swapped", "No number any more")
     notes = (
-        "Each cell against the same clips as they are; in brackets: 95 % interval over resampled source videos.",
+        "Each cell against the same clips as they are.",
+        INTERVALS,
         "The first seven families and their goals are those of DeeperForensics-1.0, written with x264 at crf 23.",
     )
     return Table(f"Robustness of {model} on {dataset}", header, tuple(rows), notes)

@@ -134,7 +134,7 @@ def _across(results: Sequence[Result], level: Unit) -> Table:
         sources = {fact.source: fact for fact in numbers.values()}
         said = "; ".join(f"trained on {fact.trained_on}; {source}" for source, fact in sources.items())
         rows.append((f"{method} (published)", *cells, _mean(values), said))
-    notes = [_INTERVALS]
+    notes = [INTERVALS]
     if published:
         notes.append("Published numbers are as their authors state them, with their frames, crops and splits.")
     else:
@@ -144,7 +144,8 @@ def _across(results: Sequence[Result], level: Unit) -> Table:
 
 
 _UNITS = {"video": "clips", "frame": "frames"}
-_INTERVALS = "In brackets: 95 % interval over resampled source videos."
+INTERVALS = "In brackets: 95 % interval over resampled source videos; of fewer than some twenty, it is too narrow."
+"""Note of every table with intervals."""
 
 
 def _everything(results: Sequence[Result]) -> Table:
@@ -166,7 +167,7 @@ def _everything(results: Sequence[Result]) -> Table:
         ))  # fmt: skip
     words = "Decided: share of the answered clips that the card's thresholds call real or fake."
     hashes = "Equal hashes of protocol and answers mean that a number was repeated."
-    notes = (_INTERVALS, words, hashes)
+    notes = (INTERVALS, words, hashes)
     return Table("All measures", header, tuple(rows), notes)
 
 

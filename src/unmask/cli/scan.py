@@ -142,7 +142,7 @@ def scan(
     ] = Sampling.TIME,
     triage: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Scan in full only what its key frames do not show to be real up to this."),
+        typer.Option(min=0, max=1, help="Scan in full only what a cheap look does not show to be real up to this."),
     ] = None,
     identity: Annotated[
         Path | None,
@@ -237,13 +237,13 @@ def _options(
 
 def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
     from unmask.scan.scanner import Scanner
-    from unmask.scan.triage import TriageScanner
+    from unmask.scan.triage import with_triage
     from unmask.systems.presets import open_preset
 
     scanner: BaseScanner = (
         Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
     )
-    return scanner if triage is None else TriageScanner(scanner, triage)
+    return scanner if triage is None else with_triage(scanner, triage)
 
 
 def _scan_at_scale(

@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
+from io import BytesIO
 from pathlib import Path
 from typing import cast
 
 import cv2
 import joblib
+import lz4.frame
 import numpy as np
 from numpy.typing import NDArray
 
@@ -344,12 +346,14 @@ def load_weights(name: str) -> list[Floats]:
     """
     try:
         path = Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{name}.lz4")))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        packed = path.read_bytes()
     except (PackageNotFoundError, OSError) as error:
         raise ModelError("the face detector's weights are missing; run: pip install mtcnn==1.0.0") from error
-    if digest != _SHA256[name]:  # joblib files can run code: read only the one that was reviewed
+    if (
+        hashlib.sha256(packed).hexdigest() != _SHA256[name]
+    ):  # joblib files can run code: read only the one that was reviewed
         raise ModelError(f"{path} is not the file of mtcnn 1.0.0; run: pip install --force-reinstall mtcnn==1.0.0")
-    return [np.asarray(array, np.float32) for array in joblib.load(path)]
+    return [np.asarray(array, np.float32) for array in joblib.load(BytesIO(lz4.frame.decompress(packed)))]
 
 
 def _build(name: str, batch: int | None) -> ov.Model:

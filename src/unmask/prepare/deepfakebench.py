@@ -16,7 +16,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -107,27 +107,27 @@ def write_deepfakebench(index: Index, prepared: Path) -> int:
 
 def _places(dataset: str, clip: Clip, row: CropRow) -> Iterator[_Place]:
     """Yield where a crop goes: one place, or two where there is no split for validation."""
-    compression: str | None = None
+    name, compression = clip.id, None
     datasets: tuple[str, ...]
     if dataset == "faceforensics" and clip.method in _FF_LABELS:
         label = _FF_LABELS[clip.method]
         if _is_fake(label) and not row.label:
             label = "DFD_real" if label == "DFD_fake" else "FF-real"
-        datasets = _FF_DATASETS[label]
+        datasets, name = _FF_DATASETS[label], PurePosixPath(clip.path).stem  # 071_054, as its own lists have it
         compression = _COMPRESSIONS.get(clip.compression or "", clip.compression or _USUAL_COMPRESSION)
     else:
-        name, real, fake = _OTHERS.get(
+        title, real, fake = _OTHERS.get(
             dataset, (f"unmask_{dataset}", f"unmask_{dataset}_real", f"unmask_{dataset}_fake")
         )
         label = fake if row.label else real
         if label == "DFDCP_FakeA" and clip.method == "method_B":
             label = "DFDCP_FakeB"
-        datasets = (name,)
-    video = clip.id.replace("frames", "frame_") + (f"__face{row.face}" if row.face else "")
+        datasets = (title,)
+    video = name.replace("frames", "frame_") + (f"__face{row.face}" if row.face else "")
     video += "__unchanged" if clip.label == "fake" and not row.label else ""
     split = clip.split if clip.split in SPLITS else ("test" if row.fold == _HELD_OUT_FOLD else "train")
-    for name in (split, "val") if split == "test" and clip.split is None else (split,):
-        yield _Place(label, datasets, compression, name, video)
+    for each in (split, "val") if split == "test" and clip.split is None else (split,):
+        yield _Place(label, datasets, compression, each, video)
 
 
 def _is_fake(label: str) -> bool:

@@ -9,13 +9,14 @@ import os
 import queue
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from unmask.errors import UnmaskError
-from unmask.scale.rows import Answer, Lease, MakeWork, Work
+from unmask.scale.rows import Answer, Lease, MakeWork, Work, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,13 @@ def _answers(work: Work, lease: Lease) -> Iterator[Done]:
         for place, row in enumerate(lease.rows):
             yield Done(place, work.crashed(row, lease.crash), work.cpu_seconds())
     elif work.width == 1:
+        made: dict[int | None, set[str]] = defaultdict(set)
         for place, (row, known) in enumerate(zip(lease.rows, lease.known, strict=True)):
-            yield Done(place, work(row, known), work.cpu_seconds())
+            size_bytes = row.comparable_bytes
+            answer = work(row, known | made[size_bytes] if made[size_bytes] else known)
+            if answer.line and answer.is_final and size_bytes is not None:
+                made[size_bytes].add(short(answer.sha256))
+            yield Done(place, answer, work.cpu_seconds())
     else:
         with ThreadPoolExecutor(work.width) as pool:
             under_way = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unmask.errors import UsageError
 from unmask.runtime.parallel import Stopped
+from unmask.scale.child import Hello
 from unmask.scale.engines import Engine, Worker
 from unmask.scale.lease import Leases
 from unmask.scale.meters import Meters
@@ -96,7 +97,7 @@ class Driver:
         """Lead one worker until no row is left for it."""
         worker = worker or self._new_worker()
         try:
-            while self._is_ready(worker, leases) and (lease := leases.take()) is not None:
+            while (hello := self._hello(worker, leases)) and (lease := leases.take(hello.width)) is not None:
                 self._settle(lease, worker.run(lease), leases, log)
         except Stopped:
             pass
@@ -110,17 +111,17 @@ class Driver:
     def _new_worker(self) -> Worker:
         return self._engine.worker(self._make_work, self._parts, self._stopping)
 
-    def _is_ready(self, worker: Worker, leases: Leases) -> bool:
-        """Wait until a worker has a place; no lease is given to one that may never have one."""
+    def _hello(self, worker: Worker, leases: Leases) -> Hello | None:
+        """Wait until a worker has a place; no lease is given to one that may never have one, which is None."""
         while (hello := worker.ready()) is None:
             if leases.over or self._stopping.wait(LOOK_SECONDS):
-                return False
+                return None
         if hello.settings_hash != self._settings:
             raise UsageError(
                 f"workers do not agree: one has the settings {hello.settings_hash}, another {self._settings}; let all "
                 "machines have the same unmask and models, and name what they choose for themselves, e.g. --precision"
             )
-        return True
+        return hello
 
     def _settle(self, lease: Lease, ended: Ended | None, leases: Leases, log: CommitLog) -> None:
         """Commit what came of a lease, and take back the rest."""

@@ -1,4 +1,4 @@
-"""Where the line of each row is: some 70 bytes a row, whatever the lines are long."""
+"""Where the line of each row is: some 80 bytes a row, however long the lines are."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import UsageError
-from unmask.scale.rows import is_final
+from unmask.scale.rows import is_final, short
 from unmask.storage.rowlog import json_line
-
-MOST_KNOWN = 64
-"""Contents of one length that a file is compared with, at most."""
 
 
 class Index:
@@ -36,7 +33,7 @@ class Index:
         self.parts: list[Path] = []
         """The files."""
         self._settings = settings_hash
-        self._ids, self._sha256, self._final = bytearray(), bytearray(), bytearray()
+        self._ids, self._content, self._final = bytearray(), bytearray(), bytearray()
         self._part, self._length = array("i"), array("i")
         self._place, self._size = array("q"), array("q")
         self._statuses: dict[str, int] = {}
@@ -60,7 +57,7 @@ class Index:
         self.parts.append(path)
         for name, sha256, status, size, length in rows:
             self._ids += bytes.fromhex(name)
-            self._sha256 += bytes.fromhex(sha256) if sha256 else bytes(32)
+            self._content += bytes.fromhex(short(sha256)) if sha256 else bytes(16)
             self._final.append(is_final(sha256, status))
             self._part.append(len(self.parts) - 1)
             self._length.append(length)
@@ -72,36 +69,29 @@ class Index:
     def sealed(self) -> SealedIndex:
         """Return what can be looked up in; nothing may be added afterwards."""
         ids = np.frombuffer(self._ids, "S16")
-        sha256 = np.frombuffer(self._sha256, "S32")
+        content = np.frombuffer(self._content, "S16")
         final = np.frombuffer(self._final, np.bool_)
-        count = np.arange(len(final))
-        rank = np.where(final, count, 2 * len(final) - count)
-        best = np.lexsort((rank, ids)) if len(ids) else count
-        sorted_ids = ids[best]
-        first = np.ones(len(best), np.bool_)
-        first[1:] = sorted_ids[1:] != sorted_ids[:-1]
-        best = best[first]
         length = np.frombuffer(self._length, np.int32)
+        size = np.frombuffer(self._size, np.int64)
+        rank = np.arange(len(final), dtype=np.int32)
+        rank = np.where(final, rank, 2 * len(final) - rank)
         holds = np.flatnonzero(final & (length > 0))
         # Most runs have no line that others refer to, and need not sort their contents.
-        by_content = holds[np.argsort(sha256[holds], kind="stable")] if (length == 0).any() else holds[:0]
-        sizes = np.frombuffer(self._size, np.int64)
-        by_size = holds[np.argsort(sizes[holds], kind="stable")]
+        by_content = holds[np.argsort(content[holds], kind="stable")] if (length == 0).any() else holds[:0]
         return SealedIndex(
             parts=tuple(self.parts),
-            ids=ids[best],
-            best=best,
+            ids=ids,
+            by_id=np.lexsort((rank, ids)),
             final=final,
             part=np.frombuffer(self._part, np.int32),
             place=np.frombuffer(self._place, np.int64),
             length=length,
             status=np.frombuffer(self._status, np.int16),
             statuses=tuple(self._statuses),
-            sha256=sha256,
+            content=content,
             by_content=by_content,
-            contents=sha256[by_content],
-            by_size=by_size,
-            sizes=sizes[by_size],
+            contents=content[by_content],
+            size=size,
         )
 
 
@@ -112,9 +102,9 @@ class SealedIndex:
     parts: tuple[Path, ...]
     """The files."""
     ids: NDArray[np.bytes_]
-    """(m,) identities of rows, rising."""
-    best: NDArray[np.int64]
-    """(m,) for each of them the entry that counts."""
+    """(n,) identities of rows, 16 bytes."""
+    by_id: NDArray[np.int64]
+    """(n,) entries, by these; of several answers to one row that which counts is first."""
     final: NDArray[np.bool_]
     """(n,) whether it need not be tried again."""
     part: NDArray[np.int32]
@@ -127,23 +117,24 @@ class SealedIndex:
     """(n,) place of its status in ``statuses``."""
     statuses: tuple[str, ...]
     """All statuses."""
-    sha256: NDArray[np.bytes_]
-    """(n,) hash of the content, 32 bytes."""
+    content: NDArray[np.bytes_]
+    """(n,) hash of the content as `short`, 16 bytes."""
     by_content: NDArray[np.int64]
-    """(k,) final entries that have a line, by their hash."""
+    """(k,) final entries that have a line, by their hash; (0,) where every entry has a line."""
     contents: NDArray[np.bytes_]
     """(k,) these hashes, rising."""
-    by_size: NDArray[np.int64]
-    """(k,) the same entries, by the length of the content."""
-    sizes: NDArray[np.int64]
-    """(k,) these lengths, rising; -1 where it is not known."""
+    size: NDArray[np.int64]
+    """(n,) length of the content in bytes, -1 where it is not known."""
 
     def find(self, ids: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """Return for each identity the entry that counts, -1 where there is none."""
         if not len(self.ids):
             return np.full(len(ids), -1, np.int64)
-        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        return np.where(self.ids[at] == ids, self.best[at], -1)
+        rising = np.argsort(ids)  # ten times as fast: what is looked up in turn lies near each other
+        at = np.searchsorted(self.ids, ids[rising], sorter=self.by_id)
+        entries = np.empty(len(ids), np.int64)
+        entries[rising] = self.by_id[np.minimum(at, len(self.ids) - 1)]
+        return np.where(self.ids[entries] == ids, entries, -1)
 
     def is_final(self, entries: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return for each of these whether it is an entry, -1 being none, and final."""
@@ -159,8 +150,8 @@ class SealedIndex:
         """
         if self.length[entry]:
             return entry
-        at = int(np.searchsorted(self.contents, self.sha256[entry]))
-        if at == len(self.contents) or self.contents[at] != self.sha256[entry]:
+        at = int(np.searchsorted(self.contents, self.content[entry]))
+        if at == len(self.contents) or self.contents[at] != self.content[entry]:
             raise UsageError("a line that others refer to is gone from the parts; do all again in another folder")
         return int(self.by_content[at])
 
@@ -170,12 +161,3 @@ class SealedIndex:
         for place in np.flatnonzero(self.length[entries] == 0):
             found[place] = self.with_line(int(entries[place]))
         return found
-
-    def known(self, size_bytes: int | None) -> frozenset[str]:
-        """Return the hashes of contents of this length that have a line, where they are few."""
-        if size_bytes is None or not len(self.by_size):
-            return frozenset()
-        first, end = np.searchsorted(self.sizes, [size_bytes, size_bytes + 1])
-        if not 0 < end - first <= MOST_KNOWN:
-            return frozenset()
-        return frozenset(bytes(self.sha256[entry]).ljust(32, b"\0").hex() for entry in self.by_size[first:end])

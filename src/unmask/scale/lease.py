@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from unmask.scale.contents import Contents
 from unmask.scale.rows import Ended, Lease, Row
 
 MOST_ROWS = 64
@@ -34,8 +35,6 @@ class Planned:
     """The row."""
     cost: float
     """What it is guessed to cost."""
-    known: frozenset[str] = frozenset()
-    """Hashes of contents of its length that have a line."""
 
 
 @dataclass(slots=True)
@@ -50,7 +49,9 @@ class _Returned:
 class Leases:
     """Hands out rows and takes them back; any thread may call it."""
 
-    def __init__(self, rows: Iterable[Planned], count: int, cost: float, workers: int) -> None:
+    def __init__(
+        self, rows: Iterable[Planned], count: int, cost: float, workers: int, contents: Contents | None = None
+    ) -> None:
         """Begin.
 
         Args:
@@ -58,7 +59,9 @@ class Leases:
             count: How many they are.
             cost: What they are guessed to cost together.
             workers: How many share them.
+            contents: Says which contents have a line when rows are handed out; None for none.
         """
+        self._contents = contents
         self.workers = workers
         """How many share the rows; may change."""
         self.left, self.cost_left = count, cost
@@ -74,8 +77,12 @@ class Leases:
         self._run = secrets.token_hex(6)
         self._count = itertools.count()
 
-    def take(self) -> Lease | None:
-        """Return the next lease, None when all is done; waits while others hold rows that may come back."""
+    def take(self, width: int = 1) -> Lease | None:
+        """Return the next lease, None when all is done; waits while others hold rows that may come back.
+
+        Args:
+            width: Rows that the worker has under way at a time; it gets no fewer while there are as many for each.
+        """
         with self._change:
             while not self._stopped:
                 if self._alone:
@@ -83,7 +90,7 @@ class Leases:
                 if self._again:
                     most = max(1, min(MOST_ROWS, len(self._again) // self.workers))
                     return self._lend([self._again.popleft() for _ in range(most)])
-                if rows := list(self._next_rows()):
+                if rows := list(self._next_rows(width)):
                     return self._lend(rows)
                 if not self._out:
                     break
@@ -100,6 +107,9 @@ class Leases:
         """Take back a lease, with the rows of it that nothing came of."""
         with self._change:
             held = self._out.pop(lease.id)
+            if self._contents is not None:
+                for commit in ended.commits:
+                    self._contents.add(commit)
             self.left -= len(held) - len(ended.unanswered)
             self.cost_left -= sum(each.planned.cost for each in held)
             for place in ended.unanswered:
@@ -117,25 +127,29 @@ class Leases:
             self._stopped = True
             self._change.notify_all()
 
-    def _next_rows(self) -> Iterator[_Returned]:
+    def _next_rows(self, width: int) -> Iterator[_Returned]:
         """Take rows of the plan: a share of what is left by cost and by number."""
-        share = SHARE * max(1, self.workers)
+        workers = max(1, self.workers)
+        share = SHARE * workers
+        least = min(width, -(-self._unread // workers))
         most_cost, taken = self._unread_cost / share, 0.0
-        most_rows = max(1, min(MOST_ROWS, self._unread // share))
-        for planned in itertools.islice(self._rows, most_rows):
+        most_rows = max(1, least, min(MOST_ROWS, self._unread // share))
+        for count, planned in enumerate(itertools.islice(self._rows, most_rows), start=1):
             self._unread -= 1
             self._unread_cost -= planned.cost
             yield _Returned(planned)
             taken += planned.cost
-            if taken >= most_cost:
+            if taken >= most_cost and count >= least:
                 break
 
     def _lend(self, rows: list[_Returned]) -> Lease:
         name = f"{self._run}-{next(self._count):06d}"
         self._out[name] = rows
-        return Lease(
-            name, tuple(each.planned.row for each in rows), tuple(each.planned.known for each in rows), _crash(rows)
-        )
+        of_lease = tuple(each.planned.row for each in rows)
+        return Lease(name, of_lease, tuple(self._known(row) for row in of_lease), _crash(rows))
+
+    def _known(self, row: Row) -> frozenset[str]:
+        return frozenset() if self._contents is None else self._contents.known(row.size_bytes)
 
 
 def _crash(rows: list[_Returned]) -> str:

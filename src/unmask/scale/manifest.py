@@ -25,7 +25,7 @@ COLUMNS = {
 """Columns and their Arrow types. ``raw`` holds uri, name and below as JSON where they are no UTF-8."""
 
 _FORM = {"unmask_manifest": "1"}
-_PIECE = 1 << 14  # as Python's values some 20 MB
+_PIECE = 1 << 13  # as Python's values some 10 MB
 _COLUMNS_OF_ROWS = ("uri", "name", "size_bytes", "version", "below", "note", "raw")
 
 

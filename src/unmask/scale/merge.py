@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unmask.datasets.parquet import open_table
 from unmask.errors import UsageError
@@ -26,7 +27,7 @@ from unmask.storage.rowlog import json_line
 PART_BYTES = 64 << 20
 """Length of the files of a Parquet dataset."""
 
-_GROUP_BYTES = 8 << 20
+_GROUP_BYTES, _GROUP_ROWS = 8 << 20, 1 << 12
 _OPEN_FILES = 128
 _SHOWN = 3
 _PART = re.compile(r"part-\d{5,}\.parquet")
@@ -98,14 +99,14 @@ class Merge:
         """Yield for each row the name that tables show, and its line as JSON values."""
         doubles = self._double_names()
         for row, line in self.lines():
-            is_double = len(doubles) and _short_hash(row.name) in doubles
+            is_double = bool(len(doubles)) and _holds(doubles, _short_hash(row.name))
             yield portable(row.uri if is_double else row.name), json.loads(line)
 
-    def _double_names(self) -> frozenset[int]:
-        """Return hashes of the names that several rows have."""
+    def _double_names(self) -> NDArray[np.int64]:
+        """Return hashes of the names that several rows have, rising."""
         hashes = np.fromiter((_short_hash(row.name) for row in self._manifest.rows()), np.int64, len(self._manifest))
-        found, counts = np.unique(hashes, return_counts=True)
-        return frozenset(found[counts > 1].tolist())
+        hashes.sort()
+        return hashes[1:][hashes[1:] == hashes[:-1]]
 
 
 def write_lines(lines: Iterable[Line], target: Path | BinaryIO) -> None:
@@ -142,15 +143,20 @@ def write_dataset(rows: Iterable[tuple[str, dict[str, Any]]], folder: Path, part
 
 
 def _next_group(source: Iterator[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return records of some megabytes together; none when all were returned."""
+    """Return records of some megabytes together as JSON, and as Python's values; none when all were returned."""
     group, size_bytes = [], 0
     for name, row in source:
         text = json_line(row)
         group.append({key: row.get(key) for key in TABLE} | {"name": name, "verdict": text})
         size_bytes += len(text)
-        if size_bytes >= _GROUP_BYTES:
+        if size_bytes >= _GROUP_BYTES or len(group) == _GROUP_ROWS:
             break
     return group
+
+
+def _holds(rising: NDArray[np.int64], number: int) -> bool:
+    at = int(np.searchsorted(rising, number))
+    return at < len(rising) and bool(rising[at] == number)
 
 
 def _short_hash(text: str) -> int:

@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unmask.scale.lease import Leases
-from unmask.scale.rows import Ended
+from unmask.scale.rows import SAME, Ended
 from unmask.storage.atomic import write_file
 
 LINE_SECONDS, FILE_SECONDS = 60.0, 10.0
 """How often a line is said, and the file written."""
 WINDOW_SECONDS = 600.0
 """The time left is guessed from what was done in so long."""
+
+_WELL = ("ok", SAME)
 
 
 class Meters:
@@ -67,7 +69,8 @@ class Meters:
         with self._lock:
             done, seconds = self.statuses.total(), time.monotonic() - self._started
             left = self._seconds_left(leases)
-            failed = ", ".join(f"{count} {status}" for status, count in self.statuses.most_common() if status != "ok")
+            bad = [(status, count) for status, count in self.statuses.most_common() if status not in _WELL]
+            failed = ", ".join(f"{count} {status}" for status, count in bad)
             return (
                 f"{done} rows done, {leases.left} left; {done / seconds:.1f} rows/s, "
                 f"{self.cpu_seconds / max(1, done):.2f} CPU-s a row, {self.size_bytes / seconds / 1e6:.1f} MB/s; "

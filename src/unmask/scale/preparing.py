@@ -129,8 +129,11 @@ def prepare_families(
         OSError: Something cannot be written.
     """
     run = Run(out / FOLDER)
-    rows = [_row_of(index, family, known) for family in families(index)]
-    run.prepare(lambda path: write_manifest(rows, path), resume=resume, shard=shard)
+
+    def write(path: Path) -> int:
+        return write_manifest((_row_of(index, family, known) for family in families(index)), path)
+
+    run.prepare(write, resume=resume, shard=shard)
     make_work: MakeWork = partial(PrepareWork, index, out.absolute(), steps, settings)
     return work_through(run, engine, make_work, shard=shard, resume=resume, say=say, metrics=metrics)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,10 @@ class RayWorker:
         while not self._ray.wait([answer], timeout=_STOP_SECONDS)[0]:
             if self._stopping.is_set():
                 self._actor.stop.remote()
-                self._ray.wait([answer], timeout=_FLUSH_SECONDS)
+                if not self._ray.wait([answer], timeout=_FLUSH_SECONDS)[0]:
+                    return None
                 break
-        ended: Ended | None = self._result(answer) if self._ray.wait([answer], timeout=0)[0] else None
+        ended: Ended | None = self._result(answer)
         return ended
 
     def close(self) -> None:
@@ -156,17 +158,17 @@ class _RayMeters:
     """Counters that Ray's dashboard and its endpoint for Prometheus show."""
 
     def __init__(self) -> None:
-        from ray.util.metrics import Counter
+        from ray.util import metrics
 
-        self._rows = Counter("unmask_rows", "Rows answered, by status.", ("status",))
-        self._cpu_seconds = Counter("unmask_cpu_seconds", "CPU time of the workers.")
-        self._bytes = Counter("unmask_bytes", "Length of the files answered.")
-        self._deaths = Counter("unmask_worker_deaths", "Workers that died by themselves.")
+        self._rows = metrics.Counter("unmask_rows", "Rows answered, by status.", ("status",))
+        self._cpu_seconds = metrics.Counter("unmask_cpu_seconds", "CPU time of the workers.")
+        self._bytes = metrics.Counter("unmask_bytes", "Length of the files answered.")
+        self._deaths = metrics.Counter("unmask_worker_deaths", "Workers that died by themselves.")
 
     def count(self, ended: Ended) -> None:
-        for commit in ended.commits:
-            for row in commit["rows"]:
-                self._rows.inc(1, {"status": row[2]})
+        statuses = Counter(row[2] for commit in ended.commits for row in commit["rows"])
+        for status, count in statuses.items():
+            self._rows.inc(count, {"status": status})
         for counter, value in (
             (self._cpu_seconds, ended.spent.cpu_seconds),
             (self._bytes, float(ended.spent.size_bytes)),

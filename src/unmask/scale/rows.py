@@ -7,6 +7,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from unmask.net.address import is_address
+
+SAME = "same"
+"""Status of a row whose content has a line already; that line has the true one."""
+
 _FAILED = frozenset({"internal_error", "crashed"})
 """Statuses that a later run tries again: they may not have been the file's fault."""
 
@@ -39,6 +44,14 @@ class Row:
         """Guess of what the row costs, in units of the least: looking at its frames, and decoding its bytes."""
         return 1.0 + (self.size_bytes or 0) / BYTES_A_UNIT
 
+    @property
+    def comparable_bytes(self) -> int | None:
+        """Length, where it costs little to see whether the content is that of another file of this length.
+
+        None for addresses, whose content would be fetched once more for that.
+        """
+        return None if is_address(self.uri) else self.size_bytes
+
 
 BYTES_A_UNIT = 4e6
 """Bytes whose decoding costs as much as looking at the frames."""
@@ -66,6 +79,11 @@ def is_final(sha256: str, status: str) -> bool:
     return bool(sha256) and status not in _FAILED
 
 
+def short(sha256: str) -> str:
+    """Return what is kept of a content's hash: 32 hex digits of 64, as long as the identity of a row."""
+    return sha256[:32]
+
+
 class Work(Protocol):
     """Turns rows into lines. It is made in the process that does it, and keeps what is dear to load."""
 
@@ -84,7 +102,7 @@ class Work(Protocol):
 
         Args:
             row: The row.
-            known: Hashes of contents of this length that have a line already: for one of these none is made.
+            known: Contents of this length that have a line already, as `short`: for one of these none is made.
         """
         ...
 
@@ -110,7 +128,7 @@ class Lease:
     rows: tuple[Row, ...]
     """In the order in which they are done."""
     known: tuple[frozenset[str], ...]
-    """For each row the hashes that `Work` takes as known."""
+    """For each row the contents that `Work` takes as known."""
     crash: str = ""
     """Why the rows are not opened but said to have crashed; empty for rows to work on."""
 

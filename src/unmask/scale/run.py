@@ -15,6 +15,7 @@ from pathlib import Path
 
 from unmask._version import __version__
 from unmask.errors import UsageError
+from unmask.scale.contents import Contents
 from unmask.scale.drive import Driver
 from unmask.scale.engines import Engine
 from unmask.scale.index import Index, SealedIndex
@@ -146,6 +147,8 @@ def work_through(
         with CommitLog(run.folder, shard.name, index) as log:
             if index.foreign_rows:
                 say(f"{index.foreign_rows} rows were made with other models or settings; they are done again")
-            with closing(Plan(manifest, index.sealed(), shard)) as plan:
-                driver.run(Leases(plan, plan.count, plan.cost, engine.size()), log)
+            done = index.sealed()
+            with closing(Plan(manifest, done, shard)) as plan:
+                contents = Contents(done, plan.lengths, plan.repeated)
+                driver.run(Leases(plan, plan.count, plan.cost, engine.size(), contents), log)
                 return plan.count

@@ -7,14 +7,11 @@ from collections.abc import Callable, Collection
 
 from unmask.media.server import SERVER
 from unmask.runtime.parallel import cores
-from unmask.scale.rows import Answer, Row
+from unmask.scale.rows import SAME, Answer, Row, short
 from unmask.scan.base import BaseScanner
 from unmask.scan.inputs import Input, hash_input
 from unmask.storage.rowlog import json_line
 from unmask.types import Verdict
-
-SAME = "same"
-"""Status of a row whose content has a line already; that line has the true one."""
 
 
 class ScanWork:
@@ -46,8 +43,9 @@ class ScanWork:
     def __call__(self, row: Row, known: Collection[str]) -> Answer:
         """Scan a row; see `unmask.scale.rows.Work`."""
         item = _input_of(row)
-        if known and (sha256 := hash_input(item, self._scanner.limits.download_bytes)) in known:
-            return Answer(sha256 or "", SAME, b"")
+        sha256 = hash_input(item, self._scanner.limits.download_bytes) if known else None
+        if sha256 is not None and short(sha256) in known:
+            return Answer(sha256, SAME, b"")
         (verdict,) = self._scanner.scan_many([item])
         return _answer(verdict)
 

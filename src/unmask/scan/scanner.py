@@ -62,7 +62,7 @@ class Scanner(BaseScanner):
     finds_lost_turns: bool = True
     """Whether a video without upright faces is tried in the other orientations."""
     needs_every_second: bool = True
-    """Whether a video is called real only where frames of each second were looked at."""
+    """Whether a video is called real only where frames of each second were looked at; else an early stop is enough."""
 
     def __init__(
         self,
@@ -191,13 +191,15 @@ class Scanner(BaseScanner):
                 small if progress.small_faces else no_face_reason(progress.decoded, is_picture=video.facts.is_picture)
             )
             return replace(known, status="no_face", reasons=(reason,))
-        unseen = _unseen_reason(judgement, progress) if self.needs_every_second else ()
+        early = _early_stop_reason(progress)
+        is_settled = bool(early) and not self.needs_every_second
+        unseen = _unseen_reason(judgement, progress, is_settled=is_settled)
         return replace(
             known,
             status=status,
-            label="inconclusive" if unseen and judgement.label == "real" else judgement.label,
+            label="inconclusive" if unseen and judgement.label == "real" and not is_settled else judgement.label,
             fake_probability=judgement.fake_probability,
-            reasons=(*judgement.reasons, *_early_stop_reason(progress), *unseen),
+            reasons=(*judgement.reasons, *early, *unseen),
             warnings=(*known.warnings, *judgement.warnings),
             faces=judgement.faces,
             unjudged=judgement.unjudged,
@@ -319,14 +321,22 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
     return found
 
 
-def _unseen_reason(judgement: Judgement, progress: Progress) -> tuple[str, ...]:
-    """Say how far frames are apart, where a manipulation of a second may lie between them and nobody is accused."""
+def _unseen_reason(judgement: Judgement, progress: Progress, *, is_settled: bool) -> tuple[str, ...]:
+    """Say how far frames are apart, where a manipulation of a second may lie between them and nobody is accused.
+
+    Args:
+        judgement: Of the video.
+        progress: What was looked at.
+        is_settled: Whether the video is called real all the same.
+    """
     if judgement.label == "fake":
         return ()
     gap_seconds = unseen_seconds(progress.decoded_indices, progress.timeline)
     if gap_seconds <= CLOSE_SECONDS + ROUNDING_SECONDS:
         return ()
-    return (why_unseen(gap_seconds, progress.timeline.end_seconds, is_clean=judgement.label == "real"),)
+    return (
+        why_unseen(gap_seconds, progress.timeline.end_seconds, is_clean=judgement.label == "real" and not is_settled),
+    )
 
 
 def _early_stop_reason(progress: Progress) -> tuple[str, ...]:

@@ -3,50 +3,68 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from unmask.errors import UsageError
-from unmask.media import Video
-from unmask.scan.base import BaseScanner, WrappingScanner
-from unmask.scan.sampler import KeyframeSampler
+from unmask.scan.base import BaseScanner
+from unmask.scan.decide import Judgement
 from unmask.scan.scanner import Scanner
-from unmask.scan.stop import FullScan
-from unmask.types import Verdict
+from unmask.scan.stop import Adaptive, Progress, Step, StopRule
+
+LOOK_FRAMES = 8
+"""Frames of a cheap look, at least: two more than those in which a person must be seen to be judged."""
 
 
-class TriageScanner(WrappingScanner):
-    """Looks at the key frames of each video first, which cost little to decode.
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """Looks at every fourth frame of a full scan or so, and leaves it at that where they are clearly authentic.
 
-    Where all of them could be judged, and the fake probability of the video is at most a bound, that is the verdict;
-    every other video is scanned in full. What is wrong only between key frames is missed.
+    Everything else is looked at as another rule has it, and what was looked at before is not looked at again: a video
+    that a cheap look does not settle costs what a full scan costs, and gets the same verdict.
     """
 
-    def __init__(self, scanner: BaseScanner, most: float) -> None:
-        """Put a cheap look in front of a scanner.
+    rule: StopRule
+    """What a full scan looks at."""
+    most: float
+    """Fake probability up to which a cheap look is enough, 0 to 1, of the video and of each person."""
 
-        Args:
-            scanner: Does the full scans; its models serve the cheap look as well.
-            most: Fake probability up to which the cheap look is enough, 0 to 1.
+    def next_step(self, progress: Progress) -> Step | None:
+        """Return the cheap look, then the rest of a full scan; None when enough was seen."""
+        first = Adaptive(LOOK_FRAMES).stages(progress.wanted)[0]
+        if not progress.members:
+            return Step(first, progress.all_members)
+        if len(progress.looked) == len(first):
+            if progress.is_whole and progress.judgement is not None and self._settles(progress.judgement):
+                return None
+            step = self.rule.next_step(replace(progress, looked=first[:0], members=0, judgement=None))
+            if step is not None and len(rest := np.setdiff1d(step.frames, first)):
+                return replace(step, frames=rest)
+        return self.rule.next_step(progress)
 
-        Raises:
-            UsageError: ``most`` is no probability, or the scanner is of another kind.
-        """
-        if not 0 <= most <= 1:
-            raise UsageError(f"--triage {most} is no probability; use a number from 0 to 1, e.g. 0.1")
-        if not isinstance(scanner, Scanner):
-            raise UsageError("this preset has no cheap look; leave out --triage")
-        self._full, self._most = scanner, most
-        self._cheap = copy(scanner)
-        self._cheap.sampler, self._cheap.stop_rule = KeyframeSampler(scanner.options.frames), FullScan()
-        self._cheap.needs_every_second = False
-        super().__init__(scanner)
-        self.settings = scanner.settings | {"triage": most}
+    def _settles(self, judgement: Judgement) -> bool:
+        highest = max((face.fake_probability for face in judgement.faces), default=judgement.fake_probability)
+        return judgement.label == "real" and max(highest, judgement.fake_probability) <= self.most
 
-    def scan_video(self, video: Video, draft: Verdict) -> Verdict:
-        """Judge an open video by its key frames, and in full where they do not settle it."""
-        verdict = self._cheap.scan_video(video, draft)
-        number = verdict.fake_probability
-        if verdict.status == "ok" and verdict.label == "real" and number is not None and number <= self._most:
-            told = f"Only {verdict.frames_decoded} key frames were looked at: they are clearly authentic."
-            return replace(verdict, warnings=(*verdict.warnings, told))
-        return self._full.scan_video(video, draft)
+
+def with_triage(scanner: BaseScanner, most: float) -> Scanner:
+    """Return a scanner that takes a cheap look first, see `Triage`; it shares the networks of the given one.
+
+    Args:
+        scanner: Does the full scans.
+        most: Fake probability up to which the cheap look is enough, 0 to 1.
+
+    Raises:
+        UsageError: ``most`` is no probability, or the scanner is of a kind that has no cheap look.
+    """
+    if not 0 <= most <= 1:
+        raise UsageError(f"--triage {most} is no probability; use a number from 0 to 1, e.g. 0.1")
+    if not isinstance(scanner, Scanner):
+        raise UsageError("this preset has no cheap look; leave out --triage")
+    if scanner.options.adaptive:
+        raise UsageError("--adaptive looks at a few frames first, too, at videos of any kind; leave out --triage")
+    first = copy(scanner)
+    first.stop_rule, first.needs_every_second = Triage(scanner.stop_rule, most), False
+    first.settings = scanner.settings | {"triage": most}
+    return first

@@ -71,3 +71,18 @@ def test_celeb_df_without_an_original_and_with_a_strange_name(tmp_path):
     assert faults(index) == [("Celeb-synthesis/holiday.mp4", None)]
     assert by_id(index)["Celeb-synthesis__id7_id8_0000"].original == "Celeb-real__id7_0000"
     assert len(index.clips) == 7
+
+
+def test_celeb_df_plus_plus(tmp_path):
+    touch(tmp_path, "Celeb-real/id0_0000.mp4", "YouTube-real/00170.mp4")
+    swaps = [f"Celeb-synthesis/FaceSwap/{method}/id0_id1_0000.mp4" for method in ("SimSwap", "UniFace")]
+    talking = "Celeb-synthesis/TalkingFace/FLOAT/id0_id1_0000_75dcb963.mp4"
+    touch(tmp_path, *swaps, talking)
+    (tmp_path / "List_of_testing_videos.txt").write_text(f"1 Celeb-real/id0_0000.mp4\n0 {swaps[1]}\n")
+    index = read_index(tmp_path)
+    assert (index.dataset, index.faults) == ("celeb_df", ())
+    assert {(clip.path, clip.method, clip.original, clip.split) for clip in index.clips if clip.label == "fake"} == {
+        (swaps[0], "SimSwap", "Celeb-real__id0_0000", "train"),
+        (swaps[1], "UniFace", "Celeb-real__id0_0000", "test"),
+        (talking, "FLOAT", None, "train"),
+    }

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.datasets.readers.layouts import faults, touch
 from unmask.datasets.index import Clip
 from unmask.datasets.read import read_index
 from unmask.datasets.readers import text
@@ -342,3 +343,35 @@ def test_a_fake_and_its_original_share_their_part(tmp_path_factory, parts, data)
     listed = {(f"dfdc_train_part_{number}/metadata.json", name) for number, part in parts.items() for name in part}
     kept = {(f"dfdc_train_part_{clip.part}/metadata.json", Path(clip.path).name) for clip in index.clips}
     assert listed - kept <= {(fault.file, fault.key) for fault in index.faults}
+
+
+def test_frames_as_deepfakebench_lays_them_out(tmp_path):
+    part = "train/dfdc_train_part_3"
+    touch(tmp_path, *(f"{part}/frames/{name}/{frame}.png" for name in ("a", "b") for frame in ("000", "012")))
+    entries = {"a.mp4": {"label": "REAL"}, "b.mp4": {"label": "FAKE", "original": "a.mp4"}, "c.mp4": {"label": "REAL"}}
+    (tmp_path / part / "metadata.json").write_text(json.dumps(entries))
+    index = read_index(tmp_path)
+    assert [(clip.id, clip.path, clip.original) for clip in index.clips] == [
+        ("a", f"{part}/frames/a", None),
+        ("b", f"{part}/frames/b", "a"),
+    ]
+    assert faults(index) == [(f"{part}/metadata.json", "c.mp4")]
+
+
+def test_frames_of_the_test_folder(tmp_path):
+    touch(tmp_path, *(f"test/frames/{name}/{frame}.png" for name in ("a", "b") for frame in ("000", "012")))
+    (tmp_path / "test" / "labels.csv").write_text("filename,label\na.mp4,1\nb.mp4,0\n")
+    index = read_index(tmp_path / "test")
+    assert (index.dataset, index.faults) == ("dfdc", ())
+    assert [(clip.id, clip.path, clip.label) for clip in index.clips] == [
+        ("a", "frames/a", "fake"),
+        ("b", "frames/b", "real"),
+    ]
+
+
+def test_masks_of_a_sample(tmp_path):
+    touch(tmp_path, "dfdc_train_part_0/a.mp4", "dfdc_train_part_0/b.mp4", "masks/b/0.png")
+    entries = {"a.mp4": {"label": "REAL"}, "b.mp4": {"label": "FAKE", "original": "a.mp4"}}
+    (tmp_path / "dfdc_train_part_0" / "metadata.json").write_text(json.dumps(entries))
+    assert [(clip.id, clip.mask) for clip in read_index(tmp_path).clips] == [("a", None), ("b", "masks/b")]
+    assert read_index(tmp_path / "dfdc_train_part_0").clips[1].mask is None  # it lies outside

@@ -122,3 +122,23 @@ def test_kaggle_dfd(tmp_path, reals):
         ("actors__01__exit_phone_room", None, "actors", ("actor-01",)),
         ("actors__02__kitchen_pan", None, "actors", ("actor-02",)),
     ]
+
+
+def test_masks_of_fakes(tmp_path):
+    faceforensics(tmp_path)
+    touch(tmp_path, "manipulated_sequences/Deepfakes/masks/videos/183_253.mp4")
+    masks = {clip.id: clip.mask for clip in read_index(tmp_path).clips if clip.mask}
+    assert masks == {"Deepfakes__c40__183_253": "manipulated_sequences/Deepfakes/masks/videos/183_253.mp4"}
+
+
+def test_frames_as_deepfakebench_lays_them_out(tmp_path):
+    folders = ("original_sequences/youtube/c23/frames/183", "manipulated_sequences/Deepfakes/c23/frames/183_253")
+    masks = "manipulated_sequences/Deepfakes/c23/masks/183_253"
+    touch(tmp_path, *(f"{folder}/{name}" for folder in (*folders, masks) for name in ("000.png", "012.png")))
+    clips = by_id(read_index(tmp_path))
+    assert {name: clip.path for name, clip in clips.items()} == {
+        "youtube__c23__183": folders[0],
+        "Deepfakes__c23__183_253": folders[1],
+    }
+    assert clips["Deepfakes__c23__183_253"].original == "youtube__c23__183"
+    assert clips["Deepfakes__c23__183_253"].mask == masks

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.datasets.readers.layouts import by_id, dfdc_preview, faults, lav_df
+from tests.datasets.readers.layouts import by_id, dfdc_preview, faults, lav_df, touch
 from unmask.datasets.read import read_index
 
 
@@ -59,3 +59,10 @@ def test_a_clip_that_is_listed_twice_counts_once_and_bad_fields_are_told(tmp_pat
     index = read_index(tmp_path)
     assert [fault.key for fault in index.faults] == ["test/000004.mp4", "train/000001.mp4"]
     assert by_id(index)["test__000004"].original == "train__000001"  # of the entry that can be used
+
+
+def test_frames_of_the_preview_as_deepfakebench_lays_them_out(tmp_path):
+    touch(tmp_path, "method_A/frames/x/000.png", "method_A/frames/x/012.png")
+    (tmp_path / "dataset.json").write_text('{"method_A/1/2/x.mp4": {"label": "fake", "set": "test"}}')
+    (clip,) = read_index(tmp_path).clips
+    assert (clip.path, clip.label, clip.method, clip.split) == ("method_A/frames/x", "fake", "method_A", "test")

@@ -166,3 +166,11 @@ def test_a_real_clip_that_is_its_own_original(tmp_path):
     index = read_index(tmp_path / "l.csv")
     assert index.faults == ()
     assert [(clip.id, clip.original) for clip in index.clips] == [("f", "r"), ("r", None)]
+
+
+def test_masks_of_a_table(tmp_path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "list.csv").write_text("path,label,mask\na.mp4,real,\nb.mp4,fake,masks/b\n")
+    index = read_index(tmp_path / "list.csv")
+    assert [clip.mask for clip in index.clips] == [None, "masks/b"]
+    assert index.mask_of(index.clips[1]) == tmp_path / "masks" / "b"
