@@ -65,6 +65,6 @@ def with_triage(scanner: BaseScanner, most: float) -> Scanner:
     if scanner.options.adaptive:
         raise UsageError("--adaptive looks at a few frames first, too, at videos of any kind; leave out --triage")
     first = copy(scanner)
-    first.stop_rule = Triage(scanner.stop_rule, most)
+    first.stop_rule, first.needs_every_second = Triage(scanner.stop_rule, most), False
     first.settings = scanner.settings | {"triage": most}
     return first
