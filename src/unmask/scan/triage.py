@@ -22,7 +22,7 @@ class Triage:
     """Looks at every fourth frame of a full scan or so, and leaves it at that where they are clearly authentic.
 
     Everything else is looked at as another rule has it, and what was looked at before is not looked at again: a video
-    that a cheap look does not settle costs what a full scan costs, and gets the same verdict.
+    that a cheap look does not settle gets the verdict of a full scan, and costs a second pass of decoding more.
     """
 
     rule: StopRule
