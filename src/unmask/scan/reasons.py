@@ -134,10 +134,11 @@ def why_unseen(gap_seconds: float, end_seconds: float, *, is_clean: bool) -> Sen
     """
     frames = math.ceil(end_seconds) + 1
     apart = f"Frames are up to {gap_seconds:.1f} s apart: what is shorter may lie between them"
-    so, code = (", so the video is not called real", "frames_apart_not_real") if is_clean else ("", "frames_apart")
-    return coded(
-        code, f"{apart}{so} (--frames {frames} looks at every second).", gap_seconds=gap_seconds, needed=frames
-    )
+    cure = f"(--frames {frames} looks at every second)."
+    if is_clean:
+        text = f"{apart}, so the video is not called real {cure}"
+        return coded("frames_apart_not_real", text, gap_seconds=gap_seconds, needed=frames)
+    return coded("frames_apart", f"{apart} {cure}", gap_seconds=gap_seconds, needed=frames)
 
 
 def _gap(person: UnjudgedPerson, card: Card) -> Sentence:
