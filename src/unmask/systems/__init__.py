@@ -4,6 +4,7 @@ Importing this package enters their checkpoints into `unmask.models.checkpoints.
 rules into `unmask.models.FUSIONS`. `unmask.systems.presets` opens them as scanners.
 """
 
+import unmask.systems.field.checkpoints
 import unmask.systems.fusions
 import unmask.systems.robustforensics.checkpoints
 import unmask.systems.winner.checkpoints  # noqa: F401

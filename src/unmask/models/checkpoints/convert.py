@@ -109,8 +109,7 @@ def convert(job: Job) -> Checkpoint:
         checkpoint = read_checkpoint(content, job.weights)
 
     network, write = _network(job.kind)
-    stored = _with_our_names(checkpoint, job.kind, network)
-    network.load_state_dict(tensors_for(network.state_dict(), stored, job.kind.prefix))
+    fill_network(network, checkpoint, job.kind)
     source: dict[str, Any] = {"from": job.origin, "sha256": job.sha256, "bytes": len(content)}
     if checkpoint.other_weights:
         source["weights"] = checkpoint.weights
@@ -133,13 +132,35 @@ def _network(kind: CheckpointKind) -> tuple[nn.Module, Callable[[Any, Path, Card
     return build_network(kind.network, **kind.parameters), partial(export_model, mean=kind.mean, std=kind.std)
 
 
+def fill_network(network: nn.Module, checkpoint: Checkpoint, kind: CheckpointKind) -> None:
+    """Give a network the weights of a checkpoint, if they are exactly those of its kind.
+
+    Raises:
+        ModelError: Names, shapes or types differ, numbers are damaged, or a weight is not finite.
+    """
+    if kind.published is None:
+        stored = _with_our_names(checkpoint, kind, network)
+        network.load_state_dict(tensors_for(network.state_dict(), stored, kind.prefix))
+        return
+    from unmask.models.networks.published_tensors import our_tensors, published_layout
+
+    layout = published_layout(network, kind.published)
+    names = {name.removeprefix(kind.prefix) for name in checkpoint.tensors}
+    wanted = {name: tensor for name, tensor in layout.tensors.items() if name in names or name not in layout.perhaps}
+    unused = frozenset(wanted) - layout.used
+    network.load_state_dict(our_tensors(layout, tensors_for(wanted, checkpoint, kind.prefix, unused)))
+
+
 def _with_our_names(checkpoint: Checkpoint, kind: CheckpointKind, network: nn.Module) -> Checkpoint:
     if kind.tensor_names == "unmask":
         return checkpoint
     from unmask.models.networks.library_names import rename_library_tensors
 
-    names = rename_library_tensors(checkpoint.tensors, network)
-    return replace(checkpoint, tensors={names[name]: tensor for name, tensor in checkpoint.tensors.items()})
+    bare = {name.removeprefix(kind.prefix): tensor for name, tensor in checkpoint.tensors.items()}
+    if len(bare) < len(checkpoint.tensors):
+        raise ModelError(f"it holds another network's weights: names occur with and without {kind.prefix!r}")
+    names = rename_library_tensors(bare, network)
+    return replace(checkpoint, tensors={names[name]: tensor for name, tensor in bare.items()})
 
 
 def read_whole(path: Path) -> bytes:
@@ -154,13 +175,16 @@ def read_whole(path: Path) -> bytes:
     return content
 
 
-def tensors_for(layout: dict[str, torch.Tensor], checkpoint: Checkpoint, prefix: str) -> dict[str, torch.Tensor]:
+def tensors_for(
+    layout: dict[str, torch.Tensor], checkpoint: Checkpoint, prefix: str, unused: frozenset[str] = frozenset()
+) -> dict[str, torch.Tensor]:
     """Make the tensors of a checkpoint, if they are those of the layout: all names, all shapes, nothing more.
 
     Args:
         layout: State dict of the network.
         checkpoint: As read.
         prefix: In front of its names.
+        unused: Names of the layout whose tensors must be there, too, but are not made.
 
     Returns:
         By name of the layout; half precision is widened.
@@ -175,10 +199,9 @@ def tensors_for(layout: dict[str, torch.Tensor], checkpoint: Checkpoint, prefix:
     if differences or len(found) < len(checkpoint.tensors):
         why = "; ".join(differences) or f"names occur with and without {prefix!r}"
         raise ModelError(f"it holds another network's weights: {why}")
-    tensors = {}
-    for name, wanted in layout.items():
-        tensors[name] = _tensor(name, found[name], checkpoint, wanted)
-    return tensors
+    return {
+        name: _tensor(name, found[name], checkpoint, wanted) for name, wanted in layout.items() if name not in unused
+    }
 
 
 def _tensor(name: str, stored: StoredTensor, checkpoint: Checkpoint, wanted: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,28 @@ DETECTOR = "retinaface"
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedLayout:
+    """Where a checkpoint of other code keeps the tensors of our network. Plain values, so that JSON can carry it."""
+
+    modules: dict[str, str]
+    """Start of our tensors' names -> start of theirs, such as ``encoder.`` -> ``backbone.``; covers all of ours."""
+    encoder_library: Literal["timm", "transformers_clip", "transformers_clip_svd", "transformers_dinov3"] = "timm"
+    """Whose code names the encoder's tensors after that start, see ``unmask.models.networks.published_tensors``."""
+    head: str = "fc"
+    """Our last linear layer. Theirs has a row of weights for each of two classes."""
+    fake_class: Literal[0, 1] = 1
+    """Which of their two classes is the fakes."""
+    grid: int = 0
+    """Side of the grid of position embeddings in the file, where ours is smaller; 0 where they are the same."""
+    unused: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Name -> shape of tensors that are there for training only, and are left out."""
+    perhaps: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """The same of tensors that some versions of the library write."""
+    twins: dict[str, str] = field(default_factory=dict)
+    """Start of names that are left out -> start of names whose tensors, used or not, have the same ends and shapes."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointKind:
     """Checkpoints that hold the same network and are used in the same way. Plain values, so that JSON can carry it."""
 
@@ -33,6 +55,8 @@ class CheckpointKind:
     tensor_names: Literal["unmask", "encoder_library"] = "unmask"
     """Whose names the tensors have, without the prefix: those of our networks, or those of the libraries that encoders
     came from before timm, see ``unmask.models.networks.library_names``."""
+    published: PublishedLayout | None = None
+    """How the tensors lie in the file, where more than names differ; it stands in place of `tensor_names`."""
     prefix: str = "module."
     """Start of the tensors' names, left there by training on several GPUs; stripped where it is found."""
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)

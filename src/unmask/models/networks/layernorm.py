@@ -21,7 +21,7 @@ from unmask.models.networks.output import Output
 
 
 class LayerNormTuned(nn.Module):
-    """Features of length one, from an encoder that is frozen but for its normalisation, and one logit."""
+    """Features of one length, from an encoder that is frozen but for its normalisation, and one logit."""
 
     encoder: Any  # has attributes of timm's that nn.Module does not declare
 
@@ -31,7 +31,8 @@ class LayerNormTuned(nn.Module):
         *,
         size_px: int = 224,
         pretrained: bool = False,
-        scale: float = 10.0,
+        scale: float | None = 10.0,
+        options: dict[str, Any] | None = None,
     ) -> None:
         """Build it.
 
@@ -40,14 +41,17 @@ class LayerNormTuned(nn.Module):
             size_px: Side of the crops; its position embeddings are made for it.
             pretrained: Start the encoder from published weights.
             scale: Features are brought to this length, so that a logit can be sure; the layer after them learns less
-                steeply for it than for length one.
+                steeply for it than for length one. None leaves them as they are.
+            options: Further options of the encoder for timm, such as ``global_pool``.
 
         Raises:
             UsageError: The encoder cannot be had, or has no layer normalisation.
         """
         super().__init__()
         self.scale = scale
-        self.encoder = create_encoder(encoder, pretrained=pretrained, num_classes=0, img_size=size_px)
+        self.encoder = create_encoder(
+            encoder, pretrained=pretrained, num_classes=0, img_size=size_px, **(options or {})
+        )
         norms = [module for module in self.encoder.modules() if isinstance(module, nn.LayerNorm)]
         if not norms:
             raise UsageError(f"encoder {encoder!r} has no layer normalisation to be trained; take a vision transformer")
@@ -58,5 +62,7 @@ class LayerNormTuned(nn.Module):
 
     def forward(self, x_N3HW: torch.Tensor) -> Output:
         """Judge normalised RGB crops."""
-        features_NC = self.scale * normalize(self.encoder(x_N3HW), dim=1)
+        features_NC = self.encoder(x_N3HW)
+        if self.scale is not None:
+            features_NC = self.scale * normalize(features_NC, dim=1)
         return Output(self.fc(features_NC)[:, 0])
