@@ -179,6 +179,8 @@ def footage(name: str) -> str:
         return stem if stem[0].isdecimal() else "/".join(stem.split("_")[1:])
     if "would_you_like_a_cup_of_tea" in stem:  # one film, with the lips of other sentences
         return "would_you_like_a_cup_of_tea"
+    if stem == "sadtalker_hdtf_WDA_AlexandriaOcasioCortez_000":
+        return "video_retalking_3"  # one recording, cut and encoded by two projects
     if "Quiz" in stem:
         return "are_you" if stem.endswith(("are_you_well", "how_are_you")) else stem
     for start in ("EDTalk_demo", "liveportrait_d10", *(f"video_retalking_{i}" for i in range(1, 6))):

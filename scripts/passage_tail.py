@@ -18,12 +18,12 @@ import numpy as np
 from calibration_sources import devset, devset2, videos
 from numpy.typing import NDArray
 
+from unmask import Scanner
 from unmask.errors import InputError
 from unmask.faces import crop_face
 from unmask.faces.quality import measure_quality
 from unmask.media import open_video, pick_frames, read_frames
 from unmask.models.fusion import logit, probability
-from unmask.scan import Scanner
 
 RUN = 6
 

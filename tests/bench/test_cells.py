@@ -87,10 +87,10 @@ def test_cells_are_chosen_by_name_or_family():
         chosen_cells(["fog"])
 
 
-@pytest.mark.parametrize("name", ["renamed", "other container", "moved moov", "added sound"])
+@pytest.mark.parametrize("name", ["renamed", "other container", "in Matroska", "moved moov", "added sound"])
 def test_what_leaves_the_packets_alone_leaves_every_frame(name, clip, tmp_path):
     copy = RELATIONS[name].copy(clip, tmp_path)
-    assert RELATIONS[name].tolerance == 0
+    assert RELATIONS[name].tolerance == (0.001 if name == "in Matroska" else 0)
     before, after = frames_of(clip), frames_of(copy)
     assert all((a.image_HW3 == b.image_HW3).all() for a, b in zip(before, after, strict=True))
     assert [a.time_seconds for a in after] == pytest.approx([b.time_seconds for b in before], abs=1e-3)

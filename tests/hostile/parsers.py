@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tests.evidence.label_files import Content, manifest_store, write, xmp
-from unmask.datasets.index import Clip, Index
+from unmask.datasets.index import READERS, Clip, Index
 from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
 from unmask.evaluation.labels import read_truth
@@ -28,6 +28,7 @@ from unmask.media.tags import Sayings, Tag
 from unmask.models.card import bundled_folder, load_card
 from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.prepare.aligned import TextBoxes
+from unmask.prepare.changes import read_changes
 from unmask.prepare.layout import FOLDS_HEADER, read_boxes, read_folds
 from unmask.storage.rowlog import RowLog
 from unmask.types import Verdict
@@ -100,6 +101,29 @@ def read_log(data: bytes, folder: Path) -> None:
 
 def read_texts(data: bytes, folder: Path) -> None:
     TextBoxes.read(written(data, folder / "frame1.txt").parent)
+
+
+def read_bench_list(data: bytes, folder: Path) -> None:
+    written(data, folder / "list.json")
+    READERS["deepfakebench"](folder)
+
+
+def bench_lists(folder: Path) -> list[bytes]:
+    frame = folder / "datasets" / "rgb" / "a" / "frames" / "v" / "000.png"
+    frame.parent.mkdir(parents=True, exist_ok=True)
+    frame.touch()
+    videos = {"v": {"label": "FF-real", "frames": ["./datasets/rgb/a/frames/v/000.png"]}}
+    return [json.dumps({"FF-DF": {"FF-real": {"train": {"c23": videos}, "val": {}, "test": videos}}}).encode()]
+
+
+def read_changes_file(data: bytes, folder: Path) -> None:
+    (folder / "changes").mkdir(exist_ok=True)
+    written(data, folder / "changes" / "a.json")
+    read_changes(folder, "a")
+
+
+def changes(_: Path) -> list[bytes]:
+    return [b'{"0_0": {"changed": "yes", "by": "difference", "level": 90.5, "around": 4.0}}']
 
 
 def folds(_: Path) -> list[bytes]:
@@ -206,6 +230,8 @@ PARSERS = {
         lambda _: [b'{"0": [[1, 2.5, 30, 40]], "10": null, "20": [[0, 0, 1, 1], [2, 2, 3, 3]]}'],
     ),
     "texts": Parser(read_texts, UnmaskError, lambda _: [b"2\n10 20 30 40 0.99\n1 2 3 4 0.5\n"]),
+    "bench_list": Parser(read_bench_list, UsageError, bench_lists),
+    "changes": Parser(read_changes_file, UnmaskError, changes),
     "folds": Parser(lambda data, at: list(read_folds(written(data, at / "folds.csv"))), UsageError, folds),
     "checkpoint": Parser(lambda data, _: read_checkpoint(data), ModelError, checkpoints),
     "packets": Parser(read_packets, InputError, packets),

@@ -19,7 +19,7 @@ from unmask.identities.outputs import (
     write_people_table,
     write_sheet,
 )
-from unmask.identities.people import Known, compare_files, group_people, list_files, read_known
+from unmask.identities.people import Known, compare_files, group_people, list_files, passed_over, read_known
 from unmask.models.embedder import EmbedderCard
 from unmask.report.json import write_json
 from unmask.types import CropSpec, Span
@@ -129,6 +129,9 @@ def test_clips_and_pictures_of_a_folder_are_listed_and_links_are_not_followed(tm
     assert [item.name for item in list_files([str(tmp_path)])] == ["a.jpg", "b.mp4"]
     assert [item.name for item in list_files([str(tmp_path)], recursive=True)] == ["a.jpg", "b.mp4", "inner/c.mkv"]
     assert all(item.below == str(tmp_path) for item in list_files([str(tmp_path)]))
+    (tmp_path / "sound.mp3").write_bytes(b"")
+    assert passed_over([str(tmp_path)]).startswith("1 sound file")
+    assert passed_over([str(tmp_path / "a.jpg")]) is None
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="no clip and no picture"):
         list_files([str(tmp_path / "empty")])

@@ -1,6 +1,7 @@
 """What people copy to deploy unmask: it parses, names options that exist, and gives no rights that are not needed."""
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,24 @@ def test_images_run_as_an_ordinary_user(name):
     assert re.findall(r"^USER (.+)$", text, flags=re.M) == ["10001:10001"]
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, flags=re.M):
         assert all((DEPLOY.parent / each).exists() for each in source.split())
+
+
+def test_the_script_that_builds_without_a_builder_understands_the_steps(tmp_path):
+    path = DEPLOY.parent / "scripts" / "image_in_chroot.py"
+    names = runpy.run_path(str(path), run_name="image_in_chroot")
+    stages = names["read_stages"](DEPLOY / "docker" / "Dockerfile", tmp_path)
+    assert list(stages) == ["build", "image"]
+    (tmp_path / "build" / "opt" / "unmask").mkdir(parents=True)
+    for stage in stages.values():
+        assert re.fullmatch(r"debian:\w+-slim", stage.base)
+        for word, rest in stage.steps:
+            if word != "RUN":
+                names["do_step"](stage, word, rest, stages, DEPLOY.parent)
+    image = stages["image"]
+    assert (image.user, image.folder, image.command) == ("10001:10001", "/data", ["unmask", "--help"])
+    assert image.environment["PATH"].startswith("/opt/unmask/bin:/usr")
+    assert (tmp_path / "build" / "src" / "src" / "unmask" / "__init__.py").is_file()
+    assert (tmp_path / "image" / "opt" / "unmask").is_dir()
 
 
 def test_manifests_parse_and_ask_for_little():

@@ -32,6 +32,8 @@ def folder(tmp_path, clips, monkeypatch):
     (folder / "labels.csv").write_text("filename,label\na.mp4,0\nb.mp4,1\n")
     (folder / "notes.txt").write_text("mine\n")
     (folder / "data.json").write_text('{"mine": 1}\n')
+    (folder / "journal").mkdir()
+    (folder / "journal" / "verdicts.jsonl").write_text('{"mine": 1}\n')
     (folder / "notes").mkdir()
     (folder / "notes" / "index.html").write_text("<p>mine</p>")
     monkeypatch.chdir(folder)
@@ -99,6 +101,27 @@ COMMANDS = [
     ("bench", "--on", "{data}", "--out", "{data}"), ("bench", "--on", "{data}", "--out", "labels.csv"),
     ("models", "export", "{data}", "--out", "{data}", "--licence", "x"),
     ("models", "export", "{data}", "--out", "notes", "--licence", "x"),
+    ("watch", ".", "--out", "."), ("watch", "{data}", "--out", "labels.csv", "--once"),
+    ("watch", "{data}", "--out", "journal", "--once"), ("serve", "--data", "labels.csv", "--port", "0"),
+    *(("scan", "a.mp4", "--engine", "local", "--out", out) for out in ("b.mp4", "link.csv", "labels.csv", "notes")),
+    *(
+        ("scan", "a.mp4", "--engine", "local", "--out", "run", "--metrics", metrics)
+        for metrics in ("a.mp4", "link.csv", "hard", "new.mkv", "labels.csv", "notes")
+    ),
+    ("prepare", "{data}", "--out", "run", "--engine", "local", "--metrics", "a.mp4"),
+    ("bench", "--on", "{data}", "--out", "{data}"), ("bench", "--on", "labels.csv", "--out", "notes.txt"),
+    *(("merge", "run", option, "run/parts/1.jsonl") for option in ("--json", "--csv")),
+    *(
+        (*command, option, target)
+        for command, options in (
+            (("compare", "a.mp4", "b.mp4"), ("--json", "--html")),
+            (("people", "a.mp4", "{data}"), ("--json", "--csv", "--html")),
+            (("manifest", "a.mp4"), ("--out",)),
+            (("faces", "a.mp4"), ("--out",)),
+        )
+        for option in options
+        for target in ("a.mp4", "link.csv", "hard", "new.mkv", "labels.csv", "notes")
+    ),
     ("sample", "{data}", "--portrait", "{portrait}"), ("sample", "a.mp4", "--portrait", "{portrait}"),
 ]  # fmt: skip
 
@@ -108,6 +131,8 @@ def test_every_other_command_refuses_as_well(folder, command, portrait_file):
     (folder / "p.csv").write_text("filename,label\na.mp4,0.1\nb.mp4,0.9\n")
     data = folder / "data"
     shutil.copytree(folder, data, ignore=shutil.ignore_patterns("data"))
+    (folder / "run" / "parts").mkdir(parents=True)
+    (folder / "run" / "parts" / "1.jsonl").write_text(json.dumps({"schema_version": 1, "status": "ok", "settings": {}}))
     before = contents(folder)
     done = unmask(*(part.format(data=data, portrait=portrait_file) for part in command))
     assert done.exit_code == 2, done.output
@@ -155,6 +180,38 @@ def test_tables_to_stdout(folder, option):
     assert "1 fake, 1 real" in done.stderr
     assert not Path("-").exists()
     assert not list(Path().glob("*.partial"))
+
+
+NOT_TO_STDOUT = [
+    ("scan", "a.mp4", "--html", "-"), ("scan", "a.mp4", "--engine", "local", "--out", "-"),
+    ("scan", "a.mp4", "--engine", "local", "--out", "run", "--metrics", "-"), ("merge", "run", "--parquet", "-"),
+    ("scan", "a.mp4", "--engine", "local", "--out", "run", "--csv", "-"), ("compare", "a.mp4", "b.mp4", "--html", "-"),
+    ("people", "a.mp4", "--html", "-"), ("manifest", "a.mp4", "--out", "-"), ("faces", "a.mp4", "--out", "-"),
+    ("explore", "labels.csv", "--out", "-"), ("prepare", "labels.csv", "--out", "-"), ("watch", ".", "--out", "-"),
+    ("evaluate", "p.csv", "--labels", "labels.csv", "--out", "-"), ("train", "tiny", "--data", ".", "--out", "-"),
+    ("serve", "--data", "-"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", NOT_TO_STDOUT, ids=" ".join)
+def test_nothing_is_called_dash(folder, command):
+    before = contents(folder)
+    done = unmask(*command)
+    assert done.exit_code == 2, done.output
+    assert "stdout" in done.stderr
+    assert contents(folder) == before
+
+
+def test_a_merged_run_goes_to_stdout(folder):
+    unmask("scan", "a.mp4", "b.mp4", "--engine", "local", "--out", "run", "--frames", 2, "--workers", 1, "-q")
+    table = unmask("merge", "run", "--csv", "-")
+    assert [row["filename"] for row in csv.DictReader(io.StringIO(table.stdout))] == ["a.mp4", "b.mp4"]
+    assert "2 rows: 2 ok" in table.stderr
+    assert [json.loads(line)["path"] for line in unmask("merge", "run", "--json", "-").stdout.splitlines()] == [
+        "a.mp4", "b.mp4",
+    ]  # fmt: skip
+    assert unmask("merge", "run", "--json", "-", "--csv", "-").exit_code == 2
+    assert not Path("-").exists()
 
 
 def test_time_is_written_on_request(folder):

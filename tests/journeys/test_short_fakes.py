@@ -64,11 +64,7 @@ def test_a_manipulated_shot_is_found(scanner, clip_with, tmp_path, minutes, leng
 
 @pytest.mark.parametrize(("minutes", "length"), [(0.5, 1), (2, 1), (10, 20)])
 def test_a_manipulated_passage_of_a_shot_is_looked_at_closely(full_scanner, clip_with, tmp_path, minutes, length):
-    """Nothing is cut at its borders: frames lie a second apart up to two minutes, and beside bursts in longer clips.
-
-    This film jumps at the end of each loop, in ten minutes more often than bursts are kept, so that a passage of a few
-    seconds is missed there: the verdict tells how far its frames are apart.
-    """
+    """Nothing is cut at its borders: frames lie a second apart up to two minutes, and beside bursts in longer clips."""
     start = 0.37 * 60 * minutes + 0.3
     verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, start, length, "twin"))
     inside = [frame for frame in verdict.frames if start <= frame.time_seconds < start + length]
@@ -77,10 +73,28 @@ def test_a_manipulated_passage_of_a_shot_is_looked_at_closely(full_scanner, clip
     assert verdict.max_gap_seconds <= 1 or minutes > 2
 
 
+@pytest.mark.parametrize("length", [1, 3])
+def test_a_clip_is_not_called_real_while_a_passage_may_lie_between_frames(full_scanner, clip_with, tmp_path, length):
+    """This film jumps at the end of each loop, more often than bursts are kept: a passage is missed."""
+    film = clip_with(tmp_path / "clip.mp4", 600, 0.37 * 600 + 0.3, length, "twin")
+    verdict = full_scanner.scan(film)
+    assert verdict.label in ("inconclusive", "fake")
+    assert verdict.label == "fake" or verdict.reasons[-1].code == "frames_apart_not_real"
+
+
 @pytest.mark.parametrize(("minutes", "most_seconds"), [(0.5, 1), (2.5, 3)])
 def test_a_verdict_tells_how_far_its_frames_are_apart(full_scanner, clip_with, tmp_path, minutes, most_seconds):
-    verdict = full_scanner.scan(clip_with(tmp_path / "clip.mp4", 60 * minutes, 0, 0, "real"))
+    film = clip_with(tmp_path / "clip.mp4", 60 * minutes, 0, 0, "real")
+    verdict = full_scanner.scan(film)
     times = [0, *sorted({frame.time_seconds for frame in verdict.frames}), verdict.frames[-1].time_seconds]
     assert verdict.max_gap_seconds == pytest.approx(max(np.diff(times)), abs=0.2)
     assert verdict.max_gap_seconds <= most_seconds
     assert any("looks at every second" in reason for reason in verdict.reasons) == (minutes > 2)
+    assert verdict.label == ("real" if minutes < 2 else "inconclusive")
+
+
+def test_a_long_clip_whose_every_second_was_looked_at_is_called_real(clip_with, tmp_path):
+    film = clip_with(tmp_path / "clip.mp4", 130, 0, 0, "real")
+    verdict = Scanner(frames=40).scan(film)
+    assert verdict.label == "real"
+    assert verdict.max_gap_seconds <= 1

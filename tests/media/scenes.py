@@ -52,6 +52,15 @@ def pan(rng: np.random.Generator, count: int) -> Iterator[np.ndarray]:
     return (wall[:, left : left + WIDTH].astype(np.uint8) for left in places)
 
 
+def drift(rng: np.random.Generator, count: int) -> Iterator[np.ndarray]:
+    """Let a camera sway softly before a wall, as one does that is held by hand."""
+    wall = draw_room(rng, 2 * WIDTH).astype(np.uint8)
+    seconds, reach_px, phase = rng.uniform(2, 6), rng.uniform(6, 16), rng.uniform(0, 6)
+    for i in range(count):
+        left = WIDTH / 2 + reach_px * np.sin(phase + 2 * np.pi * i / RATE / seconds)
+        yield cv2.warpAffine(wall, np.array([[1, 0, -left], [0, 1, 0]], np.float32), (WIDTH, HEIGHT))
+
+
 def flash(images: list[np.ndarray], at: int) -> list[np.ndarray]:
     """Let a flash of three frames go off."""
     lit = [

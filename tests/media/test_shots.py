@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media.scenes import RATE, Scene, dissolve, draw_room, flash, pan, write_scenes
+from tests.media.scenes import RATE, Scene, dissolve, draw_room, drift, flash, pan, write_scenes
+from tests.media_factory import write_video
+from unmask.datasets.synthetic import film
 from unmask.media import Limits, SignatureLog, find_shots, open_video, pick_frames, read_frames
 from unmask.media.shots import find_cuts
 
@@ -77,6 +79,14 @@ def test_one_shot_is_one_shot(tmp_path):
     for seed in range(8):
         images = list(Scene(np.random.default_rng(seed)).frames(60))
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", images)) == []
+
+
+def test_a_camera_that_moves_slowly_makes_no_shots(tmp_path, portrait):
+    for seed in range(8):
+        assert found_in(write_scenes(tmp_path / f"{seed}.mp4", list(drift(np.random.default_rng(seed), 40)))) == []
+    for phase in (0, 50):  # the film of scripts/demo, begun at two moments
+        images = [view for view, _ in film(portrait, 75 + phase)][phase:]
+        assert found_in(write_video(tmp_path / f"film{phase}.mp4", images, rate=25)) == []
 
 
 def test_cuts_are_seen_where_most_frames_are_skipped(tmp_path):

@@ -66,6 +66,13 @@ def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
     assert not len(frames_in_gaps(film, np.arange(0, 1000, 10), 5))
 
 
+def test_gaps_beside_a_pause_of_the_film_are_halved():
+    paused = replace(timeline(1000, 0.1), times_seconds=np.arange(1000) * 0.1 + 60 * (np.arange(1000) >= 500))
+    looked = np.array([0, 499, 500, 999])
+    many = np.union1d(frames_in_gaps(paused, looked, 999), looked)
+    assert np.diff(many).max() <= 10
+
+
 def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))

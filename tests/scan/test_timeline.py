@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.media_factory import pattern, write_video
 from tests.scan.timelines import timeline
 from unmask.media import SignatureLog, open_video, read_frames
-from unmask.scan.timeline import max_gap_seconds, timeline_of
+from unmask.scan.timeline import max_gap_seconds, timeline_of, unseen_seconds
 
 
 def test_a_shot_ends_where_the_next_one_begins():
@@ -30,6 +32,13 @@ def test_the_middle_is_a_key_frame_if_one_is_near():
 @pytest.mark.parametrize(("looked", "gap"), [([], None), ([50], 5), ([0, 99], 9.9), ([20, 30, 90], 6), ([99], 9.9)])
 def test_the_longest_gap_is_told(looked, gap):
     assert max_gap_seconds(np.array(looked, np.int64), timeline(100, 0.1)) == (gap and pytest.approx(gap))
+
+
+def test_where_a_film_pauses_nothing_is_unseen():
+    paused = replace(timeline(100, 0.1), times_seconds=np.arange(100) * 0.1 + 20 * (np.arange(100) >= 50))
+    assert unseen_seconds(np.arange(0, 100, 7), paused) > 20
+    assert unseen_seconds(np.union1d(np.arange(0, 100, 7), [49, 50]), paused) == pytest.approx(0.7)
+    assert unseen_seconds(np.arange(100), paused) == 0
 
 
 def test_a_video_has_a_timeline_before_and_after_it_was_looked_at(tmp_path):

@@ -1,5 +1,6 @@
 """Key frames alone, and a full scan of what they do not settle."""
 
+import av
 import numpy as np
 import pytest
 
@@ -37,6 +38,29 @@ def test_what_a_cheap_look_settles_is_not_scanned_in_full(clip):
     assert (quick.label, quick.frames_asked) == ("real", 8)
     assert quick.reasons[-1] == "8 of 16 frames and 1 of 1 models were enough to tell."
     assert triage.settings_hash != full.settings_hash
+
+
+def test_a_cheap_look_may_leave_seconds_out_and_a_full_scan_may_not(clips, tmp_path):
+    slow = slowed(clips["authentic"], tmp_path / "slow.mp4", 12)  # 19 s
+    quick = with_triage(Scanner(frames=16), 0.9).scan(slow)
+    assert (quick.label, quick.reasons[-1].code) == ("real", "frames_apart")
+    full = with_triage(Scanner(frames=16, max_frames=0), 0.0).scan(slow)
+    assert (full.label, full.reasons[-1].code) == ("inconclusive", "frames_apart_not_real")
+
+
+def slowed(source, target, times):
+    """Copy a clip, so many times as slow."""
+    with av.open(str(source)) as original, av.open(str(target), "w") as copy:
+        track = original.streams.video[0]
+        out = copy.add_stream_from_template(track)
+        for packet in original.demux(track):
+            if packet.size:
+                packet.pts, packet.dts, packet.duration = (
+                    packet.pts * times, packet.dts * times, packet.duration * times,
+                )  # fmt: skip
+                packet.stream = out
+                copy.mux(packet)
+    return target
 
 
 def test_what_it_does_not_settle_gets_the_verdict_of_a_full_scan(clip):

@@ -56,6 +56,13 @@ def test_what_arrives_is_judged_once(folder):
     assert {path.stem for path in (folder.parent / "out").glob("*.html")} == {row["sha256"] for row in rows}
 
 
+def test_twins_that_arrive_together_have_a_row_each(folder):
+    put(folder / "a.mp4", "a"), put(folder / "b.mp4", "a")
+    with watch(folder) as watched:
+        assert [os.path.basename(row["path"]) for row in watched.rows(once=True)] == ["a.mp4", "b.mp4"]
+    assert begun(folder) == ["a"]
+
+
 def test_it_goes_on_where_it_was(folder):
     put(folder / "a.mp4", "a")
     with watch(folder) as watched:
@@ -114,8 +121,12 @@ def test_the_command(folder, short_clips):
     done = CliRunner().invoke(app, ["watch", str(folder), "--out", str(out), "--once", "--frames", "4", "-q"])
     assert done.exit_code == 0, done.output
     assert done.stdout.split()[2] == str(folder / "clip.mp4")
+    shutil.copy(folder / "clip.mp4", folder / "twin.mp4")
+    (folder / "notes.txt").write_text("no")
     again = CliRunner().invoke(app, ["watch", str(folder), "--out", str(out), "--once", "--frames", "4"])
-    assert (again.exit_code, again.stdout) == (0, "")
+    assert again.exit_code == 0
+    assert again.stdout.split()[2] == str(folder / "twin.mp4")
+    assert "passed over: 1 other file (.txt)" in again.stderr
     assert CliRunner().invoke(app, ["watch", str(folder / "no"), "--out", str(out), "--once"]).exit_code == 2
 
 

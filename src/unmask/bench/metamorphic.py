@@ -1,7 +1,7 @@
 """Relations between the number of a clip and that of a copy, which hold whatever the true label is.
 
-What leaves every packet as it is leaves the number as it is; what shows the same face mirrored, turned in its file, or
-hardly compressed moves it by 0.03 at most.
+What leaves every packet and its time as they are leaves the number as it is; what shows the same face mirrored, turned
+in its file, or hardly compressed moves it by 0.03 at most.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from unmask.errors import UsageError
 from unmask.types import ImageHW3
 
 TOLERANCE = 0.03
+ROUNDED_TIMES = 0.001
+"""What Matroska may change: it keeps times in whole milliseconds, and the search for passages uses them."""
 _NAMES_SHOWN = 3
 
 
@@ -45,7 +47,11 @@ def _renamed(source: Path, folder: Path) -> Path:
 
 
 def _remuxed(source: Path, folder: Path) -> Path:
-    return remux(source, folder / ("copy.mp4" if source.suffix.lower() == ".mkv" else "copy.mkv"))
+    return remux(source, folder / ("copy.mp4" if source.suffix.lower() in (".mov", ".mkv") else "copy.mov"))
+
+
+def _in_matroska(source: Path, folder: Path) -> Path:
+    return remux(source, folder / "copy.mkv")
 
 
 def _moved_moov(source: Path, folder: Path) -> Path:
@@ -78,6 +84,7 @@ def _turned(source: Path, folder: Path) -> Path:
 RELATIONS: dict[str, Relation] = {
     "renamed": Relation(_renamed, 0.0),
     "other container": Relation(_remuxed, 0.0),
+    "in Matroska": Relation(_in_matroska, ROUNDED_TIMES),
     "moved moov": Relation(_moved_moov, 0.0),
     "added sound": Relation(_with_sound, 0.0),
     "mirrored": Relation(_mirrored, TOLERANCE),

@@ -77,8 +77,6 @@ def _check(json: Path | None, html: Path | None, maps: bool, inputs: tuple[str, 
     if maps and json is None:
         raise UsageError("--maps writes into the JSON; name it: --json FILE")
     check_named((("--json", json, JSON), ("--html", html, PAGE)), inputs)
-    if html is not None and str(html) == "-":
-        raise UsageError("a page cannot go to stdout; name a file, e.g. --html comparison.html")
 
 
 def _write(found: Comparison, json: Path | None, html: Path | None, maps: bool) -> None:

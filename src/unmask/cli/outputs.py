@@ -33,6 +33,13 @@ def _table_form(fact: str) -> Recogniser:
     return is_own
 
 
+def _is_counts(path: Path) -> bool:
+    """Recognise counts for Prometheus."""
+    with path.open("rb") as file:
+        return file.readline(_LONGEST_HEAD_BYTES).startswith(b"# HELP unmask_")
+
+
+_LONGEST_HEAD_BYTES = 1 << 10
 _EVALUATION_KEYS = ("about", "seed", "repeats", "answered", "missing")
 
 EXPLORATION = FolderForm(
@@ -98,17 +105,28 @@ DATASET = FolderForm(
     "the dataset", (("part-00000.parquet", _table_form("unmask_dataset")),), ("part-*.parquet",), "verdicts"
 )
 MANIFEST = FileForm("the manifest", _table_form("unmask_manifest"), "clips.parquet")
+WATCHED = FolderForm(
+    "the verdicts",
+    (("verdicts.jsonl", log_form(("schema_version", "status", "settings"))),),
+    ("verdicts.jsonl",),
+    "verdicts",
+)
+SERVED = FolderForm("files and history", (), (), "unmask-data")
+SCALED = FolderForm("the run", (), (), "run")  # the run itself refuses a folder that holds anything else
+COUNTS = FileForm("the counts", _is_counts, "unmask.prom")
 SAMPLE = FolderForm("the sample", (), (), "sample")  # the command itself wants an empty folder
 
 
 def check_named(named: Iterable[tuple[str, Path | None, FileForm]], inputs: Iterable[PathLike]) -> None:
     """Refuse outputs that would destroy something, before any work; what was not given, and stdout (-), cannot.
 
+    Pages do not go to stdout.
+
     Raises:
         UsageError: One is an input, media, or somebody else's, or cannot be written there.
     """
-    files = [Output(option, path, form) for option, path, form in named if path is not None and str(path) != "-"]
-    check_outputs(files, inputs)
+    files = [Output(option, path, form) for option, path, form in named if path is not None]
+    check_outputs([file for file in files if file.option == "--html" or str(file.path) != "-"], inputs)
 
 
 def check_output(option: str, path: Path, form: FileForm | FolderForm, inputs: Iterable[PathLike] = ()) -> None:

@@ -52,11 +52,13 @@ def people(
     """Say who is in which clip or picture of a folder, whether two files show one person, and who it is."""
     with wrong_use(), interruptible("nothing was written"):
         from unmask.identities.gather import Gatherer
-        from unmask.identities.people import group_people, list_files, read_known
+        from unmask.identities.people import group_people, list_files, passed_over, read_known
         from unmask.storage.walk import is_folder
 
         items = list_files(inputs, recursive=recursive)
         _check(csv, json, html, [*inputs, *(item.path for item in items), *([str(known)] if known else [])])
+        if not quiet and (passed := passed_over(inputs, recursive=recursive)):
+            say(f"unmask: passed over: {passed}")
         gatherer = Gatherer(identity or "bundled", frames=frames, limits=parse_limits(limits or ()))
         names = read_known(str(known), gatherer.read, lambda text: say(f"unmask: {text}")) if known else ()
         files = list(progress(_read(gatherer, items, workers), len(items), "looking for faces", quiet))

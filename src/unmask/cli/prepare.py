@@ -13,7 +13,7 @@ import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, say, tally, wrong_use
 from unmask.cli.limits import LIMITS_OPTION, parse_limits
-from unmask.cli.outputs import PREPARED, check_output
+from unmask.cli.outputs import COUNTS, PREPARED, check_named, check_output
 from unmask.cli.scale import ADDRESS_OPTION, ENGINE_OPTION, METRICS_OPTION, EngineName, Scale, teller
 
 if TYPE_CHECKING:
@@ -122,7 +122,9 @@ def prepare(
         from unmask.prepare.preparation import Preparation
         from unmask.scale.preparing import forget
 
-        check_output("--out", out, PREPARED, [data, *([] if boxes_from is None else [boxes_from])])
+        inputs = [data, *([] if boxes_from is None else [boxes_from])]
+        check_output("--out", out, PREPARED, inputs)
+        check_named([("--metrics", metrics, COUNTS)], inputs)
         index = read_index(data, dataset, follow_links=follow_links)
         for fault in index.faults:
             say(f"unmask: {fault}")

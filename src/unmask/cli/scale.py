@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unmask.cli.console import ExitCode, exit_code, interruptible, say, wrong_use
+from unmask.cli.scan_outputs import is_stdout, target_of
 
 if TYPE_CHECKING:
     from unmask.scale.engines import Engine
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from unmask.scale.rows import MakeWork
     from unmask.scale.run import Run
     from unmask.scan.base import BaseScanner
+
+
+_TO_STDOUT = ("--json", "--csv")
 
 
 class EngineName(StrEnum):
@@ -140,15 +144,15 @@ def scan_at_scale(
     return finish(run, write)
 
 
-def finish(run: Run, write: Callable[[Merge], None] | None) -> ExitCode:
-    """Merge a run, write its outputs, and say what came of it."""
+def finish(run: Run, write: Callable[[Merge], None] | None, tell: Callable[[str], None] = print) -> ExitCode:
+    """Merge a run, write its outputs, and tell what came of it."""
     from unmask.scale.merge import Merge
 
     merge = Merge(run.manifest, run.index())
     if write is not None:
         write(merge)
     counts = ", ".join(f"{count} {status}" for status, count in merge.statuses.most_common())
-    print(f"{run.folder}: {merge.statuses.total()} rows: {counts}")
+    tell(f"{run.folder}: {merge.statuses.total()} rows: {counts}")
     return exit_code(merge.statuses)
 
 
@@ -158,9 +162,9 @@ def write_outputs(merge: Merge, json_lines: Path | None, table: Path | None, dat
     from unmask.scale.merge import write_dataset, write_lines
 
     if json_lines is not None:
-        write_lines(merge.lines(), json_lines)
+        write_lines(merge.lines(), target_of(json_lines))
     if table is not None:
-        unknown = write_csv(((name, row.get("fake_probability")) for name, row in merge.rows()), table)
+        unknown = write_csv(((name, row.get("fake_probability")) for name, row in merge.rows()), target_of(table))
         if unknown:
             say(f"unmask: {unknown} videos have no number; {table} says 0.5 for them, since its form needs one")
     if dataset is not None:
@@ -168,28 +172,42 @@ def write_outputs(merge: Merge, json_lines: Path | None, table: Path | None, dat
 
 
 def check_scaled_outputs(
-    json_lines: Path | None, table: Path | None, dataset: Path | None, inputs: Sequence[str]
+    inputs: Sequence[str],
+    *,
+    json: Path | None = None,
+    csv: Path | None = None,
+    parquet: Path | None = None,
+    metrics: Path | None = None,
+    run: Path | None = None,
 ) -> None:
-    """Refuse outputs that would destroy something.
+    """Refuse outputs that would destroy something, also within the folder of the run.
 
     Raises:
         UsageError: One is an input, media, or somebody else's, or cannot be written there.
     """
-    from unmask.cli.outputs import DATASET
+    from unmask.cli.outputs import COUNTS, DATASET
+    from unmask.errors import UsageError
     from unmask.report.csv import TABLE
     from unmask.report.json import JSON_LINES
     from unmask.storage.outputs import Output, check_outputs
 
-    named = (("--json", json_lines, JSON_LINES), ("--csv", table, TABLE), ("--parquet", dataset, DATASET))
-    check_outputs([Output(option, path, form) for option, path, form in named if path is not None], inputs)
+    if json and csv and is_stdout(json) and is_stdout(csv):
+        raise UsageError("only one of --json and --csv can go to stdout; name a file for the other")
+    named = (("--json", json, JSON_LINES), ("--csv", csv, TABLE), ("--parquet", parquet, DATASET))
+    wanted = ((option, path, form) for option, path, form in (*named, ("--metrics", metrics, COUNTS)) if path)
+    outputs = [Output(*each) for each in wanted if not (each[0] in _TO_STDOUT and is_stdout(each[1]))]
+    parts = [] if run is None else [run, *run.rglob("*")]
+    check_outputs(outputs, [*inputs, *parts])
 
 
 def merge(
     run: Annotated[Path, typer.Argument(help="Folder of a run at scale, as --out named it.", show_default=False)],
     csv: Annotated[
-        Path | None, typer.Option(help="Write the challenge's table: filename,label.", show_default=False)
+        Path | None, typer.Option(help="Write the challenge's table: filename,label; - for stdout.", show_default=False)
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write one JSON verdict a line.", show_default=False)] = None,
+    json: Annotated[
+        Path | None, typer.Option(help="Write one JSON verdict a line; - for stdout.", show_default=False)
+    ] = None,
     parquet: Annotated[
         Path | None, typer.Option(help="Write a Parquet dataset: a folder of files of 64 MB.", show_default=False)
     ] = None,
@@ -198,8 +216,9 @@ def merge(
     with wrong_use(), interruptible("the parts stay; merge them again"):
         from unmask.scale.run import Run
 
-        check_scaled_outputs(json, csv, parquet, [str(run)])
-        code = finish(Run(run), partial(write_outputs, json_lines=json, table=csv, dataset=parquet))
+        check_scaled_outputs([], json=json, csv=csv, parquet=parquet, run=run)
+        tell = say if any(path is not None and is_stdout(path) for path in (csv, json)) else print
+        code = finish(Run(run), partial(write_outputs, json_lines=json, table=csv, dataset=parquet), tell)
     raise SystemExit(code)
 
 

@@ -257,6 +257,7 @@ def _scan_at_scale(
     quiet: bool,
 ) -> ExitCode:
     """Scan with an engine; refuse, before any work, what such a run does not write."""
+    from unmask.cli.outputs import SCALED, check_output
     from unmask.errors import UsageError
     from unmask.scale.sources import Sources
 
@@ -269,7 +270,9 @@ def _scan_at_scale(
     if outputs.on_stdout:
         raise UsageError("a run with an engine writes to files, not to stdout; name one")
     sources = Sources(list(named_inputs(inputs.named)), inputs.recursive, inputs.follow_links)
-    check_scaled_outputs(outputs.json, outputs.csv, None, sources.names)
+    if scale.out is not None:
+        check_output("--out", scale.out, SCALED, sources.names)
+    check_scaled_outputs(sources.names, json=outputs.json, csv=outputs.csv, metrics=scale.metrics, run=scale.out)
     write = partial(write_outputs, json_lines=outputs.json, table=outputs.csv) if outputs.files else None
     return scan_at_scale(
         scale, sources, open_scanner, device=device, workers=workers, resume=resume, quiet=quiet, write=write

@@ -45,13 +45,14 @@ class ScanOutputs:
     def files(self) -> dict[str, Path]:
         """All outputs but those on stdout, by option, in the order in which the first keeps the journal."""
         named = {"--json": self.json, "--csv": self.csv, "--people": self.people, "--html": self.html}
-        return {option: path for option, path in named.items() if path is not None and not _is_stdout(path)}
+        to_stdout = self.on_stdout
+        return {option: path for option, path in named.items() if path is not None and option not in to_stdout}
 
     @property
     def on_stdout(self) -> list[str]:
         """Options whose output goes to stdout instead of the lines that people read."""
         named = {"--json": self.json, "--csv": self.csv, "--people": self.people}
-        return [option for option, path in named.items() if path is not None and _is_stdout(path)]
+        return [option for option, path in named.items() if path is not None and is_stdout(path)]
 
     @property
     def one_page(self) -> bool:
@@ -130,17 +131,17 @@ class ScanOutputs:
         paths, names = [item.path for item in items], [portable(item.name) for item in items]
         if self.csv is not None:
             numbers = (row["fake_probability"] for row in journal.rows(paths))
-            unknown = write_csv(zip(names, numbers, strict=True), _target(self.csv))
+            unknown = write_csv(zip(names, numbers, strict=True), target_of(self.csv))
             if unknown:
                 say(f"unmask: {unknown} videos have no number; {self.csv} says 0.5 for them, since its form needs one")
         if self.people is not None:
-            write_people(zip(names, journal.rows(paths), strict=True), _target(self.people))
+            write_people(zip(names, journal.rows(paths), strict=True), target_of(self.people))
         if self.html is not None and self.one_page:
             write_page(next(journal.rows(paths)), self.html)
         elif self.html is not None:
             sweep(self.html)
             write_index(journal.rows(paths), self.html)
-        if self.json is not None and not _is_stdout(self.json):
+        if self.json is not None and not is_stdout(self.json):
             write_json_lines(map(self.json_row, journal.rows(paths)), self.json)
 
     def json_row(self, row: Row) -> Row:
@@ -162,9 +163,11 @@ def named_inputs(inputs: Sequence[str]) -> Iterator[str]:
         yield from read_names(sys.stdin.buffer.read())
 
 
-def _is_stdout(path: Path) -> bool:
+def is_stdout(path: Path) -> bool:
+    """Tell whether an output goes to stdout."""
     return str(path) == "-"
 
 
-def _target(path: Path) -> Path | BinaryIO:
-    return sys.stdout.buffer if _is_stdout(path) else path
+def target_of(path: Path) -> Path | BinaryIO:
+    """Return what is written to: the file, or stdout."""
+    return sys.stdout.buffer if is_stdout(path) else path

@@ -57,9 +57,12 @@ def serve(
     with wrong_use():
         from dataclasses import asdict
 
+        from unmask.cli.outputs import SERVED, check_output
         from unmask.web.serve import serve as run
         from unmask.web.settings import ServeSettings, default_data_folder
 
+        if data is not None:
+            check_output("--data", data, SERVED)
         options: dict[str, Any] = {"models": model, "frames": frames, "limits": asdict(parse_limits(limits or ()))}
         settings = ServeSettings(
             data=data or default_data_folder(),

@@ -27,14 +27,19 @@ def watch(
 ) -> None:
     """Scan what arrives in a folder, once each; one line a video on stdout."""
     with wrong_use(), interruptible("start it again to go on"):
+        from unmask.cli.outputs import WATCHED, check_output
         from unmask.report.words import probability_text
+        from unmask.scan.inputs import survey_inputs
         from unmask.scan.scanner import Scanner
         from unmask.scan.watch import Watch
 
+        check_output("--out", out, WATCHED, [folder])
         scanner = Scanner(model or "bundled", frames=frames, workers=workers, limits=parse_limits(limits or ()))
         with Watch(scanner, folder, out, recursive=recursive) as watched:
             if not quiet:
                 say(f"unmask: watching {folder}; verdicts go to {out}; Ctrl-C stops")
+                if passed_over := survey_inputs([folder], recursive=recursive).passed_over():
+                    say(f"unmask: passed over: {passed_over}")
             for row in watched.rows(once=once):
                 number = "" if row["fake_probability"] is None else probability_text(row["fake_probability"])
                 reason = row["reasons"][0] if row["reasons"] else ""

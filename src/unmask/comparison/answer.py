@@ -1,6 +1,7 @@
 """From differences and scores to an answer in words.
 
-The numbers here were chosen on pairs that ``benchmarks/bench_compare.py`` counts as well: its shares are the best case.
+``benchmarks/bench_compare.py`` counts how often the answers are right, on one part of the clips; what is changed here
+is chosen on the other part (``--part chosen``). See docs/how-to/compare.md for what was looked at before.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -14,7 +14,7 @@ from unmask.errors import UsageError
 from unmask.faces.identity import group_vectors
 from unmask.identities.gather import FilePeople, SeenPerson, mean_vector
 from unmask.models.embedder import EmbedderCard, Likeness
-from unmask.scan.inputs import Input
+from unmask.scan.inputs import Input, survey_inputs
 from unmask.storage.content import content_of_name
 from unmask.storage.walk import is_folder, walk
 
@@ -88,15 +88,29 @@ def list_files(paths: Iterable[str], *, recursive: bool = False) -> tuple[Input,
         if not is_folder(path):
             items.append(Input(path, Path(path).name or path))
             continue
+        found = [item for item in survey_inputs([path], recursive=recursive).items if not _is_hidden(item.path)]
         for folder, folders, files in walk(path):
-            folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
-            for name in sorted(files):
-                if content_of_name(name) in ("video", "image") and not name.startswith("."):
-                    file = Path(folder) / name
-                    items.append(Input(str(file), str(file.relative_to(path)), below=path))
+            folders[:] = [name for name in folders if recursive and not _is_hidden(name)]
+            pictures = [Path(folder) / name for name in files if content_of_name(name) == "image"]
+            found += [
+                Input(str(file), str(file.relative_to(path)), below=path)
+                for file in pictures
+                if not _is_hidden(file.name)
+            ]
+        items += sorted(found, key=lambda item: item.path)
     if not items:
         raise UsageError(f"no clip and no picture in {', '.join(paths)}; name files, or folders that hold some")
     return tuple(items)
+
+
+def _is_hidden(path: str) -> bool:
+    return PurePath(path).name.startswith(".")
+
+
+def passed_over(paths: Iterable[str], *, recursive: bool = False) -> str | None:
+    """Say what `list_files` passes over in folders; None for nothing."""
+    listing = survey_inputs([path for path in paths if is_folder(path)], recursive=recursive)
+    return replace(listing, images=0).passed_over()
 
 
 def group_people(files: Sequence[FilePeople], card: EmbedderCard, known: Sequence[Known] = ()) -> tuple[Person, ...]:

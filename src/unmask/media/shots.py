@@ -38,7 +38,8 @@ _NOISE = 1.0
 _RETURN_SHARE = 0.4
 _MAX_MIX_RESIDUAL = 0.3
 _MAX_DISSOLVE_STEP = 0.7
-_MAX_LIKENESS = 0.75
+_MAX_LIKENESS = 0.8
+_MAX_MOVE_BLOCKS = (1, 2)
 _MAX_REST = 0.25
 
 Floats = NDArray[np.float64]
@@ -170,16 +171,17 @@ def _dissolves(times_seconds: Floats, x_NYX: NDArray[np.float32], steps: Floats,
 def _are_calm(x_NYX: NDArray[np.float32], starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[bool]:
     """Say, for each start and end, whether little happens right before and right after, as around a dissolve."""
     most = _MAX_REST * distance(x_NYX[starts], x_NYX[ends])
+    inside = (starts >= 2) & (ends < len(x_NYX) - 2)  # at the ends of the film nothing is known
     before = distance(x_NYX[np.maximum(0, starts - 2)], x_NYX[starts])
     after = distance(x_NYX[ends], x_NYX[np.minimum(len(x_NYX) - 1, ends + 2)])
-    return (np.maximum(before, after) < most).tolist()
+    return (inside & (np.maximum(before, after) < most)).tolist()
 
 
 def _middle_of_dissolve(x_NYX: NDArray[np.float32], steps: Floats) -> int | None:
     """Return the position from which the end outweighs the start; None where the frames are no mixtures of both."""
     start, end = x_NYX[0], x_NYX[-1]
     apart = float(distance(start, end))
-    if steps.max() > _MAX_DISSOLVE_STEP * apart or _likeness(start[0], end[0]) > _MAX_LIKENESS:
+    if steps.max() > _MAX_DISSOLVE_STEP * apart or _is_moved(start[0], end[0]):
         return None
     way = (end - start).ravel()
     offsets = (x_NYX - start).reshape(len(x_NYX), -1)
@@ -188,6 +190,19 @@ def _middle_of_dissolve(x_NYX: NDArray[np.float32], steps: Floats) -> int | None
     if residuals.max() > _MAX_MIX_RESIDUAL or np.diff(shares).min() < -0.05:
         return None
     return int(np.argmax(shares >= 0.5))
+
+
+def _is_moved(a_YX: NDArray[np.float32], b_YX: NDArray[np.float32]) -> bool:
+    """Whether an image is the other one, moved by up to `_MAX_MOVE_BLOCKS`: a slow camera, whose frames lie between."""
+    rows, columns = a_YX.shape
+    most_y, most_x = _MAX_MOVE_BLOCKS
+    for y in range(-most_y, most_y + 1):
+        for x in range(-most_x, most_x + 1):
+            of_a = a_YX[max(0, y) : rows + min(0, y), max(0, x) : columns + min(0, x)]
+            of_b = b_YX[max(0, -y) : rows + min(0, -y), max(0, -x) : columns + min(0, -x)]
+            if _likeness(of_a, of_b) > _MAX_LIKENESS:
+                return True
+    return False
 
 
 def _likeness(a_YX: NDArray[np.float32], b_YX: NDArray[np.float32]) -> float:

@@ -62,6 +62,10 @@ class Change:
     around: float | None = None
     """The same of what surrounds the face in the crop; None of a mask."""
 
+    def __post_init__(self) -> None:
+        if self.changed not in ("yes", "no", "unclear") or self.by not in ("mask", "difference"):
+            raise ValueError(f"{self.changed!r} by {self.by!r} is no change that is known")
+
 
 def change_of_difference(mask_HW: Grey) -> Change:
     """Return what a difference mask of `unmask.prepare.difference` says of the face in the middle of its crop.

@@ -8,8 +8,9 @@ import os
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,9 +109,9 @@ class Merge:
         return hashes[1:][hashes[1:] == hashes[:-1]]
 
 
-def write_lines(lines: Iterable[Line], path: Path) -> None:
+def write_lines(lines: Iterable[Line], target: Path | BinaryIO) -> None:
     """Write JSON, one line a row."""
-    with atomic_file(path) as file:
+    with atomic_file(target) if isinstance(target, Path) else nullcontext(target) as file:
         for _, line in lines:
             file.write(line + b"\n")
 

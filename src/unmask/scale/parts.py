@@ -103,15 +103,18 @@ class CommitLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         (run / COMMITS).mkdir(exist_ok=True)
 
+        folder, takers = self.folder, [] if index is None else [index]
+
         def name_of(commit: Commit) -> str:
-            if index is not None:
-                index.add(self.folder / commit["part"], commit)
+            for taker in takers:
+                taker.add(folder / commit["part"], commit)
             return str(commit["part"])
 
         self._log = RowLog(run / COMMITS / f"{shard}.jsonl", name_of)
         sweep(self.folder)
         for path in sorted(self.folder.glob("*.jsonl")):
             self._adopt(path, index)
+        takers.clear()  # the index is not kept for as long as the log
 
     def append(self, commit: Mapping[str, Any]) -> None:
         """Add a commit; any thread may call this."""

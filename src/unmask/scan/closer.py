@@ -33,8 +33,8 @@ REACH_SECONDS = 0.7
 SPARE_FRAMES = 2
 """Frames beyond the least number: a face is not found in each."""
 
-_ROUNDING = 1e-6
-"""Seconds by which time stamps are rounded."""
+ROUNDING_SECONDS = 1e-6
+"""By which time stamps are rounded."""
 
 Indices = NDArray[np.int64]
 
@@ -136,9 +136,9 @@ def frames_in_gaps(timeline: Timeline, looked: Indices, room: int, *, easy: bool
     chosen: list[int] = []
     times = timeline.times_seconds
     while len(chosen) < room:
-        gaps = np.diff(times[places])
+        gaps = np.where(np.diff(places) > 1, np.diff(times[places]), 0)  # where no frame lies between, none is missing
         widest = int(gaps.argmax()) if len(gaps) else 0
-        if not len(gaps) or gaps[widest] <= CLOSE_SECONDS + _ROUNDING or places[widest + 1] - places[widest] < 2:
+        if not len(gaps) or gaps[widest] <= CLOSE_SECONDS + ROUNDING_SECONDS:
             break
         middle = timeline.middle(places[widest], places[widest + 1], easy=easy)
         chosen.append(middle)

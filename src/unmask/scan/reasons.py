@@ -124,14 +124,21 @@ def why_not_real(unjudged: Sequence[UnjudgedPerson], card: Card) -> tuple[str, .
     )
 
 
-def why_unseen(gap_seconds: float, end_seconds: float) -> Sentence:
-    """Say that a short manipulation may lie between two frames, and how to look at every second."""
+def why_unseen(gap_seconds: float, end_seconds: float, *, is_clean: bool) -> Sentence:
+    """Say that a short manipulation may lie between two frames, and how to look at every second.
+
+    Args:
+        gap_seconds: Longest time between frames that were looked at.
+        end_seconds: Length of the video.
+        is_clean: Whether the video would be called real but for that.
+    """
     frames = math.ceil(end_seconds) + 1
-    text = (
-        f"Frames are up to {gap_seconds:.1f} s apart: what is shorter may lie between them (--frames {frames} looks at "
-        "every second)."
-    )
-    return coded("frames_apart", text, gap_seconds=gap_seconds, needed=frames)
+    apart = f"Frames are up to {gap_seconds:.1f} s apart: what is shorter may lie between them"
+    cure = f"(--frames {frames} looks at every second)."
+    if is_clean:
+        text = f"{apart}, so the video is not called real {cure}"
+        return coded("frames_apart_not_real", text, gap_seconds=gap_seconds, needed=frames)
+    return coded("frames_apart", f"{apart} {cure}", gap_seconds=gap_seconds, needed=frames)
 
 
 def _gap(person: UnjudgedPerson, card: Card) -> Sentence:

@@ -15,7 +15,7 @@ from unmask.media import SignatureLog, Video, read_frames
 from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
 from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
-from unmask.scan.closer import CLOSE_SECONDS, CloserLooks
+from unmask.scan.closer import CLOSE_SECONDS, ROUNDING_SECONDS, CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
 from unmask.scan.crowd import Crowd
@@ -30,7 +30,7 @@ from unmask.scan.spans import with_spans
 from unmask.scan.stillness import still_people
 from unmask.scan.stills import as_picture, picture_card
 from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
-from unmask.scan.timeline import max_gap_seconds, timeline_of
+from unmask.scan.timeline import max_gap_seconds, timeline_of, unseen_seconds
 from unmask.scan.turning import (
     TRIED_FRAMES,
     Turn,
@@ -61,6 +61,8 @@ class Scanner(BaseScanner):
     """Faces that are judged in one video, at most; None for no limit."""
     finds_lost_turns: bool = True
     """Whether a video without upright faces is tried in the other orientations."""
+    needs_every_second: bool = True
+    """Whether a video is called real only where frames of each second were looked at; else an early stop is enough."""
 
     def __init__(
         self,
@@ -189,12 +191,15 @@ class Scanner(BaseScanner):
                 small if progress.small_faces else no_face_reason(progress.decoded, is_picture=video.facts.is_picture)
             )
             return replace(known, status="no_face", reasons=(reason,))
+        early = _early_stop_reason(progress)
+        is_settled = bool(early) and not self.needs_every_second
+        unseen = _unseen_reason(judgement, progress, is_settled=is_settled)
         return replace(
             known,
             status=status,
-            label=judgement.label,
+            label="inconclusive" if unseen and judgement.label == "real" and not is_settled else judgement.label,
             fake_probability=judgement.fake_probability,
-            reasons=(*judgement.reasons, *_early_stop_reason(progress), *_unseen_reason(judgement, progress)),
+            reasons=(*judgement.reasons, *early, *unseen),
             warnings=(*known.warnings, *judgement.warnings),
             faces=judgement.faces,
             unjudged=judgement.unjudged,
@@ -316,14 +321,22 @@ def _image_warnings(video: Video, progress: Progress) -> list[str]:
     return found
 
 
-def _unseen_reason(judgement: Judgement, progress: Progress) -> tuple[str, ...]:
-    """Say how far frames are apart, where a manipulation of a second may lie between them and nobody is accused."""
-    timeline = progress.timeline
-    gap_seconds = max_gap_seconds(progress.decoded_indices, timeline)
-    its_own_seconds = float(np.diff(timeline.times_seconds).max(initial=0))  # nothing lies between frames of the file
-    if judgement.label == "fake" or gap_seconds is None or gap_seconds - 1e-6 <= max(CLOSE_SECONDS, its_own_seconds):
+def _unseen_reason(judgement: Judgement, progress: Progress, *, is_settled: bool) -> tuple[str, ...]:
+    """Say how far frames are apart, where a manipulation of a second may lie between them and nobody is accused.
+
+    Args:
+        judgement: Of the video.
+        progress: What was looked at.
+        is_settled: Whether the video is called real all the same.
+    """
+    if judgement.label == "fake":
         return ()
-    return (why_unseen(gap_seconds, timeline.end_seconds),)
+    gap_seconds = unseen_seconds(progress.decoded_indices, progress.timeline)
+    if gap_seconds <= CLOSE_SECONDS + ROUNDING_SECONDS:
+        return ()
+    return (
+        why_unseen(gap_seconds, progress.timeline.end_seconds, is_clean=judgement.label == "real" and not is_settled),
+    )
 
 
 def _early_stop_reason(progress: Progress) -> tuple[str, ...]:

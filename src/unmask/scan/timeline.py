@@ -76,6 +76,18 @@ def timeline_of(video: Video) -> Timeline:
     )
 
 
+def unseen_seconds(indices: NDArray[np.int64], timeline: Timeline) -> float:
+    """Return the longest time between two frames that were looked at, where others lie between; 0 where none does.
+
+    Args:
+        indices: (n,) rising indices of the frames that were looked at, at least one.
+        timeline: Of the video.
+    """
+    places = np.concatenate([[0], indices, [len(timeline.times_seconds) - 1]])
+    gaps_seconds = np.diff(timeline.times_seconds[places])
+    return float(gaps_seconds[np.diff(places) > 1].max(initial=0.0))
+
+
 def max_gap_seconds(indices: NDArray[np.int64], timeline: Timeline) -> float | None:
     """Return the longest time between two frames that were looked at, also before the first and after the last.
 

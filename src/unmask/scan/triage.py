@@ -22,7 +22,7 @@ class Triage:
     """Looks at every fourth frame of a full scan or so, and leaves it at that where they are clearly authentic.
 
     Everything else is looked at as another rule has it, and what was looked at before is not looked at again: a video
-    that a cheap look does not settle costs what a full scan costs, and gets the same verdict.
+    that a cheap look does not settle gets the verdict of a full scan, and costs a second pass of decoding more.
     """
 
     rule: StopRule
@@ -65,6 +65,6 @@ def with_triage(scanner: BaseScanner, most: float) -> Scanner:
     if scanner.options.adaptive:
         raise UsageError("--adaptive looks at a few frames first, too, at videos of any kind; leave out --triage")
     first = copy(scanner)
-    first.stop_rule = Triage(scanner.stop_rule, most)
+    first.stop_rule, first.needs_every_second = Triage(scanner.stop_rule, most), False
     first.settings = scanner.settings | {"triage": most}
     return first

@@ -64,10 +64,14 @@ class Watch:
             once: Judge what is there, without waiting whether it still changes, and end; else never end.
         """
         while True:
-            yield from self.look(0.0 if once else SETTLE_SECONDS)
-            if once:
+            found = False
+            for row in self.look(0.0 if once else SETTLE_SECONDS):
+                found = True
+                yield row
+            if once and not found:  # a twin of what was just judged has its row in the second look
                 return
-            time.sleep(POLL_SECONDS)
+            if not once:
+                time.sleep(POLL_SECONDS)
 
     def look(self, settle_seconds: float) -> Iterator[Row]:
         """Judge what has not changed for so long, and was not judged before."""

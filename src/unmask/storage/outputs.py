@@ -77,9 +77,14 @@ def check_outputs(outputs: Sequence[Output], inputs: Iterable[PathLike] = ()) ->
         inputs: All files and folders that it reads; addresses do no harm.
 
     Raises:
-        UsageError: An output is an input, another output, media, somebody else's file, or cannot be written there.
+        UsageError: An output is an input, another output, media, somebody else's file, or cannot be written there. Nor
+            can ``-``: what may go to stdout is not named here.
     """
     files = [output for output in outputs if not is_device(output.path)]
+    for output in files:
+        if str(output.path) == "-":
+            example = f"{output.option} {output.form.example}"
+            raise UsageError(f"{output.form.what} cannot go to stdout; name a place for it, e.g. {example}")
     _check_inputs(files, inputs)
     for i, output in enumerate(files):
         if other := next((other for other in files[:i] if is_same(other.path, output.path)), None):

@@ -70,15 +70,20 @@ def test_what_does_not_fit_is_told(tmp_path):
     odd = {"label": "unclear", "frames": frames(tmp_path, "DFDC/test/frames/c")}
     out = {"label": "DFDC_Fake", "frames": ["../../etc/frames/0.png"]}
     none = {"label": "DFDC_Fake", "frames": []}
+    control = {"label": "DFDC_Fake", "frames": frames(tmp_path, "DFDC/test/frames/f")}
     labels = {
         "DFDC_Real": {"train": {}, "test": {"a": real}, "val": real},
-        "DFDC_Fake": splits(test={"b": gone, "c": odd, "d": out, "e": none}),
+        "DFDC_Fake": splits(test={"b": gone, "c": odd, "d": out, "e": none, "f\n": control}),
     }
     write(tmp_path, "DFDC", labels)
     index = read_index(tmp_path)
     assert [clip.id for clip in index.clips] == ["DFDC_Real__a"]
-    assert faults(index) == [("preprocessing/dataset_json/DFDC.json", None), ("datasets/rgb/DFDC/test/frames/c", None)]
-    assert "frames of 2 of 4 clips" in str(index.faults[0])
+    assert faults(index) == [
+        ("preprocessing/dataset_json/DFDC.json", None),
+        ("datasets/rgb/DFDC/test/frames/c", None),
+        ("datasets/rgb/DFDC/test/frames/f", None),
+    ]
+    assert "frames of 2 of 5 clips" in str(index.faults[0])
 
 
 @pytest.mark.parametrize("content", ["[1]", "{}", '{"a": 1}', '{"a": {"b": 1}}', '{"a": {"b": {"c": 1}}}', "no json"])

@@ -58,6 +58,16 @@ def test_fake_av_celeb_with_faults(tmp_path):
     assert "more than once" in str(index.faults[3])
 
 
+def test_names_that_no_file_can_have(tmp_path):
+    touch(tmp_path, "video-data/a.mp4")
+    (tmp_path / "video-metadata-publish.csv").write_bytes(
+        b"Filename,Video Ground Truth,Finetuning Set\na.mp4,Fake,train\nb\x07.mp4,Fake,train\n\xff.mp4,Real,test\n"
+    )
+    index = read_index(tmp_path)
+    assert [clip.id for clip in index.clips] == ["video-data__a"]
+    assert len(index.faults) == 2
+
+
 def test_another_meta_data_is_passed_over(tmp_path):
     touch(tmp_path, "real/a.mp4", "fake/b.mp4")
     (tmp_path / "meta_data.csv").write_text("source,path\na,b\n")

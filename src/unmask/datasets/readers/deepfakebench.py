@@ -22,6 +22,7 @@ from unmask.datasets.index import (
     Index,
     check_originals,
     clip_id,
+    id_problem,
     name_problem,
     printable,
     register_reader,
@@ -141,6 +142,11 @@ def _clips(root: Path, videos: dict[str, _Video]) -> tuple[list[Clip], list[Faul
             ids[video.compression, video.name].append(_id(video))
     for folder, video in videos.items():
         label = _label_of(video.label)
+        if problem := id_problem(_id(video)):
+            faults.append(
+                Fault(printable(folder), None, f"its name {shown(video.name)} {problem}; set aside; rename it")
+            )
+            continue
         if label is None:
             faults.append(
                 Fault(printable(folder), None, f"label {shown(video.label)} is neither real nor fake; set aside")

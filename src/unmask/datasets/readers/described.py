@@ -40,8 +40,9 @@ EVAL_2024_FILES = ("video-metadata-publish.csv", "video-metadata-publish-with-li
 _FAKE_AV_CELEB = ("source", "method", "type", "race", "gender", "path")
 _EVAL_2024 = ("filename", "video ground truth", "finetuning set")
 
-Describe = Callable[[Row], tuple[str, Clip | str]]
-"""Gives the path of a row, and its clip or why there is none."""
+PathOf = Callable[[Row], str]
+Describe = Callable[[Row, str], Clip | str]
+"""Gives the clip of a row with this path, or why there is none."""
 
 
 @register_reader("fake_av_celeb")
@@ -55,20 +56,20 @@ def read_fake_av_celeb(root: Path) -> Index | None:
         if row.cells["type"] == "RealVideo-RealAudio":
             sources[_person(row)].append(clip_id(_av_path(row)))
 
-    def describe(row: Row) -> tuple[str, Clip | str]:
-        path, kind = _av_path(row), row.cells["type"]
+    def describe(row: Row, path: str) -> Clip | str:
+        kind = row.cells["type"]
         picture, _, sound = kind.partition("-")
         if picture not in ("RealVideo", "FakeVideo") or sound not in ("RealAudio", "FakeAudio"):
-            return path, f"type {shown(kind)} is none of the four; set aside; correct it"
+            return f"type {shown(kind)} is none of the four; set aside; correct it"
         label: ClipLabel = "fake" if picture == "FakeVideo" else "real"
         method = row.cells["method"] if label == "fake" else "sound" if sound == "FakeAudio" else None
         own = sources[_person(row)]
         original = own[0] if label == "fake" and len(own) == 1 else None
         people = {row.cells["source"], row.cells.get("target1", "-")} if label == "fake" else {row.cells["source"]}
         named = tuple(sorted(name for name in people if name.startswith("id")))
-        return path, Clip(clip_id(path), path, label, original, method, people=named)
+        return Clip(clip_id(path), path, label, original, method, people=named)
 
-    return _index(root, "fake_av_celeb", FAKE_AV_CELEB_FILE, rows, describe)
+    return _index(root, "fake_av_celeb", FAKE_AV_CELEB_FILE, rows, _av_path, describe)
 
 
 def _person(row: Row) -> tuple[str, str, str]:
@@ -86,18 +87,22 @@ def read_deepfake_eval_2024(root: Path) -> Index | None:
     for name in EVAL_2024_FILES:
         rows = _rows(root / name, _EVAL_2024)
         if rows is not None:
-            return _index(root, "deepfake_eval_2024", name, rows, _describe_eval_2024)
+            return _index(root, "deepfake_eval_2024", name, rows, _eval_path, _describe_eval_2024)
     return None
 
 
-def _describe_eval_2024(row: Row) -> tuple[str, Clip | str]:
-    path, truth = f"video-data/{row.cells['filename']}", row.cells["video ground truth"].lower()
+def _eval_path(row: Row) -> str:
+    return f"video-data/{row.cells['filename']}"
+
+
+def _describe_eval_2024(row: Row, path: str) -> Clip | str:
+    truth = row.cells["video ground truth"].lower()
     if truth not in ("real", "fake", "unknown"):
-        return path, f"ground truth {shown(truth)} is neither real, fake nor unknown; set aside; correct it"
+        return f"ground truth {shown(truth)} is neither real, fake nor unknown; set aside; correct it"
     label: ClipLabel | None = "real" if truth == "real" else "fake" if truth == "fake" else None
     only_sound = label == "real" and row.cells.get("audio ground truth", "").lower() == "fake"
     split = split_of_name(row.cells["finetuning set"])
-    return path, Clip(clip_id(path), path, label, method="sound" if only_sound else None, split=split)
+    return Clip(clip_id(path), path, label, method="sound" if only_sound else None, split=split)
 
 
 def _rows(table: Path, columns: Sequence[str]) -> tuple[Row, ...] | None:
@@ -111,19 +116,19 @@ def _rows(table: Path, columns: Sequence[str]) -> tuple[Row, ...] | None:
     return content.rows if set(columns) <= set(content.columns) else None
 
 
-def _index(root: Path, dataset: str, where: str, rows: Sequence[Row], describe: Describe) -> Index:
+def _index(root: Path, dataset: str, where: str, rows: Sequence[Row], path_of: PathOf, describe: Describe) -> Index:
     """Return the clips that are there; those that are not are told in one sentence, other faults each."""
     clips: dict[str, Clip] = {}
     faults: list[Fault] = []
     missing: list[str] = []
     twice = 0
     for row in rows:
-        path, clip = describe(row)
+        path = path_of(row)
         if problem := _path_problem(path):
             faults.append(Fault(where, row.place, problem))
         elif not is_file(root / path):
             missing.append(path)
-        elif isinstance(clip, str):
+        elif isinstance(clip := describe(row, path), str):
             faults.append(Fault(where, row.place, clip))
         elif clip.id in clips:
             twice += 1

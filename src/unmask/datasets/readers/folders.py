@@ -96,7 +96,7 @@ def read_deepfake_timit(root: Path) -> Index | None:
 
 
 def _vidtimit_id(person: str, sentence: str) -> str:
-    return f"{_VIDTIMIT}__{person}__{sentence}"
+    return clip_id(f"{_VIDTIMIT}/{person}/{sentence}.avi")
 
 
 @register_reader("ffiw")
@@ -129,13 +129,18 @@ def read_uadfv(root: Path) -> Index | None:
     fakes = found["fake"][0]
     if 2 * sum(_source_of(path) in stems for path in fakes) <= len(fakes):
         return None
-    clips = [Clip(f"real__{PurePosixPath(path).stem}", path, "real") for path in found["real"][0]]
+    clips = [Clip(_uadfv_id("real", PurePosixPath(path).stem), path, "real") for path in found["real"][0]]
     for path in fakes:
         of = _source_of(path)
-        clips.append(Clip(f"fake__{PurePosixPath(path).stem}", path, "fake", f"real__{of}" if of in stems else None))
+        original = None if of not in stems else _uadfv_id("real", str(of))
+        clips.append(Clip(_uadfv_id("fake", PurePosixPath(path).stem), path, "fake", original))
     usable, wrong = check_originals(clips, lambda clip: (clip.path, None))
     faults = (*found["real"][1], *found["fake"][1], *wrong)
     return Index(root, "uadfv", tuple(sorted(usable, key=lambda clip: clip.id)), faults)
+
+
+def _uadfv_id(label: str, stem: str) -> str:
+    return clip_id(f"{label}/{stem}.mp4")
 
 
 def _source_of(path: str) -> str | None:
