@@ -160,12 +160,11 @@ XCEPTION = _kind(
     ),
 )
 
-_GAN: _Shapes = {
-    f"con_gan.dconv_up{level}.{layer}.{part}": shape
-    for level, channels in ((3, 256), (2, 128), (1, 64))
-    for layer, before in ((0, 2 * channels), (2, channels))
-    for part, shape in (("weight", (channels, before, 3, 3)), ("bias", (channels,)))
-} | {"con_gan.conv_last.weight": (3, 64, 1, 1), "con_gan.conv_last.bias": (3,)}
+_GAN: _Shapes = {"con_gan.conv_last.weight": (3, 64, 1, 1), "con_gan.conv_last.bias": (3,)}
+for _level, _channels in ((3, 256), (2, 128), (1, 64)):
+    for _layer, _before in ((0, 2 * _channels), (2, _channels)):
+        _GAN[f"con_gan.dconv_up{_level}.{_layer}.weight"] = (_channels, _before, 3, 3)
+        _GAN[f"con_gan.dconv_up{_level}.{_layer}.bias"] = (_channels,)
 _OF_THEIR_METHODS: _Shapes = {
     "head_spe.mlp.0.weight": (512, 256),
     "head_spe.mlp.0.bias": (512,),
