@@ -1,7 +1,7 @@
 import json
-import os
 import shutil
 from pathlib import Path
+from random import Random
 
 import av
 import numpy as np
@@ -115,7 +115,7 @@ def test_small_faces_are_not_judged(scanner, tmp_path, portrait):
 def bad_inputs(folder, clips):
     """Name -> status of inputs that cannot be judged; the files are written into ``folder``."""
     (folder / "empty.mp4").touch()
-    (folder / "noise.mp4").write_bytes(os.urandom(4000))
+    (folder / "noise.mp4").write_bytes(Random(0).randbytes(4000))
     write_video(folder / "no_face.mp4", map(pattern, range(10)))
     write_sound(folder / "sound.mp4")
     (folder / "list.mp4").write_text(f"ffconcat version 1.0\nfile {clips['authentic']}\n")

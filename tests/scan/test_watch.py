@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from random import Random
 
 import pytest
 from typer.testing import CliRunner
@@ -88,7 +89,7 @@ def test_the_same_content_is_not_judged_again(folder):
 
 def test_what_cannot_be_judged_gets_one_row_too(folder):
     (folder / "empty.mp4").write_bytes(b"")
-    (folder / "noise.mp4").write_bytes(os.urandom(1000))
+    (folder / "noise.mp4").write_bytes(Random(0).randbytes(1000))
     with watch(folder) as watched:
         assert look(watched) == [("empty.mp4", "unreadable"), ("noise.mp4", "unreadable")]
         assert look(watched) == []
