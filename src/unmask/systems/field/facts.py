@@ -344,7 +344,7 @@ LAA = _kind(
     seen="the box of RetinaFace and a quarter of it on each side, stretched to 256 pixels, then 384, not aligned",
     limitations=(
         "made for configs/efn4_fpn_sbi_adv.yaml and efn4_fpn_hm_adv.yaml; weights of others are refused",
-        "the crop is that of the weights trained on self-blended images; those trained on blended pairs saw another cut",
+        "the crop is that of the weights trained on self-blended images; those trained on blends saw another",
         "the authors stretched the box to a square; unmask cuts a square as wide as the longer side instead",
         "the authors found faces with RetinaFace; unmask finds them with its own detector",
         "the authors' number is the mean of a crop and its mirror image; unmask asks once",
