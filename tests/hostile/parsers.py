@@ -144,7 +144,9 @@ def checkpoints(_: Path) -> list[bytes]:
             archive.writestr(f"w/{name}", content)
     legacy = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}X\r\0\0\0little_endian\x88s."
     legacy += _PICKLE + b"\x80\x02]X\1\0\0\x000a." + (4).to_bytes(8, "little") + bytes(16)
-    return [file.getvalue(), legacy]
+    table = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}'
+    safetensors = len(table).to_bytes(8, "little") + table + bytes(16)
+    return [file.getvalue(), legacy, safetensors]
 
 
 class Packet(bytes):

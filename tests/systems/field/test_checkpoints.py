@@ -16,6 +16,7 @@ from torch.nn.functional import (
     adaptive_avg_pool2d,
     batch_norm,
     conv2d,
+    conv_transpose2d,
     gelu,
     layer_norm,
     leaky_relu,
@@ -33,7 +34,7 @@ from unmask.models.checkpoints.checkpoint import read_checkpoint
 from unmask.models.checkpoints.convert import JOB, Job, fill_network
 from unmask.models.networks import build_network
 from unmask.models.networks.published_tensors import published_layout
-from unmask.systems.field.facts import EFFORT, FSFM, GEND_CLIP, GEND_DINOV3, GEND_PE, KINDS, SBI, UCF, XCEPTION
+from unmask.systems.field.facts import EFFORT, FSFM, GEND_CLIP, GEND_DINOV3, GEND_PE, KINDS, LAA, SBI, UCF, XCEPTION
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 
@@ -110,12 +111,12 @@ def b4_blocks():
     before, number = 48, 0
     for blocks, kernel, stride, expansion, channels in B4_STAGES:
         for i in range(blocks):
-            yield f"net._blocks.{number}", before, channels, kernel, stride if i == 0 else 1, expansion
+            yield f"_blocks.{number}", before, channels, kernel, stride if i == 0 else 1, expansion
             before, number = channels, number + 1
 
 
-def b4_shapes():
-    shapes = {"net._conv_stem.weight": (48, 3, 3, 3)} | norm_shapes("net._bn0", 48)
+def b4_shapes(start):
+    shapes = {"_conv_stem.weight": (48, 3, 3, 3)} | norm_shapes("_bn0", 48)
     for name, before, after, kernel, _, expansion in b4_blocks():
         wide, narrow = before * expansion, max(1, before // 4)
         if expansion > 1:
@@ -124,11 +125,14 @@ def b4_shapes():
         shapes |= {f"{name}._se_reduce.weight": (narrow, wide, 1, 1), f"{name}._se_reduce.bias": (narrow,)}
         shapes |= {f"{name}._se_expand.weight": (wide, narrow, 1, 1), f"{name}._se_expand.bias": (wide,)}
         shapes |= {f"{name}._project_conv.weight": (after, wide, 1, 1)} | norm_shapes(f"{name}._bn2", after)
-    shapes |= {"net._conv_head.weight": (1792, 448, 1, 1)} | norm_shapes("net._bn1", 1792)
-    return shapes | {"net._fc.weight": (2, 1792), "net._fc.bias": (2,)}
+    shapes |= {"_conv_head.weight": (1792, 448, 1, 1)} | norm_shapes("_bn1", 1792)
+    return {start + name: shape for name, shape in shapes.items()}
 
 
-def b4_forward(state, x):
+def b4_maps(state, start, x):
+    """The maps before each shrinking, the last block's, and the head's."""
+    state = {name.removeprefix(start): value for name, value in state.items()}
+
     def convolve(name, x, side, stride=1, groups=1):
         """Pad as for an image of 380 pixels, whose maps have this side."""
         weight = state[f"{name}.weight"]
@@ -136,8 +140,8 @@ def b4_forward(state, x):
         x = pad(x, [more // 2, more - more // 2] * 2)
         return conv2d(x, weight, state.get(f"{name}.bias"), stride, groups=groups)
 
-    x = silu(norm(state, "net._bn0", convolve("net._conv_stem", x, B4_SIDE, 2), B4_EPS))
-    side = math.ceil(B4_SIDE / 2)
+    x = silu(norm(state, "_bn0", convolve("_conv_stem", x, B4_SIDE, 2), B4_EPS))
+    side, maps = math.ceil(B4_SIDE / 2), []
     for name, before, after, _, stride, expansion in b4_blocks():
         y = x
         if expansion > 1:
@@ -147,19 +151,79 @@ def b4_forward(state, x):
         squeezed = silu(convolve(f"{name}._se_reduce", adaptive_avg_pool2d(y, 1), 1))
         y = convolve(f"{name}._se_expand", squeezed, 1).sigmoid() * y
         y = norm(state, f"{name}._bn2", convolve(f"{name}._project_conv", y, side), B4_EPS)
+        if stride > 1:
+            maps.append(x)
         x = y + x if stride == 1 and before == after else y
-    x = silu(norm(state, "net._bn1", convolve("net._conv_head", x, side), B4_EPS))
-    return linear(adaptive_avg_pool2d(x, 1).flatten(1), state["net._fc.weight"], state["net._fc.bias"])
+    return [*maps, x, silu(norm(state, "_bn1", convolve("_conv_head", x, side), B4_EPS))]
 
 
 def test_sbi():
-    state = random_weights(b4_shapes())
+    state = random_weights(b4_shapes("net.") | {"net._fc.weight": (2, 1792), "net._fc.bias": (2,)})
     optimiser = {"state": {0: {"e_w": torch.zeros(2), "momentum_buffer": None}},
                  "param_groups": [{"lr": 0.001, "nesterov": False, "params": [0, 1]}]}  # fmt: skip
     network = filled(SBI, state, {"model": state, "optimizer": optimiser, "epoch": 99})
-    pictures = torch.rand(2, 3, B4_SIDE, B4_SIDE, generator=torch.Generator().manual_seed(1))
+    seen = torch.rand(2, 3, B4_SIDE, B4_SIDE, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        assert_same(network, pictures, b4_forward(state, pictures))
+        pooled = b4_maps(state, "net.", seen)[-1].mean((2, 3))
+        assert_same(network, seen, linear(pooled, state["net._fc.weight"], state["net._fc.bias"]))
+
+
+# --- LAA-Net, whose encoder is padded for 380 pixels and shown others
+
+
+def laa_shapes():
+    shapes = b4_shapes("")
+
+    def convolution(name, before, after, kernel):
+        return {f"{name}.0.weight": (after, before, kernel, kernel)} | norm_shapes(f"{name}.1", after)
+
+    shapes |= convolution("deconv_1.0", 1792, 448, 3)
+    shapes |= convolution("deconv_2.0", 896, 160, 3) | convolution("deconv_3.0", 320, 56, 3)
+    for start in ("deconv_4.0", "inception_block"):
+        shapes |= convolution(f"{start}.pw_block", 112, 28, 1) | convolution(f"{start}.conv3_block", 28, 28, 3)
+        shapes |= convolution(f"{start}.conv5_block", 28, 28, 5)
+    for name, channels in (("deconv_2", 160), ("deconv_3", 56), ("deconv_4", 112)):
+        shapes |= {f"{name}.1.weight": (channels, channels, 4, 4)} | norm_shapes(f"{name}.2", channels)
+    for head in ("hm", "cls", "cstency"):
+        shapes |= {f"{head}.0.weight": (64, 112, 3, 3), f"{head}.0.bias": (64,)} | norm_shapes(f"{head}.1", 64)
+    shapes |= {"cls.5.weight": (1, 64), "cls.5.bias": (1,), "hm.3.weight": (1, 64, 1, 1), "hm.3.bias": (1,)}
+    return shapes | {"cstency.3.weight": (256, 64, 1, 1), "cstency.3.bias": (256,)}
+
+
+def laa_logit(state, seen):
+    _, _, fine, middle, coarse, head = b4_maps(state, "", seen)
+
+    def convolution(name, x):
+        weight = state[f"{name}.0.weight"]
+        return relu(norm(state, f"{name}.1", conv2d(x, weight, padding=weight.shape[-1] // 2)))
+
+    def doubled(name, x):
+        return norm(state, f"{name}.2", conv_transpose2d(x, state[f"{name}.1.weight"], stride=2, padding=1))
+
+    def beside(x, other):
+        return torch.cat([x, (1 - x.sigmoid()) * other], 1)
+
+    x = beside(convolution("deconv_1.0", head), coarse)
+    x = beside(doubled("deconv_2", convolution("deconv_2.0", x)), middle)
+    x = beside(doubled("deconv_3", convolution("deconv_3.0", x)), fine)
+    narrow = convolution("inception_block.pw_block", x)
+    pooled = convolution("inception_block.pw_block", max_pool2d(x, 3, 1, 1))
+    views = [convolution(f"inception_block.conv{kernel}_block", narrow) for kernel in (3, 5)]
+    x = relu(doubled("deconv_4", torch.cat([narrow, *views, pooled], 1)))
+    x = relu(norm(state, "cls.1", conv2d(x, state["cls.0.weight"], state["cls.0.bias"], padding=1)))
+    return linear(x.mean((2, 3)), state["cls.5.weight"], state["cls.5.bias"])
+
+
+def test_laa_net():
+    state = random_weights({name: s for name, s in laa_shapes().items() if not name.startswith("inception_block.")})
+    state |= {name.replace("deconv_4.0.", "inception_block."): value
+              for name, value in state.items() if name.startswith("deconv_4.0.")}  # fmt: skip
+    seen = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        logit_N1 = laa_logit(state, seen)
+    published = {name: value.double() if value.is_floating_point() else value for name, value in state.items()}
+    network = filled(LAA, published, {"epoch": 3, "state_dict": published})
+    assert_same(network, seen, torch.cat([torch.zeros_like(logit_N1), logit_N1], 1))
 
 
 # --- DeepfakeBench's Xception
@@ -506,6 +570,7 @@ POSITIONS = {"embeddings.position_ids": (1, 257)}
     ("kind", "expected"),
     [
         (UCF, ucf_shapes()),
+        (LAA, laa_shapes()),
         (GEND_CLIP, clip_shapes("feature_extractor.vision_model.", 1024, 24, 224) | head_shapes(GEND_HEAD, 1024)
          | {"feature_extractor.visual_projection.weight": (768, 1024)}
          | {f"feature_extractor.vision_model.{name}": shape for name, shape in POSITIONS.items()}),

@@ -24,14 +24,18 @@ class PublishedLayout:
 
     modules: dict[str, str]
     """Start of our tensors' names -> start of theirs, such as ``encoder.`` -> ``backbone.``; covers all of ours."""
-    encoder_library: Literal["timm", "transformers_clip", "transformers_clip_svd", "transformers_dinov3"] = "timm"
+    encoder_library: Literal[
+        "timm", "efficientnet_pytorch", "transformers_clip", "transformers_clip_svd", "transformers_dinov3"
+    ] = "timm"
     """Whose code names the encoder's tensors after that start, see ``unmask.models.networks.published_tensors``."""
     head: str = "fc"
-    """Our last linear layer. Theirs has a row of weights for each of two classes."""
+    """Our last linear layer, where theirs has a row of weights for each of two classes; empty where it has one row."""
     fake_class: Literal[0, 1] = 1
     """Which of their two classes is the fakes."""
     grid: int = 0
     """Side of the grid of position embeddings in the file, where ours is smaller; 0 where they are the same."""
+    numbers: Literal["float32", "float64"] = "float32"
+    """Type of the weights in the file."""
     unused: dict[str, tuple[int, ...]] = field(default_factory=dict)
     """Name -> shape of tensors that are there for training only, and are left out."""
     perhaps: dict[str, tuple[int, ...]] = field(default_factory=dict)

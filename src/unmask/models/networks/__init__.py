@@ -23,6 +23,7 @@ from torch import nn
 from unmask.models.networks.blendnet import BlendNet
 from unmask.models.networks.classifier import DeepFakeClassifier, DeepFakeClassifierGWAP, DeepFakeClassifierSRM
 from unmask.models.networks.encoders import ENCODERS, create_encoder
+from unmask.models.networks.laa import LocalizedArtifact
 from unmask.models.networks.layernorm import LayerNormTuned
 from unmask.models.networks.output import Output
 from unmask.models.networks.slowfast import SlowFast
@@ -39,6 +40,7 @@ __all__ = [
     "DeepFakeClassifierGWAP",
     "DeepFakeClassifierSRM",
     "LayerNormTuned",
+    "LocalizedArtifact",
     "Output",
     "SlowFast",
     "TwoClass",
@@ -54,6 +56,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "two_class": TwoClass,
     "layernorm": LayerNormTuned,
     "ucf": CommonForgery,
+    "laa": LocalizedArtifact,
     "slowfast": SlowFast,
 }
 """Name, as recipes give it -> class; its keyword arguments are the recipe's parameters."""

@@ -16,11 +16,12 @@ from torch import nn
 
 from unmask.models.networks.two_class import TwoClass
 
-_ENDS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+OUTSIDE_BLOCKS = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+"""EfficientNet-PyTorch's names of the layers before and after the blocks -> timm's."""
 _SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
-_FIRST_STAGE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"} | _SQUEEZE
+FIRST_STAGE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"} | _SQUEEZE
 """EfficientNet-PyTorch's names of a block's layers -> timm's, where nothing is expanded first."""
-_LATER_STAGES = _SQUEEZE | {
+LATER_STAGES = _SQUEEZE | {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
     "_depthwise_conv": "conv_dw",
@@ -28,6 +29,7 @@ _LATER_STAGES = _SQUEEZE | {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
+"""The same of a block that expands first."""
 
 
 def rename_library_tensors(names: Iterable[str], network: nn.Module) -> dict[str, str]:
@@ -56,7 +58,7 @@ def _timm_name(name: str, network: nn.Module) -> str:
     block = re.fullmatch(r"_blocks\.(\d+)\.([^.]+)\.(.+)", name)
     if block is None:
         layer, _, rest = name.partition(".")
-        return f"{_ENDS.get(layer, layer)}.{rest}"
+        return f"{OUTSIDE_BLOCKS.get(layer, layer)}.{rest}"
     number, layer, rest = int(block[1]), block[2], block[3]
     places = [
         (i, j)
@@ -66,5 +68,5 @@ def _timm_name(name: str, network: nn.Module) -> str:
     if number >= len(places):
         return name
     stage, position = places[number]
-    layers = _LATER_STAGES if stage else _FIRST_STAGE
+    layers = LATER_STAGES if stage else FIRST_STAGE
     return f"blocks.{stage}.{position}.{layers.get(layer, layer)}.{rest}"

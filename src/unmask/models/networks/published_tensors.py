@@ -22,11 +22,14 @@ from timm.layers.pos_embed import resample_abs_pos_embed
 from torch import nn
 
 from unmask.errors import UsageError
+from unmask.models.networks.library_names import FIRST_STAGE, LATER_STAGES, OUTSIDE_BLOCKS
 
 if TYPE_CHECKING:
     from unmask.models.checkpoints.kinds import PublishedLayout
 
 _Make = Callable[..., torch.Tensor]
+_WHOLE = ("num_batches_tracked", "position_ids")
+"""Ends of names of tensors that hold whole numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,14 @@ def published_layout(network: nn.Module, published: PublishedLayout) -> Layout:
         UsageError: ``published.modules`` leaves out a tensor of the network.
     """
     state = network.state_dict()
-    parts = {name: _part(name, tuple(tensor.shape), published) for name, tensor in state.items()}
+    starts = _block_numbers(state)
+    parts = {name: _part(name, tuple(tensor.shape), published, starts) for name, tensor in state.items()}
     shapes = {name: shape for part in parts.values() for name, shape in part.shapes.items()}
     shapes |= published.unused | published.perhaps
     for start, like in published.twins.items():
         shapes |= {start + n.removeprefix(like): shape for n, shape in list(shapes.items()) if n.startswith(like)}
-    tensors = {name: torch.empty(shape, dtype=_dtype(name), device="meta") for name, shape in shapes.items()}
+    dtypes = {name: torch.int64 if name.endswith(_WHOLE) else getattr(torch, published.numbers) for name in shapes}
+    tensors = {name: torch.empty(shape, dtype=dtypes[name], device="meta") for name, shape in shapes.items()}
     return Layout(parts, tensors, frozenset(published.perhaps))
 
 
@@ -81,11 +86,7 @@ def our_tensors(layout: Layout, values: Mapping[str, torch.Tensor]) -> dict[str,
     return {name: part.make(*(values[theirs] for theirs in part.shapes)) for name, part in layout.parts.items()}
 
 
-def _dtype(name: str) -> torch.dtype:
-    return torch.int64 if name.endswith(("num_batches_tracked", "position_ids")) else torch.float32
-
-
-def _part(name: str, shape: tuple[int, ...], published: PublishedLayout) -> Part:
+def _part(name: str, shape: tuple[int, ...], published: PublishedLayout, starts: Mapping[str, int]) -> Part:
     ours = next((start for start in published.modules if name.startswith(start)), None)
     if ours is None:
         raise UsageError(f"the published layout says nothing of {name}; add the start of its name to modules")
@@ -95,6 +96,8 @@ def _part(name: str, shape: tuple[int, ...], published: PublishedLayout) -> Part
     if ours == "encoder.":
         if published.grid and rest == "pos_embed":
             return _resampled(start + rest, shape, published.grid)
+        if published.encoder_library == "efficientnet_pytorch":
+            return _same(start + _efficientnet_name(rest, starts), shape)
         return _LIBRARIES[published.encoder_library](rest, shape, start)
     return _same(start + rest, shape)
 
@@ -159,6 +162,24 @@ _DINOV3 = {
     "reg_token": "embeddings.register_tokens",
 }
 """timm's DINOv3 (with biases of query and value) -> transformers'."""
+
+
+def _block_numbers(state: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    """Number the blocks of an encoder of stages through: stage and place, such as ``1.0`` -> number."""
+    found = {match[1]: None for name in state if (match := re.match(r"encoder\.blocks\.(\d+\.\d+)\.", name))}
+    return {place: number for number, place in enumerate(found)}
+
+
+def _efficientnet_name(name: str, numbers: Mapping[str, int]) -> str:
+    """Translate timm's name of an EfficientNet's tensor into efficientnet_pytorch's."""
+    block = re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(.+)\.([^.]+)", name)
+    if block is None:
+        layer, _, part = name.partition(".")
+        return f"{_translated(layer, {ours: theirs for theirs, ours in OUTSIDE_BLOCKS.items()})}.{part}"
+    stage, place, layer, part = block.groups()
+    layers = LATER_STAGES if int(stage) else FIRST_STAGE
+    theirs = _translated(layer, {re.escape(ours): theirs for theirs, ours in layers.items()})
+    return f"_blocks.{numbers[f'{stage}.{place}']}.{theirs}.{part}"
 
 
 def _translated(name: str, names: Mapping[str, str]) -> str:

@@ -73,6 +73,12 @@ FSFM_SOURCE = _Source(
     "Wang et al. 2025, arXiv 2412.12032",
     "CC BY-NC 4.0 (LICENSE of the repository); trained on VGGFace2 and FaceForensics++, which have terms of their own",
 )
+LAA_SOURCE = _Source(
+    "10Ring/LAA-Net",
+    "a33446ab94b3bc0d176a879d43e0700adc52c817",
+    "Nguyen et al. 2024, arXiv 2401.13856",
+    "SnT academic licence: research only (LICENSE of the repository); trained on FaceForensics++",
+)
 
 
 def _kind(
@@ -106,7 +112,7 @@ def _kind(
             "method": source.paper,
             "source": source.text,
             "shown": f"{crop.size_px} x {crop.size_px} pixels, RGB, mean {mean} and std {std} of 0..1; {seen}",
-            "classes": f"0 {first}, 1 {second}",
+            "classes": f"0 {first}, 1 {second}" if published is None or published.head else "one logit, of fake",
         },
         limitations=(_NOT_CALIBRATED, *limitations),
     )
@@ -319,5 +325,43 @@ FSFM = _kind(
     published=PublishedLayout({"encoder.": "", "fc.": "head."}, fake_class=0),
 )
 
-KINDS = {kind.card.name: kind for kind in (SBI, XCEPTION, UCF, GEND_CLIP, GEND_PE, GEND_DINOV3, EFFORT, FSFM)}
+_MARKS: _Shapes = {}
+"""The heads for marks of blending and for consistency."""
+for _head, _outputs in (("hm", 1), ("cstency", 256)):
+    _MARKS |= {f"{_head}.0.weight": (64, 112, 3, 3), f"{_head}.0.bias": (64,)}
+    _MARKS |= {f"{_head}.1.{_part}": (64,) for _part in ("weight", "bias", "running_mean", "running_var")}
+    _MARKS |= {f"{_head}.1.num_batches_tracked": ()}
+    _MARKS |= {f"{_head}.3.weight": (_outputs, 64, 1, 1), f"{_head}.3.bias": (_outputs,)}
+
+LAA = _kind(
+    "laa-net-b4",
+    LAA_SOURCE,
+    purpose="LAA-Net: a network that learned where blended faces have their seams.",
+    architecture="EfficientNet-B4 of efficientnet_pytorch, E-FPN over three maps, one logit",
+    crop=CropSpec(384, margin=0.25, outline="square", enlarge="linear"),
+    network=("laa", {}),
+    colours=_HALF,
+    seen="the box of RetinaFace and a quarter of it on each side, stretched to 256 pixels, then 384, not aligned",
+    limitations=(
+        "made for configs/efn4_fpn_sbi_adv.yaml and efn4_fpn_hm_adv.yaml; weights of others are refused",
+        "the crop is that of the weights trained on self-blended images; those trained on blends saw another",
+        "the authors stretched the box to a square; unmask cuts a square as wide as the longer side instead",
+        "the authors found faces with RetinaFace; unmask finds them with its own detector",
+        "the authors' number is the mean of a crop and its mirror image; unmask asks once",
+    ),
+    published=PublishedLayout(
+        {
+            "encoder.": "",
+            "judge.": "cls.",
+            "deconv_": "deconv_",
+        },
+        "efficientnet_pytorch",
+        head="",
+        numbers="float64",
+        unused=_MARKS,
+        twins={"inception_block.": "deconv_4.0."},
+    ),
+)
+
+KINDS = {kind.card.name: kind for kind in (SBI, XCEPTION, UCF, GEND_CLIP, GEND_PE, GEND_DINOV3, EFFORT, FSFM, LAA)}
 """Name, as ``unmask models import --as`` takes it -> kind."""
