@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -340,11 +342,26 @@ def run(*args, **options):
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
 def test_the_progress_bar_leaves_stdout_alone(clips):
     main, terminal = os.openpty()
-    with run("scan", *clips.values(), "--json", "-", "--frames", 4, stdout=subprocess.PIPE, stderr=terminal) as process:
-        out, _ = process.communicate(timeout=60)
+    shown = []
+
+    def read():
+        with suppress(OSError):  # nobody holds the terminal any more
+            while content := os.read(main, 1 << 16):
+                shown.append(content)
+
+    reading = threading.Thread(target=read)  # a terminal that nobody reads is full some time, and the scan waits
+    reading.start()
+    process = run("scan", *clips.values(), "--json", "-", "--frames", 4, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
-    os.close(main)
+    try:
+        out, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+        process.wait(30)
+        reading.join(30)
+        os.close(main)
     assert [json.loads(line)["path"] for line in out.splitlines()] == list(map(str, clips.values()))
+    assert b"scanning" in b"".join(shown)
 
 
 def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):

@@ -12,7 +12,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         found = self.server.files.get(self.path)
-        if self.path.startswith("/api/models/"):
+        if self.path.startswith("/api/models/") and self.server.is_made:
             self._say({"id": "anna/mine", "sha": "0" * 40, "siblings": []})
         elif found is None:
             self._say({"error": "not found"}, 404)
@@ -28,6 +28,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.refuses:
             self._say({"error": "You don't have the rights"}, 403)
         elif self.path == "/api/repos/create":
+            self.server.is_made = True
             self._say({"url": f"{self.server.url}/anna/mine", "name": "anna/mine", "id": "1"})
         elif "/preupload/" in self.path:
             files = json.loads(body)["files"]
@@ -51,6 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
+        if status == 404:
+            self.send_header("X-Error-Code", "RepoNotFound")  # as the hub says it
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
@@ -64,7 +67,7 @@ def serve_hub():
     """Stand in for a hub for the length of the block."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
-        server.files, server.asked, server.refuses = {}, [], False
+        server.files, server.asked, server.refuses, server.is_made = {}, [], False, False
         server.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()

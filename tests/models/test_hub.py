@@ -31,7 +31,7 @@ def hub(server, monkeypatch, tmp_path):
     monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
-    server.files, server.asked, server.refuses = {}, [], False
+    server.files, server.asked, server.refuses, server.is_made = {}, [], False, False
     return server
 
 

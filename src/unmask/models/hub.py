@@ -117,7 +117,8 @@ def push_folder(folder: Path, address: str, *, private: bool = False, token: str
             shutil.copyfile(folder / name, scratch / name)
         (scratch / README_FILE).write_text(readme(card, repository), encoding="utf-8")
         try:
-            api.create_repo(repository, private=private, exist_ok=True)
+            if not api.repo_exists(repository):
+                api.create_repo(repository, private=private)
             words = f"{card.name} {card.version}"
             done = api.upload_folder(repo_id=repository, folder_path=scratch, revision=revision, commit_message=words)
         except OSError as error:  # its errors of HTTP are OSErrors
