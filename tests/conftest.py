@@ -26,6 +26,7 @@ from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import Group, read_portrait, write_clip, write_sample
 from unmask.faces import DETECTORS, load_detector
+from unmask.media.server import SERVER
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
 from unmask.prepare.clip_steps import Settings
@@ -181,6 +182,13 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("unmask.models.cpu._IN_USE", {})
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_decoder_outlives_the_tests() -> Iterator[None]:
+    """End the server of decoders while all of Python is there, lest its end find torch's handlers half taken down."""
+    yield
+    SERVER.stop()
 
 
 CLIPS = {"clips", "short_clips", "sample", "scanner"}
