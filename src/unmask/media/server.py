@@ -47,6 +47,8 @@ _ENVIRONMENT = {
 }
 """Environment of the server, beside where libraries lie."""
 _MESSAGE_BYTES = 1 << 16
+_STOP_SECONDS = 10.0
+"""Longest wait for the server to end by itself."""
 _PATIENCE_SECONDS = 120.0
 """Longest wait for the server, which has to load everything before its first answer."""
 
@@ -118,7 +120,11 @@ class DecoderServer:
         if self._control is not None:
             self._control.close()
         if self._process is not None:
-            self._process.wait()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:  # its decoders end with it
+                self._process.kill()
+                self._process.wait()
 
     def _start(self) -> None:
         if self._control is not None:

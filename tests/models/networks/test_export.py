@@ -21,7 +21,8 @@ from unmask.types import CropSpec
 
 TINY = "test_efficientnet"
 SIZE_PX = 64
-PARAMETERS = {"layernorm": {"encoder": "test_vit", "size_px": SIZE_PX}}
+PARAMETERS = {"layernorm": {"encoder": "test_vit", "size_px": SIZE_PX}, "laa": {}, "ucf": {}}
+"""Of networks that do not take `TINY`: two have one size."""
 
 
 @pytest.fixture
