@@ -7,6 +7,7 @@ What tells them apart is where the pasted face meets the rest, and how that move
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,82 +17,53 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from unmask.augment.selfblend import WEIGHTS, blend_pair
-from unmask.augment.transforms import Example, Rng, Transform, load_augmentation, rng_for
+from unmask.augment.transforms import Example, Rng, Transform, rng_for
 from unmask.errors import UsageError
 from unmask.prepare.layout import read_folds, read_image
-from unmask.training.clips import ClipRow, clip_frames, rows_of_crops
-from unmask.training.data import Item, check_sides, draw_epoch, split_rows, to_tensor
+from unmask.training.clips import ClipRow, PreparedClips, TrainingClips, ValidationClips, clip_frames, rows_of_crops
+from unmask.training.data import Item, to_tensor
 from unmask.training.recipe import Recipe
 
 
-class BlendedClips:
+class BlendedClips(PreparedClips):
     """The authentic faces of a prepared folder that have landmarks, each as one row."""
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
-        """Read the folder of ``unmask prepare``.
-
-        Raises:
-            UsageError: There is no folds.csv, or a side of the fold has no authentic face with landmarks.
-        """
-        self._recipe = recipe
-        self.training, self.validation = split_rows(list(_authentic_rows(folder)), recipe.data)
-        check_sides(self.training, self.validation, recipe, folder)
-
-    def epoch(self, epoch: int) -> list[ClipRow]:
-        """Return the rows of a training epoch, shuffled."""
-        return draw_epoch(self.training, self._recipe, epoch)
+    def read_rows(self, folder: Path) -> Iterator[ClipRow]:
+        """Yield a row for each face, of the frames that have landmarks."""
+        crops = (row for row in read_folds(folder / "folds.csv") if not row.label)
+        for row in rows_of_crops(folder, crops):
+            if files := tuple(path for path in row.files if _landmarks_file(path).is_file()):
+                yield replace(row, files=files)
 
     def training_items(self, epoch: int, numbers: Sequence[int]) -> Dataset[list[Item]]:
         """Return the items with these numbers of an epoch: pairs of real and fake."""
         return _TrainingBlends(self.epoch(epoch), self._recipe, epoch, numbers)
 
-    def validation_items(self) -> ValidationBlends:
+    def validation_items(self) -> ValidationClips:
         """Return the items that validate."""
-        return ValidationBlends(self.validation, self._recipe)
+        return _ValidationBlends(self.validation, self._recipe)
 
 
-class _TrainingBlends(Dataset[list[Item]]):
-    """The pairs of one epoch with random starts."""
+class _TrainingBlends(TrainingClips):
+    """Pairs of a face and a blend of it."""
 
-    def __init__(self, rows: Sequence[ClipRow], recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
-        self._rows, self._recipe, self._epoch, self._numbers = rows, recipe, epoch, numbers
-        self._augment = load_augmentation(recipe.data.augmentation, size_px=recipe.data.size_px)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def __getitem__(self, position: int) -> list[Item]:
+    def samples(self, row: ClipRow, start: int, rng: Rng) -> list[tuple[Tensor, int]]:
         """Return a pair."""
-        number, data = self._numbers[position], self._recipe.data
-        rng = rng_for(self._recipe.seed, self._epoch, number)
-        row = self._rows[number % len(self._rows)]
-        start = int(rng.integers(max(0, len(row.files) - data.clip_frames), endpoint=True))
-        clips = blend_clip(row, self._recipe, start, self._augment, rng)
-        blank, smoothing = torch.zeros(2, 1, 1), data.label_smoothing  # no network of clips has a head for masks
-        return [(clip, blank, label, True) for clip, label in zip(clips, (smoothing, 1 - smoothing), strict=True)]
+        real_3TSS, fake_3TSS = blend_clip(row, self._recipe, start, self._augment, rng)
+        return [(real_3TSS, 0), (fake_3TSS, 1)]
 
 
-class ValidationBlends(Dataset[tuple[Tensor, int]]):
-    """The middle of each held-out face and a blend of it, always the same one; and the number of its video."""
+class _ValidationBlends(ValidationClips):
+    """Each held-out face and a blend of it, always the same one."""
 
-    def __init__(self, rows: Sequence[ClipRow], recipe: Recipe) -> None:
-        """Serve these rows."""
-        self._rows, self._recipe = rows, recipe
-        self._augment = load_augmentation(recipe.data.validation_augmentation, size_px=recipe.data.size_px)
-        names = sorted({(row.video, label) for row in rows for label in (0, 1)})
-        self._number = {name: i for i, name in enumerate(names)}
-        self.labels = np.array([label for _, label in names], np.float64)
-        """Of each video."""
+    def labels_of(self, row: ClipRow) -> tuple[int, ...]:  # noqa: ARG002
+        """Return both."""
+        return 0, 1
 
-    def __len__(self) -> int:
-        return 2 * len(self._rows)
-
-    def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        row, label = self._rows[position // 2], position % 2
-        start = max(0, len(row.files) // 2 - self._recipe.data.clip_frames // 2)
+    def clip(self, position: int, row: ClipRow, label: int, start: int) -> Tensor:
+        """Return the face, or the blend."""
         rng = rng_for(self._recipe.seed, 0, position // 2)
-        clips = blend_clip(row, self._recipe, start, self._augment, rng)
-        return clips[label], self._number[row.video, label]
+        return blend_clip(row, self._recipe, start, self._augment, rng)[label]
 
 
 def blend_clip(row: ClipRow, recipe: Recipe, start: int, augment: Transform, rng: Rng) -> tuple[Tensor, Tensor]:
@@ -119,13 +91,6 @@ def blend_clip(row: ClipRow, recipe: Recipe, start: int, augment: Transform, rng
             rng.bit_generator.state = after
             side.append(to_tensor(augment(Example(picture_HW3, blank_HW, 0.0), rng).image_HW3))
     return torch.stack(sides[0], 1), torch.stack(sides[1], 1)
-
-
-def _authentic_rows(folder: Path) -> Iterator[ClipRow]:
-    crops = (row for row in read_folds(folder / "folds.csv") if not row.label)
-    for row in rows_of_crops(folder, crops):
-        if files := tuple(path for path in row.files if _landmarks_file(path).is_file()):
-            yield ClipRow(row.video, row.label, row.fold, files)
 
 
 def _landmarks_file(crop: Path) -> Path:

@@ -50,9 +50,12 @@ class PreparedClips:
             UsageError: There is no folds.csv, or one of the classes is missing on one side of the fold.
         """
         self._recipe = recipe
-        rows = list(_clip_rows(folder, read_folds(folder / "folds.csv")))
-        self.training, self.validation = split_rows(rows, recipe.data)
+        self.training, self.validation = split_rows(list(self.read_rows(folder)), recipe.data)
         check_sides(self.training, self.validation, recipe, folder)
+
+    def read_rows(self, folder: Path) -> Iterator[ClipRow]:
+        """Yield a row for each face."""
+        yield from _clip_rows(folder, read_folds(folder / "folds.csv"))
 
     def epoch(self, epoch: int) -> list[ClipRow]:
         """Return the rows of a training epoch, shuffled."""
@@ -60,7 +63,7 @@ class PreparedClips:
 
     def training_items(self, epoch: int, numbers: Sequence[int]) -> Dataset[list[Item]]:
         """Return the items with these numbers of an epoch."""
-        return _TrainingClips(self.epoch(epoch), self._recipe, epoch, numbers)
+        return TrainingClips(self.epoch(epoch), self._recipe, epoch, numbers)
 
     def validation_items(self) -> ValidationClips:
         """Return the items that validate."""
@@ -107,10 +110,11 @@ def clip_frames(count: int, span: int, step: int, start: int) -> list[int]:
     return [start + place % min(span, count) for place in range(0, span, step)]
 
 
-class _TrainingClips(Dataset[list[Item]]):
+class TrainingClips(Dataset[list[Item]]):
     """The clips of one epoch with random starts."""
 
     def __init__(self, rows: Sequence[ClipRow], recipe: Recipe, epoch: int, numbers: Sequence[int]) -> None:
+        """Serve the items with these numbers."""
         self._rows, self._recipe, self._epoch, self._numbers = rows, recipe, epoch, numbers
         self._augment = load_augmentation(recipe.data.augmentation, size_px=recipe.data.size_px)
 
@@ -118,14 +122,20 @@ class _TrainingClips(Dataset[list[Item]]):
         return len(self._numbers)
 
     def __getitem__(self, position: int) -> list[Item]:
-        """Return one sample."""
+        """Return the samples of one face."""
         number, data = self._numbers[position], self._recipe.data
         rng = rng_for(self._recipe.seed, self._epoch, number)
         row = self._rows[number % len(self._rows)]
         start = int(rng.integers(max(0, len(row.files) - data.clip_frames), endpoint=True))
-        clip_3TSS = _read_clip(row, self._recipe, start, self._augment, rng)
-        label = min(max(float(row.label), data.label_smoothing), 1 - data.label_smoothing)
-        return [(clip_3TSS, torch.zeros(2, 1, 1), label, True)]  # no masks: no network of clips has a head for them
+        blank = torch.zeros(2, 1, 1)  # no masks: no network of clips has a head for them
+        return [
+            (clip_3TSS, blank, min(max(float(label), data.label_smoothing), 1 - data.label_smoothing), True)
+            for clip_3TSS, label in self.samples(row, start, rng)
+        ]
+
+    def samples(self, row: ClipRow, start: int, rng: Rng) -> list[tuple[Tensor, int]]:
+        """Return clips of a face, (3, T, S, S) each, and their labels."""
+        return [(_read_clip(row, self._recipe, start, self._augment, rng), row.label)]
 
 
 class ValidationClips(Dataset[tuple[Tensor, int]]):
@@ -133,21 +143,29 @@ class ValidationClips(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, rows: Sequence[ClipRow], recipe: Recipe) -> None:
         """Serve these rows."""
-        self._rows, self._recipe = rows, recipe
+        self._recipe = recipe
         self._augment = load_augmentation(recipe.data.validation_augmentation, size_px=recipe.data.size_px)
-        names = sorted({(row.video, row.label) for row in rows})
+        self._shown = [(row, label) for row in rows for label in self.labels_of(row)]
+        names = sorted({(row.video, label) for row, label in self._shown})
         self._number = {name: i for i, name in enumerate(names)}
         self.labels = np.array([label for _, label in names], np.float64)
         """Of each video."""
 
+    def labels_of(self, row: ClipRow) -> tuple[int, ...]:
+        """Return the labels under which a face is shown."""
+        return (row.label,)
+
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._shown)
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        row = self._rows[position]
+        row, label = self._shown[position]
         start = max(0, len(row.files) // 2 - self._recipe.data.clip_frames // 2)
-        clip_3TSS = _read_clip(row, self._recipe, start, self._augment, np.random.default_rng(0))
-        return clip_3TSS, self._number[row.video, row.label]
+        return self.clip(position, row, label, start), self._number[row.video, label]
+
+    def clip(self, position: int, row: ClipRow, label: int, start: int) -> Tensor:  # noqa: ARG002 - for those that blend
+        """Return a face as it is shown, (3, T, S, S)."""
+        return _read_clip(row, self._recipe, start, self._augment, np.random.default_rng(0))
 
 
 def _clip_rows(folder: Path, crops: Iterable[CropRow]) -> Iterator[ClipRow]:

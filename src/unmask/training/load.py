@@ -12,7 +12,7 @@ from unmask.training.data import PreparedCrops
 from unmask.training.labelled import LabelledFaces
 from unmask.training.recipe import Recipe
 
-Data: TypeAlias = PreparedCrops | PreparedClips | BlendedClips | LabelledFaces
+Data: TypeAlias = PreparedCrops | PreparedClips | LabelledFaces
 
 _KINDS: dict[str, Callable[[Path, Recipe], Data]] = {
     "crops": PreparedCrops,
