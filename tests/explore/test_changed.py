@@ -6,7 +6,7 @@ import pytest
 from tests.conftest import GROUP_FRAMES
 from unmask.explore.changed import FrameChanges, oddities_of_changes, open_reference
 from unmask.explore.exploration import Exploration, ExploreSettings
-from unmask.explore.summary import find_suspicions
+from unmask.explore.suspicions import find_suspicions
 from unmask.media import Limits, open_video, read_frames
 from unmask.types import Face
 

@@ -24,7 +24,7 @@ from unmask.explore.exploration import (
     frames_at_rate,
     installed_detectors,
 )
-from unmask.explore.summary import find_suspicions
+from unmask.explore.suspicions import find_suspicions
 from unmask.faces import load_detector
 from unmask.media import open_video
 

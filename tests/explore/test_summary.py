@@ -9,7 +9,8 @@ from tests.media_factory import pattern, write_video
 from unmask.datasets import Clip
 from unmask.explore.exploration import Exploration, ExploreSettings
 from unmask.explore.records import ExploredClip
-from unmask.explore.summary import distribution, find_duplicates, find_suspicions, summarise
+from unmask.explore.summary import distribution, summarise
+from unmask.explore.suspicions import find_duplicates, find_suspicions
 from unmask.explore.tables import write_videos
 
 

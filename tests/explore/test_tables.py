@@ -9,7 +9,8 @@ from tests.explore.conftest import SETTINGS, dataset
 from unmask.datasets import Clip
 from unmask.explore.page import write_explore_page
 from unmask.explore.records import ExploredClip
-from unmask.explore.summary import find_suspicions, summarise
+from unmask.explore.summary import summarise
+from unmask.explore.suspicions import find_suspicions
 from unmask.explore.tables import NOTEBOOK_COLUMNS, write_faces, write_videos
 
 

@@ -13,7 +13,7 @@ from unmask.datasets import Index, read_index
 from unmask.evaluation.predictions import scan_index
 from unmask.explore.exploration import Exploration, ExploreSettings
 from unmask.explore.gallery import fakes_beside_originals
-from unmask.explore.summary import find_suspicions
+from unmask.explore.suspicions import find_suspicions
 from unmask.media import open_video, read_frames
 from unmask.prepare import clip_steps
 from unmask.prepare.clip_steps import Settings

@@ -68,7 +68,7 @@ def explore(
         from unmask.errors import UsageError
         from unmask.explore.exploration import Exploration, ExploreSettings, installed_detectors
         from unmask.explore.page import write_explore_page
-        from unmask.explore.summary import find_suspicions
+        from unmask.explore.suspicions import find_suspicions
         from unmask.explore.tables import write_faces, write_videos
 
         if out is None:
