@@ -17,11 +17,13 @@ from tests.scale.runs import do, expected, kill_workers, merged, rows_named
 from unmask.errors import UsageError
 from unmask.scale.engines import LocalEngine
 from unmask.scale.index import Index
+from unmask.scale.manifest import write_manifest
 from unmask.scale.merge import Merge
 from unmask.scale.parts import CommitLog, read_commits
 from unmask.scale.plan import Shard
 from unmask.scale.rows import Row
 from unmask.scale.run import Run
+from unmask.storage.atomic import atomic_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
@@ -57,6 +59,21 @@ def test_shards_share_a_folder_and_give_the_same_bytes(tmp_path):
                 merged(tmp_path)
     assert merged(tmp_path) == expected(rows)
     assert do(tmp_path, rows, resume=True) == 0, "one process goes on with what shards did"
+
+
+def test_shards_that_begin_at_once_share_a_manifest(tmp_path):
+    rows, folder = rows_named(["quick"] * 10), tmp_path / "run"
+
+    def write(path):
+        """Write the manifest of the first shard; halfway, the second one begins and ends."""
+        with atomic_file(path):
+            assert do(folder, rows, engine=LocalEngine(1), shard=Shard(2, 2)) == 5
+        return write_manifest(rows_named(["slow"] * 10), path)
+
+    manifest = Run(folder).prepare(write, resume=False, shard=Shard(1, 2))
+    assert [row.name for row in manifest.rows()] == ["quick"] * 10, "the first to end wins"
+    assert do(folder, rows, engine=LocalEngine(1), shard=Shard(1, 2)) == 5
+    assert merged(folder) == expected(rows)
 
 
 def test_three_poison_files_cost_two_workers_each_and_their_own_rows(tmp_path):

@@ -71,8 +71,9 @@ class Run:
             UsageError: The folder holds an earlier run, and ``resume`` is not set; or something else.
         """
         log = self.folder / COMMITS / f"{shard.name}.jsonl"
-        foreign = self.folder.is_dir() and any(self.folder.iterdir()) and not (self.folder / MANIFEST).is_file()
-        if foreign:
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        begun = [name for name in names if name.startswith(".") and MANIFEST in name]  # by another shard, or one killed
+        if len(begun) < len(names) and not (self.folder / MANIFEST).is_file():
             raise UsageError(f"{self.folder} holds files that are no run at scale; name a folder of its own with --out")
         if not resume and log.is_file() and log.stat().st_size:
             raise UsageError(f"{self.folder} holds an earlier run; go on with --resume, or name another folder")
