@@ -9,8 +9,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from unmask.errors import ModelError, UsageError
-from unmask.models.batching import Outputs, QueuedNetwork
+from unmask.models.batching import BATCH_CROPS, Outputs, QueuedNetwork
 from unmask.models.card import INT8_FILES, ONNX_FILE, Card, load_card, read_verified
+from unmask.models.fastest import candidates, choose, keep_answer, known_answer, machine_key, measure
 from unmask.runtime.openvino import compile_network, computes_in_bf16, ov, port_shapes, read_network
 from unmask.runtime.parallel import cores
 from unmask.types import ImageHW3
@@ -31,16 +32,18 @@ class Network(QueuedNetwork[ov.InferRequest]):
 
         Args:
             folder: Holds ``card.json`` and ``model.onnx``.
-            precision: ``fp32``, ``bf16``, ``int8`` where the folder has such a network, or ``auto``.
+            precision: ``fp32``, ``bf16``, ``int8`` where the folder has such a network, ``auto``, or ``fastest``,
+                see `unmask.models.fastest`.
             streams: Batches computed at a time, one thread each; None for one per core.
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
             UsageError: An unknown precision, bf16 on the CPU without it, or int8 of a model without it.
         """
-        card = load_card(folder)
+        card, streams = load_card(folder), streams or cores()
+        if precision == "fastest":
+            precision = find_fastest(folder, card, streams)
         precision = resolve_precision(card.precision if precision == "auto" else precision)
-        streams = streams or cores()
         self._compiled = compile_judge(folder, card, precision, streams)
         super().__init__(
             card,
@@ -78,6 +81,27 @@ def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> ov.
     return compiled
 
 
+def find_fastest(folder: Path, card: Card, streams: int) -> str:
+    """Return the number format that computes a model the fastest on this machine, of those that its scores allow.
+
+    It is measured when a network of this kind is loaded for the first time on this machine.
+
+    Raises:
+        ModelError: The folder is damaged.
+    """
+    names = candidates(card)
+    if len(names) == 1:
+        return names[0]
+    key = machine_key(card, names)
+    if (known := known_answer(key)) in names:
+        return str(known)
+    compiled = {name: compile_judge(folder, card, name, streams) for name in names}
+    requests = {name: [each.create_infer_request() for _ in range(streams)] for name, each in compiled.items()}
+    side_px = card.crop.size_px
+    batch_NSS3 = np.random.default_rng(0).integers(0, 256, (BATCH_CROPS, side_px, side_px, 3), np.uint8)
+    return keep_answer(key, choose(measure(requests, batch_NSS3)))
+
+
 def resolve_precision(precision: str) -> str:
     """Return ``fp32``, ``bf16`` or ``int8``.
 
@@ -85,7 +109,8 @@ def resolve_precision(precision: str) -> str:
         UsageError: An unknown name, or bf16 on the CPU without it.
     """
     if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"unknown precision {precision!r}; on the CPU use auto, {' or '.join(PRECISIONS)}")
+        known = ", ".join(("auto", "fastest", *PRECISIONS))
+        raise UsageError(f"unknown precision {precision!r}; on the CPU use one of {known}")
     has_bf16 = computes_in_bf16()
     if precision == "bf16" and not has_bf16:
         raise UsageError("this CPU does not compute in bf16; use --precision fp32 or auto")
