@@ -10,8 +10,8 @@ from unmask.storage import atomic
 from unmask.storage.atomic import (
     atomic_file,
     atomic_folder,
-    is_output_fault,
     is_device,
+    is_output_fault,
     scratch_folder,
     sweep,
     sweep_beside,
