@@ -86,8 +86,9 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder through a temporary one beside it, which takes its place when the block is done.
 
-    When the block raises, the old folder stays as it was. `sweep` and `sweep_beside` remove what a killed process leaves
-    behind. The files are not forced to the disk one by one: this protects from a killed process, not from a power cut.
+    When the block raises, the old folder stays as it was. What a killed process leaves, `sweep` and `sweep_beside` remove:
+    the old folder, a new one, or half of one. The files are not forced to the disk one by one: this protects from a
+    killed process, not from a power cut.
     On Linux the folders change places in one step; elsewhere there is a moment without either, and the old one is
     called ``-old``.
     """
