@@ -86,11 +86,10 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder through a temporary one beside it, which takes its place when the block is done.
 
-    When the block raises, the old folder stays as it was. What a killed process leaves, `sweep` and `sweep_beside` remove:
-    the old folder, a new one, or half of one. The files are not forced to the disk one by one: this protects from a
-    killed process, not from a power cut.
-    On Linux the folders change places in one step; elsewhere there is a moment without either, and the old one is
-    called ``-old``.
+    When the block raises, the old folder stays as it was. What a killed process leaves goes by `sweep` and
+    `sweep_beside`. The files are not forced to the disk one by one: this protects from a killed process, not from a
+    power cut. On Linux the folders change places in one step; elsewhere there is a moment without either, and the old
+    one is called ``-old``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _naming(path), scratch_folder(path.parent, f".{short_name(path)}") as temporary:
