@@ -296,8 +296,11 @@ class Serve(Workload):
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", timeout=30) as client:
             try:
                 await service.start()
-                taken = await self._hand_in(client)
-                done = await self._work(client, taken)
+                for _ in range(2):  # what failed is handed in again
+                    taken = await self._hand_in(client)
+                    done = await self._work(client, taken)
+                    if done == len(self.NAMES):
+                        break
             finally:
                 await service.stop()
         return 0 if done == len(self.NAMES) else 2
@@ -352,7 +355,7 @@ class Serve(Workload):
 
     def may_be(self, name: str, data: bytes) -> bool:
         """Tell whether it is a job on its way, or one whose result the disk did not take: that is handed in again."""
-        return data in (b"queued None", b"running None", b"done None", b"failed None")
+        return data == b"done None" or data.startswith((b"queued", b"running", b"failed"))
 
 
 class Train(Workload):
