@@ -7,7 +7,7 @@ import pytest
 
 from tests.faces.scenes import COUNT, scene
 from unmask.errors import ModelError, UsageError
-from unmask.faces import detect_large, detector_scale, load_detector, mtcnn
+from unmask.faces import detect_large, detector_scale, load_detector, mtcnn, mtcnn_networks, pyramid
 from unmask.faces.track import iou
 from unmask.types import DetectorSpec
 
@@ -107,24 +107,24 @@ def test_unknown_detector_names_the_known_ones():
 
 
 def test_a_replaced_weight_file_is_refused(monkeypatch):
-    monkeypatch.setitem(mtcnn._SHA256, "pnet", "0" * 64)
+    monkeypatch.setitem(mtcnn_networks._SHA256, "pnet", "0" * 64)
     with pytest.raises(ModelError, match=r"mtcnn==1\.0\.0"):
-        mtcnn.load_weights("pnet")
+        mtcnn_networks.load_weights("pnet")
 
 
 def test_area_pooling_is_adaptive_average_pooling():
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    sums = mtcnn.cv2.integral(image)
+    sums = cv2.integral(image)
     expected = np.empty((11, 80, 3))
     for i in range(11):
         for j in range(80):
             rows = slice(i * 37 // 11, -(-(i + 1) * 37 // 11))
             columns = slice(j * 53 // 80, -(-(j + 1) * 53 // 80))
             expected[i, j] = (image[rows, columns].mean((0, 1)) - 127.5) / 128
-    assert mtcnn.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
-    crops = mtcnn.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
-    assert crops[0] == pytest.approx(mtcnn.area_pool(sums, (24, 24)), abs=1e-6)
-    assert crops[1] == pytest.approx(mtcnn.area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+    assert pyramid.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
+    crops = pyramid.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
+    assert crops[0] == pytest.approx(pyramid.area_pool(sums, (24, 24)), abs=1e-6)
+    assert crops[1] == pytest.approx(pyramid.area_pool(cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
 
 
 def test_of_too_many_candidates_the_largest_faces_remain(portrait, monkeypatch):
