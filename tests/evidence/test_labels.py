@@ -20,6 +20,7 @@ from tests.evidence.label_files import (
     write_labelled,
     xmp,
 )
+from tests.evidence.undeclared_files import write_undeclared
 from tests.media_factory import pattern, write_video
 from unmask.cli import app
 from unmask.evidence.labels import find_labels, labels_of, plain, read_labels
@@ -60,6 +61,13 @@ def test_a_file_that_declares_nothing_has_no_label(tmp_path, short_clips):
         assert labels(write(tmp_path / f"a.{container}", Content({"title": "a film", "comment": "by ffmpeg"}))) == ()
     for path in short_clips.values():
         assert labels(path) == labels(path, isolate=False) == ()
+
+
+@pytest.mark.parametrize("count", [120, pytest.param(1000, marks=pytest.mark.kills)])
+def test_none_of_many_films_that_declare_nothing_has_a_label(count, tmp_path):
+    found = {path.name: labels(path, isolate=False) for path in write_undeclared(tmp_path, count)}
+    assert len(found) == count
+    assert {name: told for name, told in found.items() if told} == {}
 
 
 @pytest.mark.slow

@@ -81,6 +81,16 @@ def test_an_interview_with_one_who_is_manipulated_is_not_real(scanner, tmp_path)
     assert scanner.scan(interview(tmp_path / "clip.mp4", *films)).label != "real"
 
 
+def test_a_manipulated_shot_among_longer_authentic_ones_is_not_averaged_away(scanner, tmp_path):
+    wall, podium = (
+        images_of(REAL / f"08__{name}.mp4", 10, width=854) for name in ("talking_against_wall", "podium_speech_happy")
+    )
+    fake = images_of(FAKE / "Deepfakes_469_481.mp4", 6, start=7, width=854)
+    verdict = scanner.scan(write(tmp_path / "clip.mp4", [image[:480] for image in (*wall, *fake, *podium)]))
+    assert verdict.label == "fake"
+    assert all(10 <= person.start_seconds < 16 for person in verdict.faces if person.label == "fake")
+
+
 @pytest.mark.parametrize("turn", [90, 180])
 def test_an_authentic_clip_that_lost_its_rotation_is_turned_and_not_called_fake(scanner, tmp_path, turn):
     images = [np.ascontiguousarray(np.rot90(image, -turn // 90)) for image in images_of(REAL / "469.mp4", 3)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from unmask.errors import ModelError
-from unmask.models import Network, model_folder
+from unmask.models import Network, QueuedNetwork, load_card, model_folder
+from unmask.models.cpu import batch_crops
 
 
 @pytest.fixture(scope="module")
@@ -76,3 +77,45 @@ def test_the_backlog_stays_small(network, crops):
     futures = network.submit(np.tile(crops, (3, 1, 1, 1)))
     assert network._pool._work_queue.qsize() <= network._streams
     assert all(future.result() is not None for future in futures)
+
+
+class StubNetwork(QueuedNetwork):
+    """Counts how many of its kind compute at a time, and how often it rests."""
+
+    computing, most, rests = 0, 0, 0
+    lock = threading.Lock()
+
+    def __init__(self, slots, cores):
+        card = load_card(model_folder("bundled"))
+        super().__init__(card, slots, precision="fp32", device="cpu", weights_file="", batch_crops=1, cores=cores)
+
+    def _compute(self, slot, crops):
+        with StubNetwork.lock:
+            StubNetwork.computing += 1
+            StubNetwork.most = max(StubNetwork.most, StubNetwork.computing)
+        time.sleep(0.002)
+        with StubNetwork.lock:
+            StubNetwork.computing -= 1
+        return np.zeros(len(crops), np.float32), None
+
+    def _rest(self):
+        assert not self._turns
+        self.rests += 1
+
+
+@pytest.mark.parametrize(("cores", "most"), [(threading.Semaphore(1), 1), (None, 4)])
+def test_networks_that_share_cores_take_turns(crops, cores, most):
+    StubNetwork.most = 0
+    networks = [StubNetwork(["a", "b"], cores) for _ in range(2)]
+    futures = [future for network in networks for future in network.submit(crops[:20])]
+    assert {future.result(timeout=60).logit for future in futures} == {futures[0].result().logit}
+    assert StubNetwork.most <= most
+    assert cores is None or StubNetwork.most == 1
+    until = time.monotonic() + 30
+    while not all(network.rests for network in networks) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert all(network.rests for network in networks)
+
+
+def test_crops_of_many_pixels_run_alone():
+    assert [batch_crops(size_px) for size_px in (64, 224, 300, 380, 1024)] == [8, 4, 2, 1, 1]

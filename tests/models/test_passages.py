@@ -55,11 +55,37 @@ def test_the_search_is_paid_for_where_tails_are_as_stated():
     assert alarms / 400 <= 3 * base + 0.01
 
 
-def test_people_are_discounted_by_their_number():
-    assert discounted(0.9, 1, RULE) == 0.9
-    values = [discounted(0.9, people, RULE) for people in (1, 2, 5, 50)]
+def test_the_highest_is_discounted_by_the_number_of_people():
+    assert discounted([0.9], RULE) == [0.9]
+    values = [discounted([0.9, *[0.1] * others], RULE)[0] for others in (0, 1, 4, 49)]
     assert values == sorted(values, reverse=True)
     assert float(logit(np.float64(values[2]))) == pytest.approx(float(logit(np.float64(0.9))) - 0.6 * math.log(5))
+
+
+def test_people_who_score_high_together_count_together():
+    assert discounted([0.9, 0.9, 0.9], RULE) == pytest.approx([0.9] * 3)
+    alone, both = discounted([0.9, 0.2, 0.1], RULE), discounted([0.9, 0.1, 0.89], RULE)
+    assert alone[0] < both[0] < 0.9
+    assert both[2] == pytest.approx(both[0])
+    order = np.random.default_rng(0).permutation(20)
+    people = np.linspace(0.02, 0.98, 20)
+    assert discounted(people[order], RULE) == pytest.approx(discounted(people, RULE)[order])
+    assert (np.diff(discounted(people, RULE)) >= 0).all()
+    assert (discounted(people, RULE) <= people + 1e-12).all()
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_the_number_of_people_is_paid_for_whether_their_films_are_alike_or_not(shared):
+    """Authentic people of a film, whose logits have the stated tail and depend on each other or do not."""
+    rng, tail, threshold, trials = np.random.default_rng(0), 0.6, 1.0, 4000
+    rule = PassageRule(tail=tail)
+    one = math.exp(-(threshold + 0.5) / tail)  # P(logit > x) = exp(-(x + 0.5) / tail)
+    alarms = 0
+    for _ in range(trials):
+        alike = rng.random(5) < shared
+        logits = np.where(alike, rng.exponential(tail), rng.exponential(tail, 5)) - 0.5
+        alarms += float(logit(discounted(probability(logits), rule)).max()) >= threshold
+    assert alarms / trials <= one + 3 * math.sqrt(one / trials)
 
 
 @pytest.mark.parametrize(("tail", "frames"), [(0.0, 6), (-1.0, 6), (math.inf, 6), (1.0, 1)])
@@ -87,6 +113,6 @@ def test_runs_of_one_person_have_a_tail_of_their_own():
     scores = np.r_[np.full(40, 0.1), np.full(8, 0.97)]
     rule = PassageRule(tail=0.6, own_tail=0.3)
     assert strongest_run(scores, rule).evidence == strongest_run(scores, PassageRule(tail=0.3)).evidence
-    assert discounted(0.9, 3, rule) == discounted(0.9, 3, PassageRule(tail=0.6))
+    assert (discounted([0.9, 0.1], rule) == discounted([0.9, 0.1], PassageRule(tail=0.6))).all()
     with pytest.raises(ValueError, match="own_tail"):
         PassageRule(0.6, own_tail=0.0)

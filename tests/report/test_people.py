@@ -29,19 +29,17 @@ def test_a_row_for_each_person_and_for_each_video_without(scanner, clips, tmp_pa
 
 
 def test_each_person_gets_the_sentence_about_them():
-    row = {
-        "reasons": ["Person 12 looks manipulated.", "Person 1 looks odd."],
-        "warnings": ["About person 2: too brief."],
-    }
-    assert [reason_for(row, person) for person in (1, 2, 3, 12)] == [
-        "Person 1 looks odd.", "About person 2: too brief.", "Person 12 looks manipulated.",
-        "Person 12 looks manipulated.",
-    ]  # fmt: skip
-    assert reason_for({"reasons": [], "warnings": []}, 1) == ""
+    sentences = ["Person 12 looks manipulated.", "Person 1 looks odd.", "2 more people could not be judged either."]
+    assert reason_for(sentences, 1, "inconclusive") == "Person 1 looks odd."
+    assert reason_for(sentences, 12, "fake") == "Person 12 looks manipulated."
+    assert reason_for(sentences, 2, "real") == "No trace of manipulation was found."
+    assert reason_for(sentences, 3, "inconclusive", "blurred") == "Too blurred to be judged."
+    assert reason_for(["All 2 people scored at most 0.09."], 2, "real") == "All 2 people scored at most 0.09."
+    assert reason_for([], 1, "inconclusive") == "The score lies where this model cannot tell."
 
 
 def test_hostile_names_stay_cells(tmp_path):
-    row = {"sha256": None, "label": None, "status": "no_face", "faces": [], "reasons": ["=1+1"], "warnings": []}
+    row = {"sha256": None, "label": None, "status": "no_face", "faces": [], "reasons": ["=1+1"], "unjudged": []}
     stream = io.BytesIO()
     write_people([("=cmd|x.mp4", row), ('a\r,".mp4', row)], stream)
     cells = list(csv.DictReader(io.StringIO(stream.getvalue().decode(), newline="")))

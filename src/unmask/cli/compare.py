@@ -33,7 +33,7 @@ def compare(
     maps: Annotated[bool, typer.Option("--maps", help="Write into the JSON what the page shows: views, maps.")] = False,
     model: Annotated[list[str] | None, MODELS_OPTION] = None,
     frames: Annotated[int, typer.Option(min=8, help="Pairs of frames to compare.")] = 32,
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
+    precision: Annotated[Precision, typer.Option(help="auto: as cards say; fastest: measured.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
     limits: Annotated[list[str] | None, LIMITS_OPTION] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes on stderr.")] = False,

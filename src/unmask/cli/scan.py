@@ -43,6 +43,7 @@ class Precision(StrEnum):
     """Number format of the network."""
 
     AUTO = "auto"
+    FASTEST = "fastest"
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
@@ -154,7 +155,7 @@ def scan(
         Path | None,
         typer.Option(help="PEM file: whose C2PA signatures are trusted. Takes unmask[c2pa].", show_default=False),
     ] = None,
-    precision: Annotated[Precision, typer.Option(help="auto: bf16 where model and CPU allow.")] = Precision.AUTO,
+    precision: Annotated[Precision, typer.Option(help="auto: as cards say; fastest: measured.")] = Precision.AUTO,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N, or auto: the GPU, if any.")] = "auto",
     workers: Annotated[int | None, WORKERS_OPTION] = None,
     limits: Annotated[list[str] | None, LIMITS_OPTION] = None,

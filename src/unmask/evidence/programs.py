@@ -37,7 +37,7 @@ _COMFY = re.compile(r'"(?:class_type|last_node_id)"\s*:')
 PROGRAM_TAGS = frozenset({
     "encoder", "encoded_by", "encoding_tool", "software", "creation_tool", "creatortool", "writing_application",
     "writing_library", "muxing_application", "handler_name", "generator", "com.apple.quicktime.software", "tool",
-    "isft", "com.android.capture.app", "product", "originator", "metadatacreator",
+    "isft", "com.android.capture.app", "originator", "metadatacreator",
 })  # fmt: skip
 """Tags, in small letters, that name the program which wrote the file."""
 WORKFLOW_TAGS = frozenset({"prompt", "workflow", "comment", "description"})

@@ -11,7 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from unmask.models.card import Card
 from unmask.types import CropScore, ImageHW3
 
 BATCH_CROPS = 8
-"""Crops that run together on the CPU; larger batches gain nothing there."""
+"""Crops that run together on the CPU, at most; larger batches gain nothing there."""
 
 Slot = TypeVar("Slot")
 """Buffers, or the inference request, that one batch is computed in."""
@@ -46,6 +46,7 @@ class QueuedNetwork(ABC, Generic[Slot]):
         device: str,
         weights_file: str,
         batch_crops: int = BATCH_CROPS,
+        cores: AbstractContextManager[object] | None = None,
     ) -> None:
         """Make the queue.
 
@@ -56,11 +57,13 @@ class QueuedNetwork(ABC, Generic[Slot]):
             device: ``cpu`` or ``cuda:N``.
             weights_file: File of the folder that holds the weights it runs.
             batch_crops: Crops that run together, at most.
+            cores: Held while a slot computes: networks that share a semaphore take turns; None where nothing is shared.
         """
         self.card, self.precision, self.device, self.weights_file = card, precision, device, weights_file
         self._batch_crops, self._streams = batch_crops, len(slots)
+        self._cores = nullcontext() if cores is None else cores
         # Bounded, so that decoding waits for judging and memory stays flat however many faces there are.
-        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * batch_crops * len(slots))
+        self._waiting: queue.Queue[_Waiting] = queue.Queue(4 * max(batch_crops, BATCH_CROPS) * len(slots))
         self._idle: queue.SimpleQueue[Slot] = queue.SimpleQueue()
         for slot in slots:
             self._idle.put(slot)
@@ -103,9 +106,17 @@ class QueuedNetwork(ABC, Generic[Slot]):
                 self._turns += 1
                 self._pool.submit(self._serve)
 
+    def _rest(self) -> None:
+        """Free what is not needed while no crop waits; called when the last slot is done, while it holds its core."""
+
     def _serve(self) -> None:
         """Score batch after batch in one slot until no crop waits."""
         slot = self._idle.get()
+        with self._cores:
+            self._serve_in(slot)
+        self._idle.put(slot)
+
+    def _serve_in(self, slot: Slot) -> None:
         while True:
             batch: list[_Waiting] = []
             with suppress(queue.Empty):
@@ -115,6 +126,7 @@ class QueuedNetwork(ABC, Generic[Slot]):
                 with self._lock:  # a crop that came in the meantime saw this turn still running
                     if self._waiting.empty():
                         self._turns -= 1
+                        is_last = not self._turns
                         break
                 continue
             try:
@@ -125,7 +137,8 @@ class QueuedNetwork(ABC, Generic[Slot]):
             else:
                 for (_, future), score in zip(batch, scores, strict=True):
                     future.set_result(score)
-        self._idle.put(slot)
+        if is_last:
+            self._rest()
 
     def _scores(
         self, count: int, logits_N: NDArray[np.float32], maps_Nhw: NDArray[np.float32] | None

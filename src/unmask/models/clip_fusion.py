@@ -77,8 +77,8 @@ def fuse_clip(
 ) -> float:
     """Fuse the scores of all faces of a clip into its fake probability, 0 to 1.
 
-    Where passages are searched, the highest of several people is discounted for their number. Faces of several people
-    that are fused together are not searched.
+    Where passages are searched, it is that of the person of most evidence after `evidence_of_people`. Faces of several
+    people that are fused together are not searched.
 
     Args:
         scores_Mn: Fake probabilities (M, n) of the n faces by M models, in order of time.
@@ -87,12 +87,29 @@ def fuse_clip(
         weights_M: Weights of the models, above 0.
         times_n: (n,) times of the faces in seconds; None where the frames are evenly spread.
     """
-    people_PMn = [scores_Mn[:, faces] for faces in deciding.people]
     if deciding.pooled:
-        return fuse_person(people_PMn[0], replace(fusion, passages=None), weights_M)
-    times_Pn = None if times_n is None else [times_n[faces] for faces in deciding.people]
-    fused = fuse_video(people_PMn, fusion, weights_M, times_Pn)
-    return fused if fusion.passages is None else discounted(fused, len(people_PMn), fusion.passages)
+        return fuse_person(scores_Mn[:, deciding.people[0]], replace(fusion, passages=None), weights_M)
+    if fusion.passages is None:
+        return fuse_video([scores_Mn[:, faces] for faces in deciding.people], fusion, weights_M)
+    return float(evidence_of_people(scores_Mn, deciding, fusion, weights_M, times_n).max())
+
+
+def evidence_of_people(
+    scores_Mn: Floats,
+    deciding: DecidingFaces,
+    fusion: Fusion,
+    weights_M: Sequence[float],
+    times_n: Floats | None = None,
+) -> Floats:
+    """Return the fake probabilities (P,) of the deciding people, discounted for their number where passages are.
+
+    Args: As of `fuse_clip`.
+    """
+    fused = [
+        fuse_person(scores_Mn[:, faces], fusion, weights_M, None if times_n is None else times_n[faces])
+        for faces in deciding.people
+    ]
+    return np.array(fused) if fusion.passages is None else discounted(fused, fusion.passages)
 
 
 def _largest_of_each_frame(frame_n: NDArray[np.int64], side_px_n: Floats) -> NDArray[np.intp]:

@@ -28,14 +28,14 @@ class ClipNetwork:
 
         Args:
             folder: Holds ``card.json`` and ``model.onnx``.
-            precision: ``fp32``, ``bf16`` or ``auto``.
+            precision: ``fp32``, ``bf16`` or ``auto``, which ``fastest`` means as well: there is nothing to choose from.
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
             UsageError: An unknown precision, or bf16 on the CPU without it.
         """
         self.card = load_card(folder)
-        self.precision = resolve_precision(self.card.precision if precision == "auto" else precision)
+        self.precision = resolve_precision(self.card.precision if precision in ("auto", "fastest") else precision)
         model = read_network(read_verified(folder, self.card, ONNX_FILE), folder / ONNX_FILE)
         _check_ports(model, self.card.crop.size_px, folder)
         compiled = compile_network(model, PRECISIONS[self.precision], cores(), streams=None)

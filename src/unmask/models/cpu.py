@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from unmask.errors import ModelError, UsageError
-from unmask.models.batching import Outputs, QueuedNetwork
+from unmask.models.batching import BATCH_CROPS, Outputs, QueuedNetwork
 from unmask.models.card import INT8_FILES, ONNX_FILE, Card, load_card, read_verified
+from unmask.models.fastest import candidates, choose, keep_answer, known_answer, machine_key, measure
+from unmask.models.mapped import MappedWeights, map_weights, return_memory
 from unmask.runtime.openvino import compile_network, computes_in_bf16, ov, port_shapes, read_network
 from unmask.runtime.parallel import cores
 from unmask.types import ImageHW3
@@ -19,8 +23,62 @@ PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 """Name -> what OpenVINO calls the format of all that is not int8; ``auto`` takes bf16 where the card allows it and the
 CPU computes in it, and never int8."""
 
-_IN_USE: WeakValueDictionary[tuple[str, str, int], ov.CompiledModel] = WeakValueDictionary()
+BATCH_PIXELS = 4 * 224 * 224
+"""Pixels of the crops that run together: more leave the processor's cache, and take more memory."""
+
+
+class Judge:
+    """A compiled network that judges crops. Safe to use from several threads."""
+
+    def __init__(self, compiled: ov.CompiledModel, weights: MappedWeights | None) -> None:
+        """Keep a network and, where they lie in a file, the weights that it was compiled of."""
+        self.compiled, self.weights = compiled, weights
+        self._lock, self._busy = threading.Lock(), 0
+
+    def make_requests(self, count: int, size_px: int) -> list[ov.InferRequest]:
+        """Return requests that run side by side, ready: where weights lie in a file, each has repacked what it needs.
+
+        Args:
+            count: How many.
+            size_px: Side of a crop.
+        """
+        requests = [self.compiled.create_infer_request() for _ in range(count)]
+        if self.weights is not None:
+            black_1SS3 = np.zeros((1, size_px, size_px, 3), np.uint8)
+            for request in requests:  # inputs are shared as in all later calls: OpenVINO's heap is damaged by a mixture
+                with self.computing():
+                    request.infer({0: black_1SS3}, share_inputs=True)
+            self.rest()
+        return requests
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Hold while a request computes, until its outputs were read."""
+        with self._lock:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+    def rest(self) -> None:
+        """Unless it computes, free the buffers of a large network and what it read of its weights."""
+        if self.weights is None:
+            return
+        with self._lock:
+            if not self._busy:
+                self.compiled.release_memory()
+                self.weights.let_go()
+                return_memory()
+
+
+_IN_USE: WeakValueDictionary[tuple[str, str, int], Judge] = WeakValueDictionary()
 """Hashes of a model's files, precision and streams -> its compiled network: to compile takes longer than a scan."""
+
+_CORES = threading.Semaphore(cores())
+"""Held while a slot computes: members of an ensemble take turns, each with all crops that wait for it, rather
+than all at once, which takes the memory of all and loses the processor's cache."""
 
 
 class Network(QueuedNetwork[ov.InferRequest]):
@@ -31,34 +89,43 @@ class Network(QueuedNetwork[ov.InferRequest]):
 
         Args:
             folder: Holds ``card.json`` and ``model.onnx``.
-            precision: ``fp32``, ``bf16``, ``int8`` where the folder has such a network, or ``auto``.
+            precision: ``fp32``, ``bf16``, ``int8`` where the folder has such a network, ``auto``, or ``fastest``,
+                see `unmask.models.fastest`.
             streams: Batches computed at a time, one thread each; None for one per core.
 
         Raises:
             ModelError: The folder is damaged, or its network does not fit its card.
             UsageError: An unknown precision, bf16 on the CPU without it, or int8 of a model without it.
         """
-        card = load_card(folder)
+        card, streams = load_card(folder), streams or cores()
+        if precision == "fastest":
+            precision = find_fastest(folder, card, streams)
         precision = resolve_precision(card.precision if precision == "auto" else precision)
-        streams = streams or cores()
-        self._compiled = compile_judge(folder, card, precision, streams)
+        self._judge = compile_judge(folder, card, precision, streams)
         super().__init__(
             card,
-            [self._compiled.create_infer_request() for _ in range(streams)],
+            self._judge.make_requests(streams, card.crop.size_px),
             precision=precision,
             device="cpu",
-            weights_file=INT8_FILES[1] if precision == "int8" else ONNX_FILE,
+            weights_file=weights_file(precision),
+            batch_crops=batch_crops(card.crop.size_px),
+            cores=_CORES,
         )
 
+    def _rest(self) -> None:
+        self._judge.rest()
+
     def _compute(self, slot: ov.InferRequest, crops: Sequence[ImageHW3]) -> Outputs:
-        slot.infer({0: np.stack(crops)}, share_inputs=True)
-        logits_N = slot.get_output_tensor(0).data.reshape(-1)
-        if len(slot.model_outputs) == 1:
-            return logits_N, None
-        return logits_N, slot.get_output_tensor(1).data.astype(np.float32)  # a copy: the next batch takes its place
+        with self._judge.computing():
+            slot.infer({0: np.stack(crops)}, share_inputs=True)
+            # Copies: the next batch takes their place.
+            logits_N, *maps = (
+                slot.get_output_tensor(i).data.astype(np.float32) for i in range(len(slot.model_outputs))
+            )
+        return logits_N.reshape(-1), maps[0] if maps else None
 
 
-def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> ov.CompiledModel:
+def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> Judge:
     """Read and compile the network of a folder that judges crops; while it is in use in this process, it is shared.
 
     Args:
@@ -73,9 +140,41 @@ def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> ov.
     """
     model = read_judge(folder, card, precision)  # looks at the files, which may be damaged by now
     key = "".join(sorted(facts.sha256 for facts in card.files.values())), precision, streams
-    if (compiled := _IN_USE.get(key)) is None:
-        compiled = _IN_USE[key] = compile_network(model, PRECISIONS[precision], streams, streams)
-    return compiled
+    if (judge := _IN_USE.get(key)) is None:
+        model, weights = map_weights(model, card.files[weights_file(precision)].bytes)
+        judge = _IN_USE[key] = Judge(compile_network(model, PRECISIONS[precision], streams, streams), weights)
+    return judge
+
+
+def batch_crops(size_px: int) -> int:
+    """Return how many crops with sides of so many pixels run together."""
+    return max(1, min(BATCH_CROPS, BATCH_PIXELS // size_px**2))
+
+
+def weights_file(precision: str) -> str:
+    """Return the file of a model's folder that holds the weights it runs in a format."""
+    return INT8_FILES[1] if precision == "int8" else ONNX_FILE
+
+
+def find_fastest(folder: Path, card: Card, streams: int) -> str:
+    """Return the number format that computes a model the fastest on this machine, of those that its scores allow.
+
+    It is measured when a network of this kind is loaded for the first time on this machine.
+
+    Raises:
+        ModelError: The folder is damaged.
+    """
+    names = candidates(card)
+    if len(names) == 1:
+        return names[0]
+    key = machine_key(card, names)
+    if (known := known_answer(key)) in names:
+        return str(known)
+    side_px = card.crop.size_px
+    judges = {name: compile_judge(folder, card, name, streams) for name in names}
+    requests = {name: judge.make_requests(streams, side_px) for name, judge in judges.items()}
+    batch_NSS3 = np.random.default_rng(0).integers(0, 256, (batch_crops(side_px), side_px, side_px, 3), np.uint8)
+    return keep_answer(key, choose(measure(requests, batch_NSS3)))
 
 
 def resolve_precision(precision: str) -> str:
@@ -85,7 +184,8 @@ def resolve_precision(precision: str) -> str:
         UsageError: An unknown name, or bf16 on the CPU without it.
     """
     if precision not in ("auto", *PRECISIONS):
-        raise UsageError(f"unknown precision {precision!r}; on the CPU use auto, {' or '.join(PRECISIONS)}")
+        known = ", ".join(("auto", "fastest", *PRECISIONS))
+        raise UsageError(f"unknown precision {precision!r}; on the CPU use one of {known}")
     has_bf16 = computes_in_bf16()
     if precision == "bf16" and not has_bf16:
         raise UsageError("this CPU does not compute in bf16; use --precision fp32 or auto")

@@ -70,7 +70,7 @@ class TorchNetwork(QueuedNetwork[_Slot]):
 
         Args:
             folder: Holds ``card.json``, which names the network, and ``model.safetensors``.
-            precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``.
+            precision: ``fp32``, ``bf16``, ``fp16``, or ``auto``, which is ``fastest`` as well.
             device: ``cuda``, ``cuda:N``, or ``cpu``, which tests compare with OpenVINO.
             batch_sizes: Crops that run together, rising.
 
@@ -81,7 +81,7 @@ class TorchNetwork(QueuedNetwork[_Slot]):
         card = load_card(folder)
         self._device = resolve_device(device)
         self._on_cuda, self._sizes = self._device.type == "cuda", tuple(batch_sizes)
-        precision = _resolve_precision(_wanted(card) if precision == "auto" else precision, self._device)
+        precision = _resolve_precision(_wanted(card) if precision in ("auto", "fastest") else precision, self._device)
         self._type = PRECISIONS[precision]
         self._model = _build(folder, card).to(self._device).to(memory_format=torch.channels_last)
         side_px = card.crop.size_px
@@ -208,7 +208,7 @@ def _resolve_precision(precision: str, device: torch.device) -> str:
         with torch.cuda.device(device):
             return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if precision not in PRECISIONS:
-        raise UsageError(f"precision {precision!r} is none of torch's; with --device cuda use auto, fp32, bf16 or fp16")
+        raise UsageError(f"precision {precision!r} is none of torch's; on a GPU use auto, fastest, fp32, bf16 or fp16")
     return precision
 
 

@@ -20,7 +20,7 @@ def load_network(folder: Path, precision: str = "auto", device: str = "auto") ->
 
     Args:
         folder: The model's folder.
-        precision: ``auto``, ``fp32``, ``bf16``; on the CPU also ``int8``, on a GPU ``fp16``.
+        precision: ``auto``, ``fastest``, ``fp32``, ``bf16``; on the CPU also ``int8``, on a GPU ``fp16``.
         device: ``cpu``; ``cuda`` or ``cuda:N``; or ``auto``: the GPU, where torch sees one and the folder
             has what it needs, with any precision but int8.
 

@@ -13,9 +13,15 @@ are not evenly spread: they went where a frame scored high, and each frame elsew
 where the times of frames are known, k counts the places of the run's length that were looked at, however closely.
 
 What is the highest among several people is discounted in the same way: ``tail * ln(people)``, where the tail is that
-of different people's films, which differ more than the parts of one. This is a scan statistic (Kulldorff 1997, doi
-10.1080/03610929708831995) with a Bonferroni correction under exponential tails. ``tail`` and the threshold are fitted
-on authentic clips, whose false alarms are counted after the search, see `unmask.evaluation`; ``own_tail`` by
+of different people's films, which differ more than the parts of one. Several who score high together are as unlikely
+as one who scores higher: the j-th highest of P people is discounted by ``tail * ln(P / j)``, and nobody has less
+evidence than who scores lower. That holds as well for people whose films are alike, and where the same person stands
+for two because cuts lie between.
+
+This is a scan statistic (Kulldorff 1997, doi 10.1080/03610929708831995) under exponential tails, with a Bonferroni
+correction for the places and Simes' for the people (1986, doi 10.1093/biomet/73.3.751; each of them judged as by
+Benjamini and Hochberg 1995, doi 10.1111/j.2517-6161.1995.tb02031.x). ``tail`` and the threshold are fitted on authentic
+clips, whose false alarms are counted after the search, see `unmask.evaluation`; ``own_tail`` by
 ``scripts/passage_tail.py``.
 """
 
@@ -112,16 +118,24 @@ def _places(times: NDArray[np.float64] | None, start: int, width: int, total: in
     return max(1.0, float(looked / length))
 
 
-def discounted(fake_probability: float, searched: int, rule: PassageRule) -> float:
-    """Return the fake probability of the highest among ``searched`` people, discounted for the search.
+def discounted(fake_probabilities_P: ArrayLike, rule: PassageRule) -> NDArray[np.float64]:
+    """Return the fake probabilities (P,) of the people of one film, discounted for the search among all of them.
 
     Args:
-        fake_probability: Of the person who scores highest, 0 to 1.
-        searched: People who could have been the highest, at least 1.
+        fake_probabilities_P: (P,) of each person alone, 0 to 1, at least one.
         rule: Whose tail holds.
     """
-    discount = rule.tail * math.log(searched)
-    return _probability(_logit(fake_probability) - discount) if discount else fake_probability
+    probabilities = np.asarray(fake_probabilities_P, np.float64)
+    people = len(probabilities)
+    if people == 1:
+        return probabilities
+    falling = np.argsort(-probabilities, kind="stable")
+    evidence = np.array([_logit(probability) for probability in probabilities[falling].tolist()])
+    evidence -= rule.tail * np.log(people / np.arange(1, people + 1))
+    together = np.maximum.accumulate(evidence[::-1])[::-1]  # who scores higher than others who count, counts too
+    result = np.empty(people)
+    result[falling] = [_probability(logit) for logit in together.tolist()]
+    return result
 
 
 def _logit(fake_probability: float) -> float:

@@ -50,7 +50,8 @@ def _verdict(verdict: Verdict) -> list[tuple[Any, ...]]:
 
 
 def _people(verdict: Verdict) -> list[tuple[Any, ...]]:
-    words = {"reasons": verdict.reasons, "warnings": verdict.warnings}
+    sentences = (*verdict.reasons, *verdict.warnings)
+    why = {unjudged.person: unjudged.why for unjudged in verdict.unjudged}
     return [
         (
             verdict.path,
@@ -61,7 +62,7 @@ def _people(verdict: Verdict) -> list[tuple[Any, ...]]:
             face.end_seconds,
             face.frames,
             face.region,
-            reason_for(words, face.person),
+            reason_for(sentences, face.person, face.label, why.get(face.person)),
         )
         for face in verdict.faces
     ]

@@ -20,6 +20,19 @@ person are empty in the one row of a video in which nobody was judged."""
 PEOPLE = FileForm("the table of people", table_form(COLUMNS), "people.csv")
 """The form of the table."""
 
+_PERSON = re.compile(r"\bperson (\d+)\b", re.IGNORECASE)
+_JUDGED = {
+    "real": "No trace of manipulation was found.",
+    "inconclusive": "The score lies where this model cannot tell.",
+    "fake": "The person looks manipulated.",
+}
+_UNJUDGED = {
+    "brief": "Seen in too few frames to be judged.",
+    "small": "Too small to be judged.",
+    "blurred": "Too blurred to be judged.",
+    "still": "Does not move, as in a film of one photograph.",
+}
+
 
 def write_people(rows: Iterable[tuple[str, Mapping[str, Any]]], target: Target) -> None:
     """Write one row for each person, and one for each video without people.
@@ -31,18 +44,34 @@ def write_people(rows: Iterable[tuple[str, Mapping[str, Any]]], target: Target) 
     write_table(COLUMNS, (cells for name, row in rows for cells in _rows(name, row)), target)
 
 
-def reason_for(row: Mapping[str, Any], person: int) -> str:
-    """Return the sentence of a verdict that is about one person, or else its most important one."""
-    named = re.compile(rf"\bperson {person}\b", re.IGNORECASE)
-    sentences = (*row["reasons"], *row["warnings"])
-    return next((text for text in sentences if named.search(text)), row["reasons"][0] if row["reasons"] else "")
+def reason_for(sentences: Iterable[str], person: int, label: str, why: str | None = None) -> str:
+    """Return what a verdict says of one person.
+
+    That is the sentence that names them; or else the first one, where that names nobody; or else what their label says.
+
+    Args:
+        sentences: Reasons and warnings of the verdict, most important first.
+        person: Their number.
+        label: Their label.
+        why: Why they could not be judged, None where they could.
+    """
+    about = [(text, {int(number) for number in _PERSON.findall(text)}) for text in sentences]
+    for text, people in about:
+        if person in people:
+            return text
+    if about and not about[0][1] and why is None:
+        return about[0][0]
+    return _UNJUDGED[why] if why else _JUDGED[label]
 
 
 def _rows(name: str, row: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
     start = name, row["sha256"] or "", row["label"] or row["status"]
     if not row["faces"]:
         yield (*start, *[""] * 7, row["reasons"][0] if row["reasons"] else "")
+    why = {unjudged["person"]: unjudged["why"] for unjudged in row.get("unjudged", ())}
     for face in row["faces"]:
         numbers = face["fake_probability"], face["start_seconds"], face["end_seconds"], face["frames"]
         spans = "; ".join(f"{span['start_seconds']}-{span['end_seconds']}" for span in face.get("spans", ()))
-        yield (*start, face["person"], face["label"], *numbers, spans, reason_for(row, face["person"]))
+        person, label = face["person"], face["label"]
+        reason = reason_for((*row["reasons"], *row["warnings"]), person, label, why.get(person))
+        yield (*start, person, label, *numbers, spans, reason)

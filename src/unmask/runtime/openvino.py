@@ -22,7 +22,7 @@ from openvino import opset13 as op
 # The first such call looks numpy up; two threads that make it at once wait for each other for ever.
 ov.Type.u8.to_dtype()
 
-__all__ = ["compile_network", "computes_in_bf16", "op", "ov", "port_shapes", "read_network"]
+__all__ = ["compile_network", "computes_in_bf16", "cpu_name", "op", "ov", "port_shapes", "read_network"]
 
 
 def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b"") -> ov.Model:
@@ -72,3 +72,10 @@ def compile_network(
 def computes_in_bf16() -> bool:
     """Return whether this CPU computes in bf16."""
     return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def cpu_name() -> str:
+    """Return the name of this CPU, and what OpenVINO computes well in on it."""
+    core = ov.Core()
+    able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(sorted(able))}"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
 from unmask.models import Card, fuse
-from unmask.models.clip_fusion import deciding_faces, fuse_clip
+from unmask.models.clip_fusion import DecidingFaces, deciding_faces, evidence_of_people, fuse_clip
 from unmask.models.fusion import fuse_person
-from unmask.models.passages import discounted, strongest_run
+from unmask.models.passages import strongest_run
 from unmask.scan.reasons import pool_reasons, reasons, why_not_real
 from unmask.scan.unjudged import SmallFace, find_unjudged, median_quality
 from unmask.types import CropSpec, Face, FrameScore, ImageHW3, Label, Passage, PersonVerdict, ScoredFace, UnjudgedPerson
@@ -64,9 +64,9 @@ def judge(
         [why.get(face.person) != "blurred" for face in scored],
     )
     probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards), _times(scored))
-    rivals = 1 if deciding.pooled else len(deciding.people)
+    evidence = _evidence(scored, deciding, cards)
     faces = sorted(
-        (_judge_person(group, cards, rivals, why.get(person)) for person, group in people.items()),
+        (_judge_person(group, cards, evidence.get(person), why.get(person)) for person, group in people.items()),
         key=lambda person: (why.get(person.person, "still") != "still", -person.fake_probability),
     )
     judged = [person for person in faces if why.get(person.person, "still") == "still"]
@@ -122,18 +122,29 @@ def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
 
 
-def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card], rivals: int, why: str | None) -> PersonVerdict:
+def _evidence(scored: Sequence[ScoredFace], deciding: DecidingFaces, cards: Sequence[Card]) -> dict[int, float]:
+    """Return by number what is left of the fake probabilities of those who were chosen out of several people."""
+    if deciding.pooled:
+        return {}
+    evidence = evidence_of_people(_scores(scored), deciding, cards[0].fusion, _weights(cards), _times(scored))
+    return {scored[faces[0]].person: float(left) for faces, left in zip(deciding.people, evidence, strict=True)}
+
+
+def _judge_person(
+    group: Sequence[ScoredFace], cards: Sequence[Card], evidence: float | None, why: str | None
+) -> PersonVerdict:
     """Judge one person over all their frames.
 
     Args:
         group: Their faces, in order of time.
         cards: One for each model.
-        rivals: People of the video who can be accused; the highest of many needs to be higher.
+        evidence: Their fake probability, discounted for the number of people who can be accused; None where all of it
+            counts.
         why: Why the person cannot be judged, None if they can.
     """
     lead, scores_Mn = cards[0], _scores(group)
     probability = fuse_person(scores_Mn, lead.fusion, _weights(cards), _times(group))
-    label = _label(probability, rivals, lead) if why in (None, "still") else "inconclusive"
+    label = _label(probability, evidence, lead) if why in (None, "still") else "inconclusive"
     portrait = max(group, key=lambda scored: scored.clarity).portrait_SS3
     passage = _passage(group, scores_Mn, cards)
     traces = (
@@ -156,11 +167,10 @@ def _judge_person(group: Sequence[ScoredFace], cards: Sequence[Card], rivals: in
     )
 
 
-def _label(probability: float, rivals: int, card: Card) -> Label:
+def _label(probability: float, evidence: float | None, card: Card) -> Label:
     label = card.thresholds.label(probability)
-    if label == "fake" and card.fusion.passages is not None:
-        discounted_label = card.thresholds.label(discounted(probability, rivals, card.fusion.passages))
-        return "fake" if discounted_label == "fake" else "inconclusive"
+    if label == "fake" and evidence is not None and card.thresholds.label(evidence) != "fake":
+        return "inconclusive"
     return label
 
 

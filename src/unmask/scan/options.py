@@ -53,7 +53,8 @@ class ScanOptions:
     what is wrong only between them is missed."""
     precision: str = "auto"
     """Numbers that models compute in: ``fp32``, ``bf16``, or ``auto``: bf16 where the card allows it and the CPU
-    computes in it. Also ``int8`` on a CPU and ``fp16`` on a GPU."""
+    computes in it. Also ``int8`` on a CPU and ``fp16`` on a GPU; or ``fastest``: what is measured to be the fastest on
+    this machine, int8 where the model has it, bf16 where the card allows it, or fp32."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:N``, or ``auto``: the GPU where there is one, see `unmask.models.load_network`."""
     workers: int | None = None
