@@ -176,6 +176,34 @@ def group_prepared(group, made_once) -> Path:
     return made_once("group_prepared", lambda folder: prepare(group, folder / "out", settings=settings)) / "out"
 
 
+@pytest.fixture(scope="session")
+def retinaface_home(made_once) -> Path:
+    """A home with RetinaFace of random weights, imported from a file as published, which lies beside ``models``."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from unmask.models.checkpoints import import_checkpoint
+    from unmask.models.checkpoints.convert import ANSWER, JOB
+    from unmask.models.checkpoints.convert import main as convert_main
+    from unmask.models.networks.retinaface import RetinaFaceNetwork
+
+    def fill(folder: Path) -> None:
+        torch.manual_seed(0)
+        tensors = {f"module.{name}": tensor for name, tensor in RetinaFaceNetwork().state_dict().items()}
+        torch.save(tensors, folder / "mobilenet0.25_Final.pth")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("UNMASK_HOME", str(folder))
+
+            def convert_here(job, working_folder, _):
+                """Spare a process that imports torch; `tests.models.checkpoints.test_install` has one."""
+                patch.chdir(working_folder)
+                return ANSWER.validate_json(convert_main(JOB.dump_json(job)))
+
+            patch.setattr("unmask.models.checkpoints.install.run_converter", convert_here)
+            import_checkpoint(folder / "mobilenet0.25_Final.pth", "retinaface-mnet025")
+
+    return made_once("retinaface", fill)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compiled_once() -> Iterator[None]:
     """Keep each compiled network as long as this process runs: scanners of many tests use the same few."""

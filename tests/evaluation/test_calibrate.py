@@ -6,7 +6,7 @@ import pytest
 from tests.evaluation.samples import faces
 from unmask.errors import ModelError, UsageError
 from unmask.evaluation import LabelledPrediction, Prediction, Truth, fit_calibration, write_calibration
-from unmask.evaluation.calibrate import MAX_FOLDS, fit_thresholds
+from unmask.evaluation.calibrate import fit_thresholds
 from unmask.evaluation.scored_clips import ScoredClips
 from unmask.models import load_card
 from unmask.models.card import CARD_FILE, Calibration, Thresholds, bundled_folder
@@ -120,7 +120,7 @@ def test_a_clip_too_short_to_be_called_fake_is_no_false_alarm():
 
 
 def test_a_fit_that_does_not_help_keeps_the_cards_calibration():
-    labelled = sure_model(100)
+    labelled = sure_model(50)
     card = replace(CARD, calibration=fit_calibration(labelled, CARD).calibration)
     fit = fit_calibration(labelled, card)
     assert not fit.helps
@@ -128,10 +128,11 @@ def test_a_fit_that_does_not_help_keeps_the_cards_calibration():
     assert fit.thresholds != card.thresholds
 
 
-def test_many_sources_are_dealt_into_folds():
-    labelled = sure_model(4 * MAX_FOLDS)
+def test_many_sources_are_dealt_into_folds(monkeypatch):
+    monkeypatch.setattr("unmask.evaluation.calibrate.MAX_FOLDS", 20)
+    labelled = sure_model(80)
     fit = fit_calibration(labelled, CARD)
-    assert fit.clips.sources == 2 * MAX_FOLDS
+    assert fit.clips.sources == 2 * 20
     assert fit.helps
 
 

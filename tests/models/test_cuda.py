@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("timm")
 pytest.importorskip("onnxscript")
 
-from tests.models.networks.test_export import SIZE_PX, TINY, used
+from tests.models.networks.test_export import SIZE_PX, TINY, assert_alike, used
 from unmask.errors import ModelError, UsageError
 from unmask.models import Card, Network, NetworkSpec, load_network
 from unmask.models.card import load_card, write_card
 from unmask.models.cuda import TorchNetwork, resolve_device
-from unmask.models.networks import NETWORKS, build_network
+from unmask.models.networks import build_network
 from unmask.models.networks.export import export_model
 from unmask.types import CropSpec
 
@@ -25,7 +25,7 @@ ON_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 def write_model(folder, name="blendnet", encoder=TINY, gain=1):
     """A model with statistics and weights of its own, its last ones ``gain`` fold; mean and std are not ImageNet's."""
-    parameters = {"encoder": encoder} if name != "layernorm" else {"encoder": "test_vit", "size_px": SIZE_PX}
+    parameters = {"encoder": encoder}
     crop = CropSpec(size_px=SIZE_PX)
     card = Card("tiny", "1", "Tests.", "a tiny one", "none", crop, {}, network=NetworkSpec(name, parameters))
     torch.manual_seed(0)
@@ -45,21 +45,10 @@ def crops():
     return np.random.default_rng(0).integers(0, 256, (11, SIZE_PX, SIZE_PX, 3), np.uint8)
 
 
-def assert_alike(found, expected, tolerance):
-    assert [s.fake_probability for s in found] == pytest.approx([s.fake_probability for s in expected], abs=tolerance)
-    for a, b in zip(found, expected, strict=True):
-        assert (a.map_hw is None) == (b.map_hw is None)
-        if a.map_hw is not None:
-            np.testing.assert_allclose(a.map_hw, b.map_hw, atol=tolerance)
-
-
-# One sees clips, not crops; two have one size, and are compared in tests/models/networks.
-@pytest.mark.parametrize("name", sorted(NETWORKS.keys() - {"slowfast", "laa", "ucf"}))
-def test_torch_scores_as_openvino_does(name, tmp_path, crops):
-    folder = write_model(tmp_path / name, name)
+def test_torch_scores_as_openvino_does(folder, crops):
+    """`tests.models.networks.test_export` does it with each network."""
     network = TorchNetwork(folder, "fp32", "cpu", batch_sizes=(2, 4))
     assert_alike(network.score(crops), Network(folder, "fp32").score(crops), 1e-4)
-    assert (network.precision, network.device, network.weights_file) == ("fp32", "cpu", "model.safetensors")
 
 
 @pytest.mark.parametrize("name", ["bf16"])

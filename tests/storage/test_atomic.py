@@ -1,6 +1,8 @@
+import errno
 import os
 import stat
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from unmask.storage.atomic import (
     atomic_file,
     atomic_folder,
     is_device,
+    is_output_fault,
     scratch_folder,
     sweep,
     sweep_beside,
@@ -70,6 +73,17 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path):
     assert names(path.parent) == ["folder"]
 
 
+@pytest.mark.parametrize("writer", [atomic_file, atomic_folder])
+def test_a_disk_that_takes_no_more_is_told_from_one_that_gives_no_more(tmp_path, writer):
+    with pytest.raises(OSError, match="Input/output") as caught, writer(tmp_path / "a"):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))  # as of a write, which names no file
+    assert is_output_fault(caught.value, tmp_path)
+    assert not is_output_fault(caught.value, tmp_path / "elsewhere")
+    assert is_output_fault(OSError(errno.ENOSPC, "full"), tmp_path)
+    assert not is_output_fault(OSError(errno.EIO, "read"), tmp_path)
+    assert not is_output_fault(ValueError(), tmp_path)
+
+
 def test_a_scratch_folder_goes_unless_it_was_renamed(tmp_path):
     with scratch_folder(tmp_path) as folder:
         (folder / "a").touch()
@@ -80,7 +94,7 @@ def test_a_scratch_folder_goes_unless_it_was_renamed(tmp_path):
 
 
 def test_only_what_killed_writers_left_is_swept(tmp_path):
-    left = [".tmp-0123456789abcdef", ".tmp-0123456789abcdef-old"]
+    left = [".tmp-0123456789abcdef", ".tmp-0123456789abcdef-old.a", ".tmp-0123456789abcdef.a"]
     for name in left:
         (tmp_path / name).mkdir()
     (tmp_path / ".a.csv.0123456789abcdef.tmp").touch()
@@ -89,6 +103,37 @@ def test_only_what_killed_writers_left_is_swept(tmp_path):
         (tmp_path / name).touch()
     sweep(tmp_path, tmp_path / "missing")
     assert names(tmp_path) == sorted(kept)
+
+
+def test_what_killed_writers_left_beside_an_output_is_swept_and_what_others_are_writing_stays(tmp_path):
+    digits = "0123456789abcdef"
+    left = [f".a.{digits}.tmp", f".tmp-{digits}.a", f".tmp-{digits}-old.a"]
+    kept = ["a", f".b.{digits}.tmp", f".tmp-{digits}.b", f".tmp-{digits}", f".tmp-{digits}-old.c.a"]
+    for name in (*left, *kept):
+        (tmp_path / name).mkdir()
+    sweep_beside(tmp_path / "a")
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_a_folder_whose_writer_was_killed_between_two_names_has_its_place_again(tmp_path, monkeypatch):
+    """Where folders cannot change places in one step."""
+    monkeypatch.setattr("unmask.storage.atomic._exchange", lambda *_: False)
+    with atomic_folder(tmp_path / "a") as folder:
+        (folder / "old").touch()
+    real = Path.replace
+
+    def killed(self, target):
+        if target == tmp_path / "a":
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "a") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path) != ["a"]
+    monkeypatch.undo()
+    sweep_beside(tmp_path / "a")
+    assert [names(tmp_path), names(tmp_path / "a")] == [["a"], ["old"]]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")

@@ -45,7 +45,7 @@ class TestKilledRun:
     def killed(self, undisturbed, tmp_path):
         return shutil.copytree(undisturbed[0], tmp_path / "run")
 
-    @pytest.mark.parametrize("left", [".tmp-0123456789abcdef-old", ".tmp-0123456789abcdef"])
+    @pytest.mark.parametrize("left", [".tmp-0123456789abcdef-old.last", ".tmp-0123456789abcdef.last"])
     def test_between_two_names_of_the_last_checkpoint(self, killed, left, smallest, prepared_often):
         """Where folders cannot change places in one step, there is a moment without ``last``."""
         shutil.rmtree(killed / "epoch_002")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -157,18 +158,24 @@ def finish(run: Run, write: Callable[[Merge], None] | None, tell: Callable[[str]
 
 
 def write_outputs(merge: Merge, json_lines: Path | None, table: Path | None, dataset: Path | None = None) -> None:
-    """Write JSON lines, the challenge's table and a Parquet dataset of a run."""
+    """Write JSON lines, the challenge's table and a Parquet dataset of a run, while no other run writes them."""
     from unmask.report.csv import write_csv
     from unmask.scale.merge import write_dataset, write_lines
+    from unmask.storage.atomic import is_device
+    from unmask.storage.lock import sole_writer
 
-    if json_lines is not None:
-        write_lines(merge.lines(), target_of(json_lines))
-    if table is not None:
-        unknown = write_csv(((name, row.get("fake_probability")) for name, row in merge.rows()), target_of(table))
-        if unknown:
-            say(f"unmask: {unknown} videos have no number; {table} says 0.5 for them, since its form needs one")
-    if dataset is not None:
-        write_dataset(merge.rows(), dataset)
+    with ExitStack() as stack:
+        for path in (json_lines, table, dataset):
+            if path is not None and not is_stdout(path) and not is_device(path):
+                stack.enter_context(sole_writer(path))
+        if json_lines is not None:
+            write_lines(merge.lines(), target_of(json_lines))
+        if table is not None:
+            unknown = write_csv(((name, row.get("fake_probability")) for name, row in merge.rows()), target_of(table))
+            if unknown:
+                say(f"unmask: {unknown} videos have no number; {table} says 0.5 for them, since its form needs one")
+        if dataset is not None:
+            write_dataset(merge.rows(), dataset)
 
 
 def check_scaled_outputs(

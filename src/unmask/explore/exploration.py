@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from unmask._version import __version__
 from unmask.datasets.index import Clip, Index, require_clips
 from unmask.datasets.parquet import require_pyarrow
-from unmask.errors import DISK_FAULTS, InputError, UsageError
+from unmask.errors import InputError, UsageError
 from unmask.evidence.labels import labels_of, read_labels
 from unmask.evidence.signature import checked, extra_version, read_trust
 from unmask.explore.agreement import Agreement
@@ -41,7 +41,7 @@ from unmask.prepare.layout import encode_image
 from unmask.prepare.manifest import FileStamp
 from unmask.runtime.opencv import one_thread
 from unmask.runtime.parallel import Failure, Stopped, cores, map_items, stop_check
-from unmask.storage.atomic import atomic_folder, sweep
+from unmask.storage.atomic import atomic_folder, is_output_fault, sweep
 from unmask.storage.rowlog import Row, RowLog
 from unmask.types import DetectorSpec
 
@@ -186,7 +186,7 @@ class Exploration:
         except (Stopped, UsageError):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            if is_output_fault(error, self._out):
                 raise
             log.exception("exploring %r failed", clip.path)
             reason = f"unmask failed: {type(error).__name__}: {error}"

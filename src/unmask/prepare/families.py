@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unmask.datasets.index import Clip, Index
-from unmask.errors import DISK_FAULTS, ChangedError, InputError, UsageError
+from unmask.errors import ChangedError, InputError, UsageError
 from unmask.media import open_clip
 from unmask.prepare.changes import find_changes, write_changes
 from unmask.prepare.clip_steps import ClipSteps, CropStore, Leader, Prepared, Settings, UnlikeLeaderError
@@ -32,7 +32,7 @@ from unmask.prepare.manifest import (
     with_failure,
 )
 from unmask.runtime.parallel import Stopped, stop_check
-from unmask.storage.atomic import scratch_folder
+from unmask.storage.atomic import is_output_fault, scratch_folder
 from unmask.storage.rowlog import Row
 
 FOLDERS = {
@@ -189,7 +189,7 @@ class FamilySteps:
         except (Stopped, UsageError):
             raise
         except Exception as error:  # one clip never stops the rest
-            if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            if is_output_fault(error, self._out):
                 raise
             record = with_failure(record, clip.path, error)
         if record != old:

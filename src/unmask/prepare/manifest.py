@@ -139,7 +139,8 @@ def carried_over(
         kept = {
             step: made for step, made in known.steps.items() if step not in missing and made.source == sources.get(step)
         }
-        notes = {name: text for name, text in known.notes.items() if name in kept or name in ("video", "faces")}
+        whole = ("video", "faces") if known.is_prepared else ("faces",)  # why it failed then is no note any more
+        notes = {name: text for name, text in known.notes.items() if name in kept or name in whole}
         record = replace(record, status=status, width=known.width, height=known.height, steps=kept)
     if pair_note is not None:
         notes = dict(sorted((notes | {"pair": pair_note}).items()))

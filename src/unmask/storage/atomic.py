@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
 import re
@@ -15,7 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-_LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{16}(-old)?|\..+\.[0-9a-f]{16}\.tmp")
+from unmask.errors import DISK_FAULTS
+
+_LEFTOVER = re.compile(r"\.tmp-[0-9a-f]{16}(-old)?(\..+)?|\..+\.[0-9a-f]{16}\.tmp")
+_TAGGED = len(".tmp-") + 16
+"""Length of the name of a temporary folder, without what it is for."""
 _MAX_NAME_BYTES = 100
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -38,7 +43,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     path = path.resolve()
     temporary = path.with_name(f".{short_name(path)}.{secrets.token_hex(8)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with _naming(path), temporary.open("xb") as file:
             keep_mode(path, temporary)
             yield file
             file.flush()
@@ -81,17 +86,18 @@ def write_file(path: Path, content: bytes) -> None:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Fill a folder through a temporary one beside it, which takes its place when the block is done.
 
-    When the block raises, the old folder stays as it was. `sweep` removes what a killed process leaves behind. The
-    files are not forced to the disk one by one: this protects from a killed process, not from a power cut. On Linux the
-    folders change places in one step; elsewhere there is a moment without either, and the old one is called ``-old``.
+    When the block raises, the old folder stays as it was. What a killed process leaves goes by `sweep` and
+    `sweep_beside`. The files are not forced to the disk one by one: this protects from a killed process, not from a
+    power cut. On Linux the folders change places in one step; elsewhere there is a moment without either, and the old
+    one is called ``-old``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with scratch_folder(path.parent) as temporary:
+    with _naming(path), scratch_folder(path.parent, f".{short_name(path)}") as temporary:
         yield temporary
         keep_mode(path, temporary)
         if path.exists() and _exchange(temporary, path):
             return  # the old one goes with the block
-        old = temporary.with_name(f"{temporary.name}-old")
+        old = temporary.with_name(temporary.name[:_TAGGED] + "-old" + temporary.name[_TAGGED:])
         if path.exists():
             path.replace(old)
         try:
@@ -103,6 +109,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let the error of a disk that takes no more say which output it struck: that of a write names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno == errno.EIO:
+            error.filename = os.fspath(path)
+        raise
+
+
+def is_output_fault(error: BaseException, folder: Path) -> bool:
+    """Tell whether something went wrong with the disk that a folder of outputs lies on, so that going on is no use."""
+    if not isinstance(error, OSError):
+        return False
+    named = error.filename if isinstance(error.filename, str) else ""
+    return (
+        error.errno in DISK_FAULTS or Path(named).is_relative_to(folder.resolve()) or Path(named).is_relative_to(folder)
+    )
+
+
 def _exchange(one: Path, other: Path) -> bool:
     """Let two folders change places in one step; return whether the system can."""
     rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
@@ -111,9 +138,9 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 @contextmanager
-def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make an empty folder that is gone after the block, unless it was renamed."""
-    folder = parent / f".tmp-{secrets.token_hex(8)}"
+def scratch_folder(parent: Path, of: str = "") -> Iterator[Path]:
+    """Make an empty folder that is gone after the block, unless it was renamed; its name ends with ``of``."""
+    folder = parent / f".tmp-{secrets.token_hex(8)}{of}"
     folder.mkdir()
     try:
         yield folder
@@ -130,9 +157,19 @@ def sweep(*folders: Path) -> None:
 
 
 def sweep_beside(path: Path) -> None:
-    """Remove what killed writers of a file left beside it; nobody else may be writing it."""
-    mine = re.compile(re.escape(f".{short_name(path)}.") + r"[0-9a-f]{16}\.tmp")
+    """Remove what killed writers of a file or folder left beside it; nobody else may be writing it.
+
+    A folder that was to be replaced when its writer was killed has its place again.
+    """
+    name = re.escape(short_name(path))
+    mine = re.compile(rf"\.{name}\.[0-9a-f]{{16}}\.tmp|\.tmp-[0-9a-f]{{16}}(-old)?\.{name}")
     with suppress(OSError):
         for left in path.parent.iterdir():
-            if mine.fullmatch(left.name):
+            if not (found := mine.fullmatch(left.name)):
+                continue
+            if found[1] and not path.exists():
+                left.replace(path)
+            elif left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
                 left.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -70,8 +71,12 @@ class Service:
         self.files = DataFolder(settings.data)
         try:
             self.store = Store(open_database(settings.database, self.files.root))
-        except BaseException:
+        except BaseException as error:
             self.files.close()
+            if isinstance(error, sqlite3.Error):
+                raise UsageError(
+                    f"the database in {self.files.root} cannot be used: {error}; make room there"
+                ) from error
             raise
         self.board = Board()
         self.scans = ScanProcess(settings, self._on_progress)
@@ -122,11 +127,15 @@ class Service:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
         await self._run_in_thread(self._threads.shutdown)
-        if self.scans.settings_hash:
-            self.store.take_over(self.scans.settings_hash)
-        self.files.sweep(self.store.keys())
-        self.store.close()
-        self.files.close()
+        try:
+            if self.scans.settings_hash:
+                self.store.take_over(self.scans.settings_hash)
+            self.files.sweep(self.store.keys())
+        except Exception as error:  # noqa: BLE001 - a full disk, a database that is gone: the next start does it
+            log.warning("the queue is left as it is, and taken over at the next start: %s", error)
+        finally:
+            self.store.close()
+            self.files.close()
 
     # Taking in
 

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
 from unmask.models.checkpoints import CHECKPOINT_KINDS, RELEASES, Release, import_checkpoint, pull
-from unmask.models.checkpoints.convert import ANSWER, JOB, Answer
+from unmask.models.checkpoints.checkpoint import read_checkpoint
+from unmask.models.checkpoints.convert import ANSWER, JOB, Answer, fill_network
 from unmask.models.checkpoints.convert import main as convert_main
+from unmask.models.networks import build_network
 from unmask.types import CropSpec, DetectorSpec
 
 install = importlib.import_module("unmask.models.checkpoints.install")
@@ -135,18 +138,43 @@ def test_the_winners_kinds_and_release():
     assert list(release.files)[-1] == "winner-b7-999-23"
 
 
-@pytest.mark.b7
-@pytest.mark.slow
-def test_a_network_of_the_winners_size_is_imported(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
-    from unmask.models.networks import build_network
+def winners_file(folder, encoder):
+    """A checkpoint of the winner's network with random weights, as published; the state dict that it was made of."""
+    state = build_network("classifier", encoder=encoder).state_dict()
+    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    named = {f"module.{name}": tensor for name, tensor in state.items()}
+    return save(
+        folder / "final_111_DeepFakeClassifier_tf_efficientnet_b7_ns_0_36", published(named), legacy=True
+    ), state
 
-    state = build_network("classifier", encoder="tf_efficientnet_b7_ns").state_dict()
-    state = {
-        f"module.{name}": tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()
-    }
+
+@pytest.mark.b7
+def test_the_winners_network_is_imported(tmp_path, monkeypatch):
+    """The whole of what the next two tests do with a part of it each."""
+    assert_it_is_imported(winners_file(tmp_path, "tf_efficientnet_b7_ns")[0], tmp_path, monkeypatch)
+
+
+def test_the_winners_network_takes_the_tensors_of_its_file(tmp_path):
+    file, state = winners_file(tmp_path, "tf_efficientnet_b7_ns")
     assert len(state) == 1202
-    file = save(tmp_path / "final_111_DeepFakeClassifier_tf_efficientnet_b7_ns_0_36", published(state), legacy=True)
+    network = build_network("classifier", encoder="tf_efficientnet_b7_ns")
+    importlib.import_module("unmask.systems")  # enters the kinds of published systems
+    fill_network(network, read_checkpoint(file.read_bytes()), CHECKPOINT_KINDS["winner-b7"])
+    assert all(torch.equal(tensor, state[name].to(tensor.dtype)) for name, tensor in network.state_dict().items())
+
+
+def test_a_network_of_the_winners_size_is_imported(tmp_path, monkeypatch):
+    """As many weights in fewer layers: what is written out and compared takes time by the layer."""
+    importlib.import_module("unmask.systems")
+    kind = CHECKPOINT_KINDS["winner-b7"]
+    card = replace(kind.card, crop=replace(kind.card.crop, size_px=64))
+    kind = replace(kind, card=card, parameters={"encoder": "wide_resnet50_2"})
+    monkeypatch.setitem(CHECKPOINT_KINDS, "winner-b7", kind)
+    assert_it_is_imported(winners_file(tmp_path, "wide_resnet50_2")[0], tmp_path, monkeypatch)
+
+
+def assert_it_is_imported(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
     started = os.times()
     card = import_checkpoint(file, "winner-b7")
     ended = os.times()

@@ -13,9 +13,11 @@ pytest.importorskip("onnxscript")
 from safetensors.torch import load_file, save_file
 
 from unmask.errors import ModelError, UsageError
-from unmask.models import BATCH_CROPS, Card, Network, verify_folder
+from unmask.models import BATCH_CROPS, Card, Network, NetworkSpec, verify_folder
 from unmask.models.card import Calibration
+from unmask.models.cuda import TorchNetwork
 from unmask.models.networks import NETWORKS, Output, build_network
+from unmask.models.networks.encoders import create_encoder
 from unmask.models.networks.export import FromPixels, export_model, load_weights
 from unmask.types import CropSpec
 
@@ -65,15 +67,40 @@ def exported(blendnet, tmp_path_factory):
     return folder, export_model(blendnet, folder, card)
 
 
-@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"slowfast"}))
+@pytest.fixture
+def shallow(monkeypatch):
+    """LAA-Net and UCF with a block a stage: to write a network out takes time by the layer, and others are small, too.
+
+    Those of full size are compared with torch whenever somebody imports them.
+    """
+
+    def efficientnet(*args, **options):
+        encoder = create_encoder(*args, **options)
+        for number, stage in enumerate(encoder.blocks):
+            encoder.blocks[number] = stage[:1]
+        return encoder
+
+    def xception(*args, **options):
+        encoder = create_encoder(*args, **options)
+        for number in range(4, 12):
+            setattr(encoder, f"block{number}", torch.nn.Identity())
+        return encoder
+
+    monkeypatch.setattr("unmask.models.networks.laa.create_encoder", efficientnet)
+    monkeypatch.setattr("unmask.models.networks.ucf.create_encoder", xception)
+
+
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("name", sorted({*NETWORKS} - {"slowfast"}))  # which sees clips, not crops
 def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_path):
-    network = used(build_network(name, **PARAMETERS.get(name, {"encoder": TINY})))
-    mean, std = (0.5, 0.4, 0.3), (0.5, 0.6, 0.7)
+    parameters, mean, std = PARAMETERS.get(name, {"encoder": TINY}), (0.5, 0.4, 0.3), (0.5, 0.6, 0.7)
+    network = used(build_network(name, **parameters))
+    card = replace(card, network=NetworkSpec(name, parameters))
     written = export_model(network, tmp_path / "model", card, mean=mean, std=std)
     assert network.training, "the network stays as it was"
 
     assert verify_folder(tmp_path / "model") == written
-    assert replace(written, files={}) == card
+    assert replace(written, files={}) == replace(card, network=NetworkSpec(name, parameters, mean, std))
     crops_NSS3 = np.random.default_rng(1).integers(0, 256, (BATCH_CROPS + 1, SIZE_PX, SIZE_PX, 3), np.uint8)
     scores = Network(tmp_path / "model", "fp32").score(crops_NSS3)
     x_N3SS = (torch.from_numpy(crops_NSS3).permute(0, 3, 1, 2) / 255 - torch.tensor(mean)[:, None, None]) / (
@@ -87,6 +114,19 @@ def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_pat
     if output.mask_N2hw is not None:
         maps_Nhw = np.stack([score.map_hw for score in scores])
         np.testing.assert_allclose(maps_Nhw, output.mask_N2hw[:, 0].sigmoid(), atol=1e-4)
+
+    on_torch = TorchNetwork(tmp_path / "model", "fp32", "cpu", batch_sizes=(2, 4))
+    assert_alike(on_torch.score(crops_NSS3), scores, 1e-4)
+    assert (on_torch.precision, on_torch.device, on_torch.weights_file) == ("fp32", "cpu", "model.safetensors")
+
+
+def assert_alike(found, expected, tolerance):
+    """Scores and maps are the same to within a tolerance."""
+    assert [s.fake_probability for s in found] == pytest.approx([s.fake_probability for s in expected], abs=tolerance)
+    for a, b in zip(found, expected, strict=True):
+        assert (a.map_hw is None) == (b.map_hw is None)
+        if a.map_hw is not None:
+            np.testing.assert_allclose(a.map_hw, b.map_hw, atol=tolerance)
 
 
 def test_the_folder_holds_the_model_and_nothing_else(exported):
