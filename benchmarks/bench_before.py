@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_decode import decode_all
-from common import Goal, LineProcess, interleave, load_clips, measure, median, parser, row, write
+from common import Goal, LineProcess, clips_of, interleave, load_clips, measure, median, parser, row, write
 
 REPOSITORY = Path(__file__).parents[1]
 SIZES = ("480p", "720p", "1080p", "4k")
@@ -32,19 +32,19 @@ KEYS = ("cpu", "wall", "decoder", "detect", "network", "rest")
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--before", type=Path, required=True, help="checkout of the earlier version")
+    options.add_argument("--before", type=Path, help="checkout of the earlier version; --quick needs none")
     arguments = options.parse_args()
-    large = [clip for clip in load_clips(arguments.clips, "memory") if clip.name.startswith("4k")]
-    files = list({clip.path: clip for clip in [*load_clips(arguments.clips), *large]}.values())
+    if arguments.before is None and not arguments.quick:
+        raise SystemExit("name a checkout of the earlier version with --before, or leave it out with --quick")
+    large = [] if arguments.quick else [c for c in load_clips(arguments.clips, "memory") if c.name.startswith("4k")]
+    files = list({clip.path: clip for clip in [*clips_of(arguments), *large]}.values())
     clips: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        model = str(model_before(arguments.before, Path(folder) / "now"))
         ours = str(REPOSITORY / "src")
-        started = {
-            "before": (str(arguments.before / "src"), model, ""),
-            "fp32": (ours, "bundled", "fp32"),
-            "now": (ours, "bundled", ""),
-        }
+        started = {"now": (ours, "bundled", "")}
+        if arguments.before is not None:
+            model = str(model_before(arguments.before, Path(folder) / "now"))
+            started |= {"before": (str(arguments.before / "src"), model, ""), "fp32": (ours, "bundled", "fp32")}
         script = str(Path(__file__).with_name("scan_worker.py"))
         workers = {
             name: stack.enter_context(LineProcess(sys.executable, script, *options))
@@ -89,7 +89,10 @@ def compare(clip: Path, workers: dict[str, LineProcess], rounds: int) -> dict[st
 
 def goals_of(clips: dict[str, dict[str, Any]], seed: int) -> Iterator[Goal]:
     """Yield the goals beside what was measured."""
-    for size in SIZES:
+    cpu = median(costs["now_cpu_seconds"] for costs in clips.values())
+    yield Goal.watched("N1", "CPU seconds of a scan with the default model", cpu)
+    is_compared = all("before_cpu_seconds" in costs for costs in clips.values())
+    for size in SIZES if is_compared else ():
         chosen = [costs for name, costs in clips.items() if name.startswith(size)]
         if chosen:
             ratios = [costs["fp32_cpu_seconds"] / costs["before_cpu_seconds"] for costs in chosen]

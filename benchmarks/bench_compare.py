@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import unmask
-from common import processor, status_mb, versions
+from common import Goal, Options, clips_of, processor, status_mb, versions
 from unmask.comparison.alignment import align
 from unmask.comparison.fingerprint import Fingerprint, fingerprint
 from unmask.media import open_video
@@ -348,11 +348,31 @@ def memory(data: Path, work: Path) -> dict[str, float]:
                     again.time_base, again.is_keyframe, again.stream = packet.time_base, packet.is_keyframe, stream
                     long.mux(again)
         make_copy(source, suspect, Made(crf=30, start_seconds=3.0))
+    return compared_apart(suspect, original)
+
+
+def compared_apart(suspect: Path, original: Path) -> dict[str, float]:
+    """Compare in a process of its own."""
     command = [sys.executable, __file__, "child", str(suspect), str(original)]
     resident, peak, seconds = map(
         float, subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     )
     return {"resident_mb": resident, "peak_mb": peak, "beyond_mb": peak - resident, "seconds": seconds}
+
+
+def first_impression(arguments: argparse.Namespace) -> None:
+    """Compare six seconds of a clip with all of it: time and memory."""
+    [clip] = clips_of(arguments)
+    suspect = arguments.work / f"{clip.name}-six-seconds.mp4"
+    if not suspect.exists():
+        make_copy(clip.path, suspect, Made(crf=30, start_seconds=3.0))
+    cost = compared_apart(suspect, clip.path)
+    goals = [
+        Goal.watched("A3", "seconds of a comparison", cost["seconds"]),
+        Goal.watched("A3", "peak memory of a comparison beyond the model, MB", cost["beyond_mb"]),
+    ]
+    arguments.out.write_text(json.dumps({"goals": [goal.to_dict() for goal in goals]}, indent=1) + "\n")
+    print(*goals, sep="\n")
 
 
 def child(suspect: str, original: str) -> None:
@@ -369,8 +389,9 @@ def main() -> None:
     if sys.argv[1:2] == ["child"]:
         child(*sys.argv[2:])
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
+    parser = Options(__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder with devset/, devset2/ and videos/")
+    parser.add_argument("--clips", type=Path, help="folder of clips, of which --quick takes one")
     parser.add_argument("--work", type=Path, required=True, help="folder for copies and rows")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
@@ -380,6 +401,9 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="measure memory with an original of ten minutes")
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.quick:
+        first_impression(arguments)
+        return
     before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     measured = memory(arguments.data, arguments.work) if arguments.memory else before.get("memory")
     rows = before.get("rows", []) if arguments.memory else compared(arguments)

@@ -14,7 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from common import Clip, Goal, Measure, interleave, load_clips, median, parser, row, write
+from common import Clip, Goal, Measure, clips_of, interleave, median, parser, row, write
 from unmask import Scanner
 from unmask.media import Limits
 from unmask.media.server import SERVER
@@ -23,7 +23,7 @@ from unmask.media.server import SERVER
 def main() -> None:
     arguments = parser(__doc__).parse_args()
     scanners = {"confined": Scanner(), "open": Scanner(limits=Limits(isolate=False))}
-    clips = {clip.name: compare(clip, scanners, arguments.rounds) for clip in load_clips(arguments.clips)}
+    clips = {clip.name: compare(clip, scanners, arguments.rounds) for clip in clips_of(arguments)}
     goals = [
         Goal.of_clips(
             "C3",

@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from common import Clip, Goal, load_clips, parser, row, write
+from common import Clip, Goal, clips_of, parser, row, write
 from unmask.evidence.labels import read_labels
 from unmask.evidence.traces import read_traces
 from unmask.media.frames import OpenFile, open_in_process
@@ -26,7 +26,7 @@ READERS = {"labels_ms": read_labels, "traces_ms": read_traces}
 
 def main() -> None:
     arguments = parser(__doc__).parse_args()
-    clips = {clip.name: cost(clip, arguments.rounds) for clip in load_clips(arguments.clips)}
+    clips = {clip.name: cost(clip, arguments.rounds) for clip in clips_of(arguments)}
     most = float(np.max([clip["labels_ms"] for clip in clips.values()]))
     what = f"milliseconds for the labels of a clip, the worst of {len(clips)}"
     write(arguments, [Goal.single("E2", what, most, GOAL_MS, None, at_most=True)], clips)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from common import Clip, Goal, interleave, load_clips, measure, median, parser, row, spread, write
+from common import Clip, Goal, clips_of, interleave, measure, median, parser, row, spread, write
 from unmask import Limits, Scanner, Verdict
 
 COST_GOAL, COST_STRETCH, PAGE_GOAL_BYTES = 1.05, 1.03, 250_000
@@ -25,7 +25,7 @@ def main() -> None:
     scanners = [Scanner(precision="fp32", pictures=pictures, limits=limits) for pictures in (True, False)]
     found = {
         clip.name: measure_clip(clip, scanners, arguments.rounds)
-        for clip in spread(load_clips(arguments.clips), arguments.most)
+        for clip in spread(clips_of(arguments), arguments.most)
     }
     ratios = [values["with_pictures"] / values["without"] for values in found.values()]
     longest = max(values["page_bytes"] for values in found.values())

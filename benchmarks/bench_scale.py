@@ -9,7 +9,6 @@ does. Times of a machine that does other work say little: each result names the 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -21,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Goal
+from benchmarks.common import Goal, Options
 from benchmarks.spin import Spin, pinned
 
 from unmask import Scanner
@@ -37,6 +36,7 @@ from unmask.scale.run import Run, work_through
 from unmask.scale.scanning import ScanWork
 
 RESULTS = Path(__file__).parent / "results" / "scale.json"
+QUICK_ROWS = 20_000
 
 
 class Pinned(LocalEngine):
@@ -182,7 +182,7 @@ def skew(folder: Path, kind: str) -> Iterator[Goal]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("--million", type=int, default=0, help="rows of the first measurement; 0 leaves it out")
     parser.add_argument("--engines", action="store_true")
     parser.add_argument("--skew", action="store_true")
@@ -191,12 +191,16 @@ def main() -> None:
         "--rows", choices=("spin", "sleep"), default="spin", help="sleep: where other work holds the cores"
     )
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if options.quick:
+        options.million, options.engines, options.skew, options.sizing = QUICK_ROWS, False, False, None
+    out = options.out
+    results = json.loads(out.read_text()) if out.exists() and not options.quick else {}
     if options.sizing is not None:
         os.environ[CORES_VARIABLE] = "1"
         results["sizing"] = sizing(options.sizing)
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        out.write_text(json.dumps(results, indent=1) + "\n")
     with tempfile.TemporaryDirectory() as room:
         parts = {
             "million": (lambda folder: million(folder, options.million)) if options.million else None,
@@ -214,7 +218,7 @@ def main() -> None:
                 print(goal, flush=True)
                 goals.append(goal.to_dict())
             results[name] = {"load_average": [load, os.getloadavg()[0]], "cores": os.cpu_count(), "goals": goals}
-            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+            out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

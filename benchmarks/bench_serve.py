@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from common import Goal, load_clips, parser, write
+from common import Goal, clips_of, parser, write
 from unmask.datasets.synthetic import film, read_portrait, write_clip
 
 PORTRAIT = Path(__file__).parents[1] / "examples" / "data" / "eileen_collins.png"
@@ -31,11 +31,12 @@ ASK_SECONDS = 0.02
 
 def main() -> None:
     arguments = parser(__doc__).parse_args()
+    rounds, copies = (1, 2) if arguments.quick else (arguments.rounds, COPIES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = write_clip((view for view, _ in film(read_portrait(PORTRAIT), 250)), folder / "clip.mp4")
-        starts = [measure_start(clip, folder / str(turn)) for turn in range(arguments.rounds)]
-        loaded = measure_load([one.path for one in load_clips(arguments.clips)], folder / "load")
+        starts = [measure_start(clip, folder / str(turn)) for turn in range(rounds)]
+        loaded = measure_load([one.path for one in clips_of(arguments)], folder / "load", copies)
     goals = [
         Goal.single(
             "A4", "seconds from the start of the service to the verdict on a clip of 10 s", max(starts), 10, None, True
@@ -77,7 +78,7 @@ def measure_start(clip: Path, data: Path) -> float:
     return took
 
 
-def measure_load(clips: list[Path], data: Path) -> dict[str, float]:
+def measure_load(clips: list[Path], data: Path, copies: int) -> dict[str, float]:
     """Return how long /healthz takes while clips are scanned, and the memory of both processes."""
     process, address = start(data)
     times: list[float] = []
@@ -96,7 +97,7 @@ def measure_load(clips: list[Path], data: Path) -> dict[str, float]:
         asking = threading.Thread(target=ask)
         asking.start()
         began = time.perf_counter()
-        for copy in range(COPIES):
+        for copy in range(copies):
             for clip in clips:
                 hand_in(client, clip.name, clip.read_bytes() + b"\0\0\0\x0cfree" + bytes([copy] * 4))
         while client.get("/api/jobs", params={"state": ["queued", "running"]}).json()["total"]:

@@ -9,7 +9,6 @@ out: the rate is that between two lines of the log.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -22,18 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from common import Goal, interleave, median, processor, versions
+from common import Goal, Options, interleave, median, processor, versions
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "tiny.toml"
 STEPS, LEFT_OUT, BATCH = 24, 4, 16
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = Options(__doc__)
     options.add_argument("--data", type=Path, required=True, help="folder of unmask prepare")
     options.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options.add_argument("--rounds", type=int, default=4, help="runs of each; the median counts")
     arguments = options.parse_args()
+    if arguments.quick:
+        arguments.rounds = 1
     one, two = interleave(arguments.rounds, lambda: rate(arguments.data, 1), lambda: rate(arguments.data, 2))
     ratios = [b / a for a, b in zip(one, two, strict=True)]
     draws = np.median(np.random.default_rng(0).choice(ratios, (2000, len(ratios))), axis=1)

@@ -8,7 +8,6 @@ how many clips were said to be authentic, "short" how many got fewer frames than
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.common import Goal, Options
 from numpy.typing import NDArray
 
 from unmask import Scanner
@@ -55,7 +55,7 @@ def measure(scans: Sequence[Scan], full: Sequence[Scan], fake: NDArray[np.bool_]
     known = ~np.isnan(numbers)
     both = len(set(fake[known].tolist())) == 2
     return {
-        "cpu_seconds": round(sum(each.cpu_seconds for each in scans), 1),
+        "cpu_seconds": round(sum(each.cpu_seconds for each in scans), 3),
         "frames": sum(v.frames_asked for v in verdicts),
         "auc": round(float(roc_auc(fake[known].astype(int), numbers[known])), 4) if both else None,
         "numbers": int(known.sum()),
@@ -70,12 +70,15 @@ def cpu_seconds() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Options(__doc__)
     parser.add_argument("dataset", type=Path, help="anything that unmask explore reads")
     parser.add_argument("--triage", type=float, nargs="*", default=[0.1], help="bounds of the fake probability")
     parser.add_argument("--authentic", type=Path, nargs="*", default=[], help="further clips, known to be authentic")
     parser.add_argument("--clips", type=int, default=0, help="so many clips, spread over the dataset; 0 for all")
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
+    if options.quick:
+        options.clips, options.triage = 4, [0.1]
     index = read_index(options.dataset)
     clips = [clip for clip in index.clips if clip.label is not None]
     if options.clips:
@@ -93,7 +96,14 @@ def main() -> None:
         results[name] = measure(scan(contestant, paths), full, fake)
         print(name, results[name], flush=True)
     facts = {"dataset": options.dataset.name, "clips": len(paths), "fake": int(fake.sum())}
-    RESULTS.write_text(json.dumps(facts | results, indent=1) + "\n")
+    goals = [
+        Goal.watched(
+            "N3", f"CPU of a full scan / of one by {name}", results["full"]["cpu_seconds"] / each["cpu_seconds"], False
+        ).to_dict()
+        for name, each in results.items()
+        if name != "full"
+    ]
+    options.out.write_text(json.dumps(facts | results | {"goals": goals}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

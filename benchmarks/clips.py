@@ -74,6 +74,8 @@ SPECS = (
     ClipSpec("1080p-10minutes", 1920, 1080, 15, 1, use="memory", preset="veryfast", repeats=60),
     ClipSpec("4k-10seconds", 3840, 2160, 15, 1, use="memory", preset="veryfast"),
 )
+QUICK = ("720p-wide-30fps-1face-gop250", "tiny")
+"""Names of the clips of a first impression."""
 
 
 def main() -> None:
@@ -82,6 +84,7 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, nargs="+", help="folders of talking-head videos to use as source")
     parser.add_argument("--source", default="", help="what --videos holds, in words, for the results")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="only what scripts/bench needs")
     arguments = parser.parse_args()
     if bool(arguments.videos) != bool(arguments.source):
         parser.error("--videos and --source go together: the results name what they were measured on")
@@ -93,13 +96,14 @@ def main() -> None:
         mine = [tiles[(turn + i) % len(tiles)] for i in range(spec.faces)]  # largest videos for largest clips
         turn += spec.faces
         path = arguments.clips / f"{spec.name}.mp4"
-        if path.exists():
+        if path.exists() or (arguments.quick and spec.name not in QUICK):
             continue
         print(f"making {path.name}", flush=True)
         unfinished = path.with_suffix(".part")
         encode(pictures(spec, mine, np.random.default_rng([arguments.seed, number])), spec, unfinished)
         unfinished.replace(path)
-    description: dict[str, Any] = {"source": source, "seed": arguments.seed, "clips": [asdict(spec) for spec in SPECS]}
+    made = [spec for spec in SPECS if (arguments.clips / f"{spec.name}.mp4").exists()]
+    description: dict[str, Any] = {"source": source, "seed": arguments.seed, "clips": [asdict(spec) for spec in made]}
     (arguments.clips / "clips.json").write_text(json.dumps(description, indent=1) + "\n")
 
 

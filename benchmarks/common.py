@@ -19,6 +19,9 @@ import numpy as np
 
 Result = TypeVar("Result")
 
+QUICK_ROUNDS = 2
+"""Runs of each contestant with ``--quick``: `scripts/bench` repeats the whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -48,7 +51,8 @@ class Goal:
     value: float
     bound: float
     """The one-sided 95 % bound on the bad side; the value itself where it is no mean over clips."""
-    goal: float
+    goal: float | None
+    """None where a number is only watched, see `trend.py`."""
     stretch: float | None
     at_most: bool
     """Whether small is good."""
@@ -59,6 +63,11 @@ class Goal:
         return cls(name, what, value, value, goal, stretch, at_most)
 
     @classmethod
+    def watched(cls, name: str, what: str, value: float, at_most: bool = True) -> Self:
+        """Return a value without a goal."""
+        return cls(name, what, value, value, None, None, at_most)
+
+    @classmethod
     def of_clips(
         cls, name: str, what: str, ratios: Sequence[float], seed: int, goal: float, stretch: float | None, at_most: bool
     ) -> Self:
@@ -67,7 +76,9 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether the bound reaches the goal."""
+        """Whether the bound reaches the goal, if there is one."""
+        if self.goal is None:
+            return True
         return self.bound <= self.goal if self.at_most else self.bound >= self.goal
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +86,8 @@ class Goal:
         return asdict(self) | {"met": self.met}
 
     def __str__(self) -> str:
+        if self.goal is None:
+            return f"{self.name:<4}{self.value:8.3f}  {self.what}"
         sign = "<=" if self.at_most else ">="
         stretch = "" if self.stretch is None else f" (stretch {self.stretch:g})"
         verdict = "met" if self.met else "MISSED"
@@ -82,16 +95,33 @@ class Goal:
         return f"{self.name:<4}{number}  goal {sign} {self.goal:g}{stretch}  {verdict}: {self.what}"
 
 
-def parser(doc: str | None, reference: bool = False) -> argparse.ArgumentParser:
-    """Return a parser with the options that every benchmark takes."""
-    options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+class Options(argparse.ArgumentParser):
+    """Options of a benchmark, all of which know ``--quick``: a first impression in less than a minute."""
+
+    def __init__(self, doc: str | None) -> None:
+        super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.add_argument(
+            "--quick", action="store_true", help="one clip, few runs: less than a minute, see scripts/bench"
+        )
+
+    def parse_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the arguments; with ``--quick`` there are few rounds."""
+        arguments = super().parse_args(*args, **kwargs)
+        if arguments.quick and "rounds" in arguments:
+            arguments.rounds = min(arguments.rounds, QUICK_ROUNDS)
+        return arguments
+
+
+def parser(doc: str | None, reference: bool = False) -> Options:
+    """Return a parser with the options that most benchmarks take."""
+    options = Options(doc)
     options.add_argument("--clips", type=Path, required=True, help="folder of clips.py, or any folder of videos")
     options.add_argument("--out", type=Path, required=True, help="JSON file to write")
     options.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     options.add_argument("--rounds", type=int, default=6, help="runs of each contestant; the median counts")
     options.add_argument("--source", default="", help="what a folder without clips.json holds, in words")
     if reference:
-        options.add_argument("--reference-python", required=True, help="the reference environment's interpreter")
+        options.add_argument("--reference-python", help="the reference environment's interpreter; --quick needs none")
     return options
 
 
@@ -102,6 +132,11 @@ def load_clips(folder: Path, use: str = "speed") -> list[Clip]:
         return [Clip(path.stem, path, {}) for path in sorted(folder.iterdir()) if path.is_file()]
     specs = json.loads(description.read_text())["clips"]
     return [Clip(spec["name"], folder / f"{spec['name']}.mp4", spec) for spec in specs if spec["use"] == use]
+
+
+def clips_of(arguments: argparse.Namespace, use: str = "speed") -> list[Clip]:
+    """Return the clips to measure with; with ``--quick`` one of them."""
+    return spread(load_clips(arguments.clips, use), 1 if arguments.quick else None)
 
 
 def spread(items: Sequence[Result], most: int | None) -> list[Result]:
@@ -177,6 +212,22 @@ class Reference(LineProcess):
         return answer
 
 
+@contextmanager
+def open_reference(arguments: argparse.Namespace, *options: str) -> Iterator[Reference | None]:
+    """Start the reference; with ``--quick`` there need be none.
+
+    Raises:
+        SystemExit: No interpreter was named.
+    """
+    if arguments.reference_python is not None:
+        with Reference(arguments.reference_python, *options) as reference:
+            yield reference
+    elif arguments.quick:
+        yield None
+    else:
+        raise SystemExit("name the interpreter of the reference with --reference-python, or leave it out with --quick")
+
+
 def versions(*packages: str) -> dict[str, str]:
     """Return Python's version and those of installed packages."""
     return {"python": platform.python_version()} | {package: version(package) for package in packages}
@@ -239,6 +290,11 @@ def processor() -> str:
     features = next((line for line in lines if line.startswith("flags")), "").split()
     known = [name for name in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if name in features]
     return " ".join([names[0] if names else platform.processor(), *known])
+
+
+def cores_and_processor() -> str:
+    """Return what names a kind of machine: two of a kind may be compared."""
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 def _rounded(value: Any) -> Any:

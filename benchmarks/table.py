@@ -31,6 +31,8 @@ def table() -> str:
         place = f"{result['source']}; {environment['processor']}, {environment['cores']} cores"
         places.setdefault(place, []).append(path.stem)
         for goal in result["goals"]:
+            if goal["goal"] is None:  # watched, see trend.py
+                continue
             sign = "<=" if goal["at_most"] else ">="
             stretch = "" if goal["stretch"] is None else f"{goal['stretch']:g}"
             numbers = f"{goal['value']:.3g} | {goal['bound']:.3g} | {sign} {goal['goal']:g} | {stretch}"

@@ -34,6 +34,29 @@ def test_stages_are_nested_from_coarse_to_fine(count, sizes):
         assert len(set(np.diff(together).tolist())) <= 1, "evenly spread"
 
 
+def test_frames_that_closer_looks_saw_are_not_asked_for_again(card):
+    wanted = np.arange(32) * 3
+    first, second, third = RULE.stages(wanted)
+    progress = Progress(
+        wanted=wanted,
+        looked=np.concatenate([first, second[2:4], third[:1]]),
+        all_members=1,
+        members=1,
+        judgement=judgement(card, 0.2),
+        is_whole=True,
+        thresholds=card.thresholds,
+        is_pooled=False,
+        min_frames=card.fusion.min_frames,
+        timeline=timeline(100, 0.1),
+    )
+    steps = []
+    while (step := RULE.next_step(progress)) is not None:
+        assert len(step.frames), "a step without frames or members would be asked for again and again"
+        steps.append(step.frames.tolist())
+        progress = replace(progress, looked=np.concatenate([progress.looked, step.frames]))
+    assert steps == [np.delete(second, [2, 3]).tolist(), third[1:].tolist()]
+
+
 def judgement(card, *people, members=(), frames=()):
     """What people amount to, the first of whom decides; by default all members and frames say what he scores."""
     verdicts = []

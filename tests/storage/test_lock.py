@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from unmask.errors import UsageError
@@ -41,3 +44,16 @@ def test_what_a_killed_run_left_goes_with_the_next_one(tmp_path):
     with sole_writer(tmp_path / "s.csv"):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [".t.csv.0123456789abcdef.tmp"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process is started in one step there")
+def test_what_was_started_meanwhile_does_not_hold_the_lock(tmp_path):
+    """Between fork and exec a new process has all files, which other threads may close and open again."""
+    with lock_file(tmp_path / "log") as file:
+        file.write(b"kept")
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[file.fileno()])
+    try:
+        with lock_file(tmp_path / "log") as again:
+            assert again.read() == b"kept"
+    finally:
+        child.communicate(timeout=60)

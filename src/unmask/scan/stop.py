@@ -152,12 +152,9 @@ class Adaptive:
         return Step(np.empty(0, np.int64), progress.members + 1)
 
     def _next_stage(self, progress: Progress) -> NDArray[np.int64]:
-        done = 0
-        for stage in self.stages(progress.wanted):
-            if done == len(progress.looked):
-                return stage
-            done += len(stage)
-        return np.empty(0, np.int64)
+        """Return what is missing of the first stage that is not complete; closer looks may have seen some of it."""
+        missing = (np.setdiff1d(stage, progress.looked) for stage in self.stages(progress.wanted))
+        return next((frames for frames in missing if len(frames)), np.empty(0, np.int64))
 
     def _variances(self, progress: Progress, frames_left: float, members_left: float) -> tuple[float, float]:
         """Return the variance of the logit that the missing frames may cause, and that of the missing members.

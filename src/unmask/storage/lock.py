@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedRandom, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,7 +51,7 @@ def lock_file(path: Path, output: Path | None = None) -> BinaryIO:
     while True:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
         try:
-            file: BinaryIO = os.fdopen(os.open(path, flags, 0o666), "r+b")
+            file = _LockedFile(FileIO(os.open(path, flags, 0o666), "r+b"))
         except OSError as error:
             raise UsageError(f"cannot write {output}: {error.strerror}; mend that, or name another output") from error
         try:
@@ -63,6 +64,22 @@ def lock_file(path: Path, output: Path | None = None) -> BinaryIO:
         except (BlockingIOError, PermissionError) as error:
             file.close()
             raise UsageError(f"another run is writing {output}; wait for it, or name another output") from error
+
+
+class _LockedFile(BufferedRandom):
+    """A file that frees its lock when it is closed, even where a process that is just being started has it, too."""
+
+    def close(self) -> None:
+        """Write what is left, free the lock and close the file."""
+        try:
+            if not self.closed and sys.platform != "win32":
+                import fcntl
+
+                self.flush()
+                with suppress(OSError):  # this file system knows no locks
+                    fcntl.flock(self, fcntl.LOCK_UN)
+        finally:
+            super().close()
 
 
 def _lock(file: BinaryIO) -> None:
