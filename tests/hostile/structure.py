@@ -10,7 +10,6 @@ import random
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 EDGES = (0, 1, 2, 3, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1)
 LONG_EDGES = (0, 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, 1 << 40)
@@ -245,10 +244,3 @@ def distort(data: bytes, suffix: str, seed: int) -> bytes:
             level, at = rng.choice(found)
             rng.choice(WAYS)(level, at, rng)
     return write(nodes)
-
-
-def is_whole(path: Path) -> bool:
-    """Tell whether a file, taken apart and put together, still has all that it had."""
-    read, write = FORMS[path.suffix]
-    data = path.read_bytes()
-    return len(write(read(data))) >= len(data) - len(data) % 188 * (path.suffix == ".ts")

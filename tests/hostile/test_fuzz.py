@@ -10,21 +10,17 @@ from typing import get_args
 import pytest
 
 from tests.hostile.factory import QUICK, repack
+from tests.hostile.fuzz_structure import NoFaces, Outcome, patient_scanner, scan_mutants, write_originals
 from tests.hostile.mutate import mutate
 from tests.hostile.parsers import PARSERS
+from tests.hostile.structure import FORMS, places
 from tests.media_factory import pattern, write_video
 from unmask import Scanner
 from unmask.media import Limits
+from unmask.media.server import SERVER
 from unmask.types import Status
 
 BATCH = 100
-
-
-class NoFaces:
-    """Damaged frames may be large; what is tested is how they come out of the file."""
-
-    def detect(self, image_HW3):
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +47,14 @@ def originals(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def patient_scanner() -> Scanner:
+def two_at_a_time() -> Scanner:
     scanner = Scanner(precision="fp32", frames=8, workers=2, limits=Limits(seconds=10))
     scanner.detector = NoFaces()
     return scanner
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.fuzz)])
-def test_damaged_files_get_a_row_each(originals, patient_scanner, tmp_path, count):
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.fuzz)])
+def test_damaged_files_get_a_row_each(originals, two_at_a_time, tmp_path, count):
     statuses = Counter()
     allowed = set(get_args(Status)) - {"internal_error"}
     for start in range(0, count, BATCH):
@@ -67,7 +63,7 @@ def test_damaged_files_get_a_row_each(originals, patient_scanner, tmp_path, coun
             original = originals[seed % len(originals)]
             paths.append(tmp_path / f"{seed:06d}_{original.name}")  # enough to make it again
             paths[-1].write_bytes(mutate(original.read_bytes(), seed))
-        verdicts = list(patient_scanner.scan_many(paths))
+        verdicts = list(two_at_a_time.scan_many(paths))
         assert [verdict.path for verdict in verdicts] == list(map(str, paths))
         for verdict in verdicts:
             assert verdict.status in allowed, verdict
@@ -78,6 +74,24 @@ def test_damaged_files_get_a_row_each(originals, patient_scanner, tmp_path, coun
     print(dict(statuses))
     assert statuses["no_face"] > count / 10, "damage that nothing survives tests little"
     assert statuses["unreadable"] > count / 10, "damage that everything survives, too"
+
+
+@pytest.mark.parametrize("count", [160, pytest.param(10_000, marks=pytest.mark.fuzz)])
+def test_containers_whose_parts_lie_get_a_row_each(tmp_path, count):
+    """`tests.hostile.fuzz_structure` is for more of them, and says what they cost."""
+    originals, server = write_originals(tmp_path), set()
+    for path in originals:
+        read, write = FORMS[path.suffix]
+        nodes = read(path.read_bytes())
+        assert len(places(nodes)) > 10
+        assert write(read(write(nodes))) == write(nodes)
+    outcome = Outcome()
+    for outcome in scan_mutants(originals, patient_scanner(), tmp_path, range(count)):  # noqa: B007 - the last one counts
+        server.add(SERVER.pid)
+    assert outcome.wrong == []
+    assert outcome.statuses["no_face"] > count / 3, "most of what is not changed is still found"
+    assert outcome.statuses["unreadable"] > count / 10
+    assert len(server) == 1, "no file brings down the process that starts decoders"
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.fuzz)])

@@ -114,7 +114,7 @@ def test_pixels_have_an_end(clips):
 @linux
 def test_everything_is_in_force():
     in_force = guards_in_force()
-    assert set(in_force) >= set(GUARDS) - {"empty network"}  # which needs a privilege
+    assert set(in_force) >= set(GUARDS) - {"empty network", "no files"}  # which need a privilege, and Linux 5.13
     assert guards_in_force() == in_force
 
 

@@ -8,6 +8,19 @@ from importlib.util import find_spec
 
 from unmask.cli.console import EXTRAS
 
+WITHOUT = {
+    "session": "a signal from the terminal reaches decoders",
+    "limits": "memory and time of a file are bounded by the clock alone: scan untrusted files in a virtual machine",
+    "death signal": "a decoder may outlive unmask until it looks for its next order",
+    "no new privileges": "the filter of system calls, which starts no program, takes its place",
+    "empty network": "the filter of system calls, which makes no socket, takes its place",
+    "no capabilities": "the filter of system calls takes its place; run unmask as a user without privileges",
+    "no files": "the filter of system calls, which opens no file, takes its place",
+    "system calls": "files, TCP and signals are held by the guard 'no files', the network by an empty one, but "
+    "processes can be started: scan untrusted files in a virtual machine",
+}
+"""Guard of a decoder -> what holds where a kernel, or the profile of a container, does not have it."""
+
 
 def _packages() -> str:
     names = ("numpy", "av", "opencv-python-headless", "openvino", "mtcnn", "pydantic", "typer")
@@ -60,7 +73,7 @@ def _decoding() -> str:
     in_force = guards_in_force()
     if not in_force:
         return "within this process, since none can be forked here: scan untrusted files in a virtual machine"
-    missing = [guard for guard in GUARDS if guard not in in_force]
+    missing = [f"{guard} ({WITHOUT[guard]})" for guard in GUARDS if guard not in in_force]
     without = f"; this kernel lacks: {', '.join(missing)}" if missing else ""
     return f"in a process a file, confined by {', '.join(in_force)}{without}"
 

@@ -25,7 +25,7 @@ from unmask.scale.meters import Meters
 from unmask.scale.parts import COMMITS, PARTS, CommitLog, read_commits
 from unmask.scale.plan import Plan, Shard
 from unmask.scale.rows import MakeWork
-from unmask.storage.atomic import write_file
+from unmask.storage.atomic import sweep, write_file
 
 MANIFEST, FACTS = "manifest.parquet", "run.json"
 
@@ -146,6 +146,8 @@ def work_through(
         index = Index(settings_hash)
         read_commits(run.folder, index, but=shard.name)
         with CommitLog(run.folder, shard.name, index) as log:
+            if shard.count == 1:
+                sweep(run.folder)  # what a killed driver left; of several shards each may be writing there
             if index.foreign_rows:
                 say(f"{index.foreign_rows} rows were made with other models or settings; they are done again")
             done = index.sealed()

@@ -314,8 +314,13 @@ class Service:
             reason = f"scanning this file brought unmask down {MAX_ATTEMPTS} times; please report it"
             await self._finish(job, failure("crashed", reason))
             return
-        await self._tell(job.id)
         path, out = self.files.media_file(job.sha256), self.files.result_folder(job.key)
+        if not await self._run_in_thread(path.is_file):  # a disk that failed kept the row that it said it had not
+            await self._finish(
+                job, failure("internal_error", "the file was lost when the disk failed; hand it in again")
+            )
+            return
+        await self._tell(job.id)
         permits = self.scans.slots if job.attempts > 1 else 1  # one that may have brought others down runs alone
         await self._take_slots(permits)
         try:
