@@ -69,7 +69,7 @@ class Goal:
 
     @classmethod
     def of_clips(
-        cls, name: str, what: str, ratios: Sequence[float], seed: int, goal: float, stretch: float, at_most: bool
+        cls, name: str, what: str, ratios: Sequence[float], seed: int, goal: float, stretch: float | None, at_most: bool
     ) -> Self:
         """Judge the mean of the clips' ratios by its bound."""
         return cls(name, what, *mean_ratio(ratios, seed, at_most), goal, stretch, at_most)

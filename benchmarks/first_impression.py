@@ -58,6 +58,7 @@ BENCHES = (
     Bench("decode"),
     Bench("faces"),
     Bench("scan"),
+    Bench("before"),
     Bench("process"),
     Bench("guard"),
     Bench("labels"),

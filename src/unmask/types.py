@@ -133,11 +133,15 @@ class DetectorSpec:
     """Smallest face to look for, in pixels of the scaled frame; at least 12."""
     shrink: Literal["area", "bicubic"] = "area"
     """How frames are made smaller: ``area`` is OpenCV's and the fastest, ``bicubic`` Pillow's."""
+    search_seconds: float = 0.0
+    """Longest time from one frame that is searched everywhere to the next; in those between, small faces are looked for
+    around those of both. 0 searches each frame everywhere. See `unmask.scan.between`."""
 
     def __post_init__(self) -> None:
         check(self.scale == "adaptive" or 0 < float(self.scale) <= 4, f"scale {self.scale} is not in (0, 4]")
         check(all(0 < t < 1 for t in self.thresholds), f"thresholds {self.thresholds} are not in (0, 1)")
         check(self.min_face_px >= 12, f"min_face_px {self.min_face_px} is below the detector's 12 pixels")
+        check(0 <= self.search_seconds <= 10, f"search_seconds {self.search_seconds} is not in 0..10")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faces.scenes import COUNT, scene
 from unmask.errors import ModelError, UsageError
-from unmask.faces import detect_large, detector_scale, load_detector, mtcnn
+from unmask.faces import detect_large, detector_scale, load_detector, mtcnn, mtcnn_networks, pyramid
 from unmask.faces.track import iou
 from unmask.types import DetectorSpec
 
@@ -78,6 +78,50 @@ def test_faces_are_found_again_near_where_they_were(detector, portrait):
     assert detector.detect_near(now, [*known, *known]) is None, "one face is not two"
 
 
+def test_between_two_frames_the_same_boxes_are_found(detector, portrait):
+    """Two people who move, and somebody large who is in neither of the frames around."""
+    picture = cv2.resize(portrait[:300, 80:380], (150, 150), interpolation=cv2.INTER_AREA)
+    large = cv2.resize(portrait[:300, 80:380], (300, 300), interpolation=cv2.INTER_AREA)
+    frames = [np.full((420, 900, 3), 120, np.uint8) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame[20 : 20 + 150, 30 * number : 30 * number + 150] = picture
+        frame[250 - 20 * number : 400 - 20 * number, 250 + 40 * number : 400 + 40 * number] = picture
+    frames[1][100:400, 550:850] = large
+    before, now, after = (detector.detect(frame) for frame in frames)
+    assert (len(before), len(now), len(after)) == (2, 3, 2)
+    pairs = [(face, min(after, key=lambda other: abs(other.xyxy_px[1] - face.xyxy_px[1]))) for face in before]
+    around = detector.detect_around(frames[1], pairs)
+    assert [face.xyxy_px for face in around] == [face.xyxy_px for face in now]
+    assert [face.confidence for face in around] == [face.confidence for face in now]
+    assert len(detector.detect_around(frames[0], pairs[:1])) < 3, "who is small and on no way may be missing"
+
+
+def test_parts_of_a_level_hold_the_pixels_of_the_whole():
+    image = np.random.default_rng(0).integers(0, 256, (300, 517, 3), dtype=np.uint8)
+    sums = cv2.integral(image)
+    whole = {level.scale: level.pixels_HW3 for level in pyramid.pyramid(sums, 20)}
+    ways = np.array([[[30, 40, 75, 90], [50, 40, 95, 90]], [[440, 200, 500, 280], [470, 220, 530, 300]]], np.float32)
+    parts = list(pyramid.pyramid(sums, 20, ways))
+    assert {part.scale for part in parts} == set(whole)
+    assert sum(part.pixels_HW3.size for part in parts) < 0.5 * sum(level.size for level in whole.values())
+    for part in parts:
+        height, width = part.pixels_HW3.shape[:2]
+        level = whole[part.scale]
+        assert part.row % 2 == part.column % 2 == 0
+        assert (level[part.row : part.row + height, part.column : part.column + width] == part.pixels_HW3).all()
+
+
+def test_what_a_network_says_does_not_depend_on_how_many_images_it_sees():
+    crops = np.random.default_rng(0).uniform(-1, 1, (19, 24, 24, 3)).astype(np.float32)
+    with mtcnn_networks.lend_networks() as networks:
+        together = networks.run("rnet", crops)
+        alone = [networks.run("rnet", crop[None]) for crop in crops]
+        nothing = networks.run("onet", np.zeros((0, 48, 48, 3), np.float32))
+    for number, (output, *others) in enumerate(zip(together, *alone, strict=True)):
+        assert np.concatenate(others) == pytest.approx(output, abs=1e-6), number
+    assert [output.shape for output in nothing] == [(0, 2), (0, 4), (0, 10)]
+
+
 def test_min_face_px_leaves_small_faces_out():
     number = next(n for n in range(COUNT) if REFERENCE["scenes"][n])
     boxes, _, _ = mtcnn.Mtcnn(DetectorSpec(scale=1.0, min_face_px=250)).detect_scaled(scene(number))
@@ -107,24 +151,24 @@ def test_unknown_detector_names_the_known_ones():
 
 
 def test_a_replaced_weight_file_is_refused(monkeypatch):
-    monkeypatch.setitem(mtcnn._SHA256, "pnet", "0" * 64)
+    monkeypatch.setitem(mtcnn_networks._SHA256, "pnet", "0" * 64)
     with pytest.raises(ModelError, match=r"mtcnn==1\.0\.0"):
-        mtcnn.load_weights("pnet")
+        mtcnn_networks.load_weights("pnet")
 
 
 def test_area_pooling_is_adaptive_average_pooling():
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    sums = mtcnn.cv2.integral(image)
+    sums = cv2.integral(image)
     expected = np.empty((11, 80, 3))
     for i in range(11):
         for j in range(80):
             rows = slice(i * 37 // 11, -(-(i + 1) * 37 // 11))
             columns = slice(j * 53 // 80, -(-(j + 1) * 53 // 80))
             expected[i, j] = (image[rows, columns].mean((0, 1)) - 127.5) / 128
-    assert mtcnn.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
-    crops = mtcnn.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
-    assert crops[0] == pytest.approx(mtcnn.area_pool(sums, (24, 24)), abs=1e-6)
-    assert crops[1] == pytest.approx(mtcnn.area_pool(mtcnn.cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+    assert pyramid.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
+    crops = pyramid.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
+    assert crops[0] == pytest.approx(pyramid.area_pool(sums, (24, 24)), abs=1e-6)
+    assert crops[1] == pytest.approx(pyramid.area_pool(cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
 
 
 def test_of_too_many_candidates_the_largest_faces_remain(portrait, monkeypatch):

@@ -18,7 +18,7 @@ from tests.media_factory import on_canvas  # noqa: E402
 from unmask import UsageError  # noqa: E402
 from unmask.cli import app  # noqa: E402
 from unmask.datasets.synthetic import read_portrait  # noqa: E402
-from unmask.faces import mtcnn  # noqa: E402
+from unmask.faces import mtcnn_networks as mtcnn  # noqa: E402
 from unmask.models.networks.mtcnn import CASCADE  # noqa: E402
 from unmask.training.cascade import (  # noqa: E402
     NEGATIVE,
@@ -57,7 +57,7 @@ def published(name, network):
 def test_the_layers_are_those_of_the_published_networks(name):
     network = published(name, CASCADE[name]())
     x_N = np.random.default_rng(0).uniform(-1, 1, (5, network.side_px, network.side_px, 3)).astype(np.float32)
-    with mtcnn._networks() as networks:
+    with mtcnn.lend_networks() as networks:
         probability, shift, *points = networks.run(name, x_N)
     with torch.inference_mode():
         logits, found, landmarks = network(torch.from_numpy(x_N).permute(0, 3, 1, 2))

@@ -9,6 +9,7 @@ from unmask.faces.crop import crop_face, cut_face
 from unmask.faces.detect import (
     DETECTORS,
     Detector,
+    detect_around,
     detect_large,
     detect_near,
     detector_scale,
@@ -23,6 +24,7 @@ __all__ = [
     "Tracker",
     "crop_face",
     "cut_face",
+    "detect_around",
     "detect_large",
     "detect_near",
     "detector_scale",

@@ -41,6 +41,28 @@ class FindsNear(Protocol):
         ...
 
 
+@runtime_checkable
+class FindsAround(Protocol):
+    """A detector that takes less time for a frame between two of one shot, whose faces are known."""
+
+    def detect_around(self, image_HW3: ImageHW3, pairs: Sequence[tuple[Face, Face]]) -> list[Face]:
+        """Return what `Detector.detect` does; small faces may be missing that lie on the way of none of the pairs."""
+        ...
+
+
+def detect_around(detector: Detector, image_HW3: ImageHW3, pairs: Sequence[tuple[Face, Face]]) -> list[Face]:
+    """Find the faces of a frame between two others; small ones may be missing that are in neither.
+
+    Args:
+        detector: Finds them.
+        image_HW3: The frame, upright, (H, W, 3) uint8 RGB.
+        pairs: Where each face is in the frame before and in the one after.
+    """
+    if isinstance(detector, FindsAround):
+        return detector.detect_around(image_HW3, pairs)
+    return detector.detect(image_HW3)
+
+
 def detect_near(detector: Detector, image_HW3: ImageHW3, faces: Sequence[Face]) -> list[Face] | None:
     """Find the faces of an earlier frame again; None where the detector cannot, or one of them is gone."""
     return detector.detect_near(image_HW3, faces) if faces and isinstance(detector, FindsNear) else None

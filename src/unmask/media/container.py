@@ -42,36 +42,37 @@ class Films:
     """Other picture tracks that move: previews, and codecs that are not read."""
 
 
-def find_films(file: BufferedReader, frame_pixels: int) -> Films:
-    """Find out which tracks of a file are films; only of several, packets are counted.
+def find_films(container: InputContainer, first: VideoStream, *, is_picture: bool) -> Films:
+    """Find out which tracks of a file are films; only of several, packets are counted, for which the file is read.
 
     The one that is flagged as default comes first, then the larger one, then the longer one. Single pictures are no
     films, and neither are previews.
 
-    Raises:
-        InputError: As `open_container`.
+    Args:
+        container: What `open_container` made of the file.
+        first: The track that it picked.
+        is_picture: Whether the file is an image.
     """
-    with open_container(file, frame_pixels) as (container, first):
-        if is_image(file):
-            return Films((first.index,), 0)
-        tracks = [track for track in container.streams.video if _is_read(track)]
-        shut = sum(not track.disposition & _STILL and not _is_read(track) for track in container.streams.video)
-        if len(tracks) < 2:
-            return Films((first.index,), shut)
-        packets: Counter[int] = Counter()
-        with suppress(av.error.FFmpegError, OSError):  # a damaged tail
-            for packet in container.demux(tracks):
-                packets[packet.stream_index] += bool(packet.size)
-        pixels = {track.index: track.codec_context.width * track.codec_context.height for track in tracks}
-        moving = [track for track in tracks if packets[track.index] > 1] or [first]
-        least = _PREVIEW_SHARE * max(pixels[track.index] for track in moving)
+    if is_picture:
+        return Films((first.index,), 0)
+    tracks = [track for track in container.streams.video if _is_read(track)]
+    shut = sum(not track.disposition & _STILL and not _is_read(track) for track in container.streams.video)
+    if len(tracks) < 2:
+        return Films((first.index,), shut)
+    packets: Counter[int] = Counter()
+    with suppress(av.error.FFmpegError, OSError):  # a damaged tail
+        for packet in container.demux(tracks):
+            packets[packet.stream_index] += bool(packet.size)
+    pixels = {track.index: track.codec_context.width * track.codec_context.height for track in tracks}
+    moving = [track for track in tracks if packets[track.index] > 1] or [first]
+    least = _PREVIEW_SHARE * max(pixels[track.index] for track in moving)
 
-        def rank(track: VideoStream) -> tuple[bool, int, int]:
-            is_default = bool(track.disposition & Disposition.default)
-            return is_default, pixels[track.index], packets[track.index]
+    def rank(track: VideoStream) -> tuple[bool, int, int]:
+        is_default = bool(track.disposition & Disposition.default)
+        return is_default, pixels[track.index], packets[track.index]
 
-        films = sorted((track for track in moving if pixels[track.index] >= least), key=rank, reverse=True)
-        return Films(tuple(track.index for track in films), shut + len(moving) - len(films))
+    films = sorted((track for track in moving if pixels[track.index] >= least), key=rank, reverse=True)
+    return Films(tuple(track.index for track in films), shut + len(moving) - len(films))
 
 
 @contextmanager

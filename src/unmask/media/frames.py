@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from io import BufferedReader
 
@@ -106,13 +106,19 @@ def open_in_process(
     Raises:
         InputError: As `unmask.media.open_video`, but for timeout and crash.
     """
-    films = find_films(file, limits.frame_pixels)
-    if not 1 <= film <= len(films.tracks):
-        raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
-    track = films.tracks[film - 1]
-    grid = read_grid(file) if is_image(file) else None
-    first_frames = [] if grid is None else [_joined(file, grid, limits, track)]
-    with open_container(file, limits.frame_pixels, track) as (container, stream):
+    is_picture = is_image(file)
+    grid = read_grid(file) if is_picture else None
+    first_frames: list[VideoFrame] = []
+    with ExitStack() as stack:
+        container, stream = stack.enter_context(open_container(file, limits.frame_pixels))
+        films = find_films(container, stream, is_picture=is_picture)
+        if not 1 <= film <= len(films.tracks):
+            raise NoVideoError(f"the file holds {len(films.tracks)} films, and no number {film}")
+        track = films.tracks[film - 1]
+        if grid is not None or len(container.streams.video) > 1:  # to open it again costs some frames' time
+            stack.close()
+            first_frames += [] if grid is None else [_joined(file, grid, limits, track)]
+            container, stream = stack.enter_context(open_container(file, limits.frame_pixels, track))
         packets = _packets_and_first_frame(container, stream, limits.frame_pixels, first_frames)
         index = index_packets(packets, stream)
         if not first_frames:
@@ -120,7 +126,7 @@ def open_in_process(
         orientation = orientation_of(first_frames[0]) if grid is None else grid.orientation
         facts = read_facts(file, sha256, container, stream, index, first_frames[0], orientation)
         facts = replace(facts, film=film, films=len(films.tracks), other_pictures=films.others)
-        if len(index.frames) == 1 and (container.format.name == "gif" or is_image(file)):
+        if len(index.frames) == 1 and (container.format.name == "gif" or is_picture):
             facts = as_picture(facts, cut_short=ends_early(file))
         sayings = read_sayings(container)
     return OpenFile(file, track, facts, index, orientation, limits, colours, sayings, Plain(), grid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -15,6 +16,7 @@ from unmask.media import SignatureLog, Video, read_frames
 from unmask.models import Card, Embedder, Fusion, find_fusion, load_network, model_folder
 from unmask.runtime.parallel import prefetch
 from unmask.scan.base import BaseScanner, PathLike
+from unmask.scan.between import look_through
 from unmask.scan.closer import CLOSE_SECONDS, ROUNDING_SECONDS, CloserLooks
 from unmask.scan.completeness import completeness, damage_reason, damage_warnings, min_partial_frames
 from unmask.scan.crops import Cutter
@@ -29,7 +31,7 @@ from unmask.scan.scores import FaceScores
 from unmask.scan.spans import with_spans
 from unmask.scan.stillness import still_people
 from unmask.scan.stills import as_picture, picture_card
-from unmask.scan.stop import Adaptive, FullScan, Progress, StopRule
+from unmask.scan.stop import Adaptive, FullScan, Progress, Step, StopRule
 from unmask.scan.timeline import max_gap_seconds, timeline_of, unseen_seconds
 from unmask.scan.turning import (
     TRIED_FRAMES,
@@ -42,7 +44,7 @@ from unmask.scan.turning import (
     turned_video,
 )
 from unmask.sentences import coded
-from unmask.types import DetectorSpec, ScoredFace, Status, Verdict
+from unmask.types import DetectorSpec, Frame, ScoredFace, Status, Verdict
 
 
 class Scanner(BaseScanner):
@@ -94,6 +96,7 @@ class Scanner(BaseScanner):
         self._same_below = self.embedder.card.same_below if self.embedder else None
         self.sampler = self.make_sampler(self.options)
         self.detector = self.make_detector(self.cards[0].crop.detection)
+        self.search_seconds = self.cards[0].crop.detection.search_seconds
         self.cutter = Cutter(self.cards, self.embedder, pictures=self.options.pictures)
         self.stop_rule = self.make_stop_rule(self.options)
         models_used = [
@@ -132,9 +135,9 @@ class Scanner(BaseScanner):
         )
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
-            for frame in prefetch(read_frames(video, step.frames, log)):  # file -> frames
-                least_side_px = scores.large_side_px if frame.index in step.quick else 0.0
-                faces = crowd.look(frame.image_HW3, least_side_px)  # frames -> faces
+            least_side_px = partial(_least_side_px, scores, step)
+            frames = prefetch(read_frames(video, step.frames, log))  # file -> frames
+            for frame, faces in look_through(crowd, frames, least_side_px, self.search_seconds):  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
@@ -279,6 +282,11 @@ class Scanner(BaseScanner):
             "thresholds": asdict(self.cards[0].thresholds),
             "calibration": [asdict(card.calibration) for card in self.cards],
         }
+
+
+def _least_side_px(scores: FaceScores, step: Step, frame: Frame) -> float:
+    """Return the side from which on faces are looked for; 0 for all."""
+    return scores.large_side_px if frame.index in step.quick else 0.0
 
 
 def _fused_by(cards: Sequence[Card], fuse: str | Fusion | None) -> tuple[Card, ...]:

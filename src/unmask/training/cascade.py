@@ -26,7 +26,7 @@ from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
 from unmask.errors import UsageError
-from unmask.faces.mtcnn import area_crops
+from unmask.faces.pyramid import area_crops
 from unmask.faces.track import iou
 from unmask.models.networks.mtcnn import CASCADE
 from unmask.storage.atomic import atomic_file
