@@ -29,7 +29,7 @@ def built(tmp_path_factory):
     subprocess.run([*build, "-t", "sdist"], cwd=ROOT, check=True, capture_output=True, timeout=300)
     (sdist,) = out.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        archive.extractall(out, filter="data")
+        archive.extractall(out, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # since 3.11.4
     (source,) = (path for path in out.iterdir() if path.is_dir())
     subprocess.run([*build, "-t", "wheel"], cwd=source, check=True, capture_output=True, timeout=300)
     (wheel,) = out.glob("*.whl")
