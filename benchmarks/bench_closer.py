@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ from typing import Any
 
 import av
 import numpy as np
-from benchmarks.common import Goal, Options
+from benchmarks.common import Goal, Options, processor, versions
 from examples.make_clips import PORTRAIT, blend_portrait
 
 from unmask import Scanner, Verdict
@@ -97,11 +96,15 @@ def main() -> None:
         rows.append(row if case.fake_seconds else row | costs(path, (closer, even), arguments.rounds))
         print(json.dumps(rows[-1]), flush=True)
     if arguments.out:
-        facts = {"cpu": platform.processor(), "cores": os.cpu_count(), "rounds": arguments.rounds}
+        environment = {"processor": processor(), "cores": os.cpu_count()} | versions(
+            "unmask", "numpy", "av", "openvino"
+        )
         costs_most = max(row["cpu_ratio"] for row in rows if "cpu_ratio" in row)
         what = "CPU of a scan with closer looks / of evenly spread frames, at most"
         goal = Goal.single("closer", what, costs_most, 2, None, at_most=True)
-        report = {"machine": facts, "goals": [goal.to_dict()], "met": met(rows), "cases": rows}
+        source = f"{len(rows)} clips made of a public-domain portrait, {arguments.rounds} rounds"
+        report = {"goals": [goal.to_dict()], "met": met(rows), "cases": rows, "source": source}
+        report["environment"] = environment
         arguments.out.write_text(json.dumps(report, indent=1) + "\n")
 
 
