@@ -75,10 +75,21 @@ def fuse_clip(
     weights_M: Sequence[float],
     times_n: Floats | None = None,
 ) -> float:
-    """Fuse the scores of all faces of a clip into its fake probability, 0 to 1.
+    """Return the fake probability of a clip, 0 to 1, the first value of `fuse_clip_and_people`."""
+    return fuse_clip_and_people(scores_Mn, deciding, fusion, weights_M, times_n)[0]
 
-    Where passages are searched, it is that of the person of most evidence after `evidence_of_people`. Faces of several
-    people that are fused together are not searched.
+
+def fuse_clip_and_people(
+    scores_Mn: Floats,
+    deciding: DecidingFaces,
+    fusion: Fusion,
+    weights_M: Sequence[float],
+    times_n: Floats | None = None,
+) -> tuple[float, Floats | None]:
+    """Fuse the scores of all faces of a clip into its fake probability, and where it is searched, those of its people.
+
+    Where passages are searched, the clip has that of the person of most evidence. Faces of several people that are
+    fused together are not searched.
 
     Args:
         scores_Mn: Fake probabilities (M, n) of the n faces by M models, in order of time.
@@ -86,30 +97,23 @@ def fuse_clip(
         fusion: The rules of the first model's card.
         weights_M: Weights of the models, above 0.
         times_n: (n,) times of the faces in seconds; None where the frames are evenly spread.
+
+    Returns:
+        The clip's, 0 to 1; and those (P,) of the deciding people, discounted for their number, None where nothing is
+        searched.
     """
     if deciding.pooled:
-        return fuse_person(scores_Mn[:, deciding.people[0]], replace(fusion, passages=None), weights_M)
+        return fuse_person(scores_Mn[:, deciding.people[0]], replace(fusion, passages=None), weights_M), None
+    people_PMn = [scores_Mn[:, faces] for faces in deciding.people]
     if fusion.passages is None:
-        return fuse_video([scores_Mn[:, faces] for faces in deciding.people], fusion, weights_M)
-    return float(evidence_of_people(scores_Mn, deciding, fusion, weights_M, times_n).max())
-
-
-def evidence_of_people(
-    scores_Mn: Floats,
-    deciding: DecidingFaces,
-    fusion: Fusion,
-    weights_M: Sequence[float],
-    times_n: Floats | None = None,
-) -> Floats:
-    """Return the fake probabilities (P,) of the deciding people, discounted for their number where passages are.
-
-    Args: As of `fuse_clip`.
-    """
+        return fuse_video(people_PMn, fusion, weights_M), None
+    times_Pn = [None if times_n is None else times_n[faces] for faces in deciding.people]
     fused = [
-        fuse_person(scores_Mn[:, faces], fusion, weights_M, None if times_n is None else times_n[faces])
-        for faces in deciding.people
+        fuse_person(person_Mn, fusion, weights_M, person_times_n)
+        for person_Mn, person_times_n in zip(people_PMn, times_Pn, strict=True)
     ]
-    return np.array(fused) if fusion.passages is None else discounted(fused, fusion.passages)
+    evidence_P = discounted(fused, fusion.passages)
+    return float(evidence_P.max()), evidence_P
 
 
 def _largest_of_each_frame(frame_n: NDArray[np.int64], side_px_n: Floats) -> NDArray[np.intp]:

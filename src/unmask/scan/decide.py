@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from unmask.faces.crop import crop_region
 from unmask.models import Card, fuse
-from unmask.models.clip_fusion import DecidingFaces, deciding_faces, evidence_of_people, fuse_clip
+from unmask.models.clip_fusion import deciding_faces, fuse_clip_and_people
 from unmask.models.fusion import fuse_person
 from unmask.models.passages import strongest_run
 from unmask.scan.reasons import pool_reasons, reasons, why_not_real
@@ -63,8 +63,11 @@ def judge(
         lead.fusion,
         [why.get(face.person) != "blurred" for face in scored],
     )
-    probability = fuse_clip(_scores(scored), deciding, lead.fusion, _weights(cards), _times(scored))
-    evidence = _evidence(scored, deciding, cards)
+    probability, evidence_P = fuse_clip_and_people(
+        _scores(scored), deciding, lead.fusion, _weights(cards), _times(scored)
+    )
+    numbers = [scored[faces[0]].person for faces in deciding.people]
+    evidence = {} if evidence_P is None else dict(zip(numbers, evidence_P.tolist(), strict=True))
     faces = sorted(
         (_judge_person(group, cards, evidence.get(person), why.get(person)) for person, group in people.items()),
         key=lambda person: (why.get(person.person, "still") != "still", -person.fake_probability),
@@ -120,14 +123,6 @@ def _times(scored: Sequence[ScoredFace]) -> NDArray[np.float64]:
 
 def _weights(cards: Sequence[Card]) -> list[float]:
     return [card.fusion.weight for card in cards]
-
-
-def _evidence(scored: Sequence[ScoredFace], deciding: DecidingFaces, cards: Sequence[Card]) -> dict[int, float]:
-    """Return by number what is left of the fake probabilities of those who were chosen out of several people."""
-    if deciding.pooled:
-        return {}
-    evidence = evidence_of_people(_scores(scored), deciding, cards[0].fusion, _weights(cards), _times(scored))
-    return {scored[faces[0]].person: float(left) for faces, left in zip(deciding.people, evidence, strict=True)}
 
 
 def _judge_person(
