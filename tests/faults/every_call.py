@@ -3,7 +3,7 @@
     python -m tests.faults.every_call scan                 # every call, in each of the ways
     python -m tests.faults.every_call scan 25 3            # every 25th, from the 3rd
 
-A process that has imported all forks for each point: the child does a workload of `tests.faults.workloads` until its
+A process that has imported all that is needed forks for each point: the child does a workload of `tests.faults.workloads` until its
 n-th write, fsync, rename, link, new folder or opening for writing, which fails, or before which it is killed or
 stopped (`shim.c`). Then each output is what it was before or what it is to be, whole; another run goes on, and all ends
 as if nothing had happened.
@@ -12,6 +12,7 @@ as if nothing had happened.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import StringIO
@@ -65,7 +66,7 @@ class Bench:
         self.shim, self.name = ctypes.CDLL(None), name
         (base / "inputs").mkdir()
         self.work = WORKLOADS[name](base / "inputs")
-        self.base, self.said, self.count = base, base / "stderr", 0
+        self.base, self.said, self.imported = base, base / "stderr", base / "imported"
         # Each outcome is looked at in a folder of the same name: some outputs say where they are.
         self.out = base / "out"
         self.calls = self._undisturbed()
@@ -79,6 +80,10 @@ class Bench:
         shutil.copytree(self.out, self.start)
         end = self._join(self._fork(False, 0, 0))
         assert end.code == 0, end
+        for name in self.imported.read_text().split():  # once, not in each child anew
+            if name not in sys.modules:
+                with suppress(ImportError):
+                    importlib.import_module(name)
         self.new = self.work.outputs(self.out)
         assert self.new != self.old
         return int(self.shim.fault_calls())
@@ -103,6 +108,8 @@ class Bench:
             self.shim.fault_clock(int(clock))
             self.shim.fault_arm(os.fsencode(self.out), way, call)
             code = self.work.run(self.out, resume)
+            if not call:
+                self.imported.write_text("\n".join(sys.modules))
         except BaseException:  # noqa: BLE001 - what the other side looks for
             traceback.print_exc()
         finally:
