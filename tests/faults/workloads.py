@@ -88,6 +88,8 @@ class Workload:
 class Scan(Workload):
     """A scan of twenty clips into JSON lines, a table and a folder of pages."""
 
+    has_pages = True
+
     def __init__(self, base: Path) -> None:
         self.clips, self.fewer = write_clips(base / "clips"), write_clips(base / "fewer", 7, "another")
 
@@ -99,13 +101,20 @@ class Scan(Workload):
         return self._scan(self.clips, out, *["--resume"] * resume)
 
     def _scan(self, clips: Path, out: Path, *more: str) -> int:
-        outputs = ["--json", out / "o.jsonl", "--csv", out / "s.csv", "--people", out / "p.csv", "--html", out / "html"]
+        outputs = ["--json", out / "o.jsonl", "--csv", out / "s.csv", "--people", out / "p.csv"]
+        outputs += ["--html", out / "html"] * self.has_pages
         with mock.patch("unmask.cli.scan._scanner", return_value=StubScanner()):
             return unmask("scan", clips, *outputs, "-q", *more)
 
     def outputs(self, out: Path) -> dict[str, bytes]:
         found = {name: data for name, data in contents(out).items() if "/." not in f"/{name}"}
         return {name: data for name, data in found.items() if not name.endswith(".partial")}  # the journal is no output
+
+
+class Tables(Scan):
+    """The same without pages, which tell the date of a scan only in the run that scanned."""
+
+    has_pages = False
 
 
 class InProcess:
@@ -397,6 +406,7 @@ class Train(Workload):
 
 
 WORKLOADS = {
-    "scan": Scan, "at scale": AtScale, "merge": Merge, "prepare": Prepare, "serve": Serve, "train": Train,
+    "scan": Scan, "tables": Tables, "at scale": AtScale, "merge": Merge, "prepare": Prepare, "serve": Serve,
+    "train": Train,
 }  # fmt: skip
 """Name -> what is done."""
