@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from tests.hostile.factory import QUICK, repack
-from tests.hostile.fuzz_structure import NoFaces, Outcome, patient_scanner, scan_mutants, write_originals
+from tests.hostile.fuzz_structure import NoFaces, Outcome, patient_scanner, read_mutants, scan_mutants, write_originals
 from tests.hostile.mutate import mutate
 from tests.hostile.parsers import PARSERS
 from tests.hostile.structure import FORMS, places
@@ -76,21 +76,26 @@ def test_damaged_files_get_a_row_each(originals, two_at_a_time, tmp_path, count)
     assert statuses["unreadable"] > count / 10, "damage that everything survives, too"
 
 
-@pytest.mark.parametrize("count", [160, pytest.param(10_000, marks=pytest.mark.fuzz)])
-def test_containers_whose_parts_lie_get_a_row_each(tmp_path, count):
+@pytest.mark.parametrize(("scanned", "count"), [(160, 1000), pytest.param(10_000, 100_000, marks=pytest.mark.fuzz)])
+def test_containers_whose_parts_lie_get_a_row_each(tmp_path, scanned, count):
     """`tests.hostile.fuzz_structure` is for more of them, and says what they cost."""
-    originals, server = write_originals(tmp_path), set()
+    (tmp_path / "originals").mkdir()
+    originals, server = write_originals(tmp_path / "originals"), set()
     for path in originals:
         read, write = FORMS[path.suffix]
         nodes = read(path.read_bytes())
         assert len(places(nodes)) > 10
         assert write(read(write(nodes))) == write(nodes)
     outcome = Outcome()
-    for outcome in scan_mutants(originals, patient_scanner(), tmp_path, range(count)):  # noqa: B007 - the last one counts
+    for outcome in scan_mutants(originals, patient_scanner(), tmp_path, range(scanned)):  # noqa: B007 - the last one counts
         server.add(SERVER.pid)
     assert outcome.wrong == []
-    assert outcome.statuses["no_face"] > count / 3, "most of what is not changed is still found"
-    assert outcome.statuses["unreadable"] > count / 10
+    assert outcome.statuses["no_face"] > scanned / 3, "most of what is not changed is still found"
+    assert outcome.statuses["unreadable"] > scanned / 10
+    read = Counter(read_mutants(tmp_path / "originals", range(scanned, count), seconds=10_000 if count > 1000 else 300))
+    assert read.total() == count - scanned
+    assert read["ok"] > read.total() / 3
+    assert read["crashed"] < read.total() / 1000, "a crash costs one row; many are worth a look"
     assert len(server) == 1, "no file brings down the process that starts decoders"
 
 

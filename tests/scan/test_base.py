@@ -1,5 +1,7 @@
 """A scanner of one's own writes one method; everything else is there."""
 
+import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,8 @@ from tests.media_factory import pattern, write_video
 from unmask import BaseScanner, Scanner, UsageError
 from unmask.errors import UnreadableError
 from unmask.evidence.signature import extra_version
+from unmask.scale.rows import Row
+from unmask.scale.scanning import ScanWork
 from unmask.systems.robustforensics.scanner import RobustScanner
 
 
@@ -46,6 +50,27 @@ def test_one_row_in_one_row_out(tmp_path):
     assert verdicts[0].media.frames == 3
     signatures = {"c2pa": extra_version(), "trust_sha256": None}
     assert verdicts[0].settings == {"rule": "count", "signatures": signatures, "hash": counter.settings_hash}
+
+
+def test_inputs_that_come_one_by_one_start_no_threads(tmp_path):
+    """OpenCV keeps something of each thread that it ran in: 0.9 kB a file, where each has a thread of its own."""
+    seen = []
+
+    class Watcher(Counter):
+        def scan_video(self, video, draft):
+            seen.append(threading.current_thread())
+            return super().scan_video(video, draft)
+
+    counter = Watcher([{"name": "none", "version": "1", "sha256": ""}], {})
+    good, bad = (write_video(tmp_path / f"{count}.mp4", map(pattern, range(count))) for count in (3, 2))
+    verdict = counter.scan_input(good)
+    assert verdict.to_dict() == counter.scan(good).to_dict()
+    assert "two frames" in counter.scan_input(bad).reasons[0]
+    assert counter.scan_input(tmp_path / "missing.mp4").status == "unreadable"
+    work = ScanWork(lambda: counter)
+    row = json.loads(work(Row(str(good), good.name), ()).line)
+    assert (row["path"], row["frames_decoded"]) == (str(good), 3)
+    assert set(seen) == {threading.current_thread()}
 
 
 def test_the_hash_tells_settings_and_models_apart():

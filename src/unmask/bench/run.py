@@ -102,6 +102,6 @@ def _scan(job: Job, entrants: Sequence[Entrant], kept: Predictions) -> None:
                 verdict = entrant.scanner.unscanned(path, failed, "unreadable")
             else:
                 item = Input(str(path), path.name, is_frames=path.is_dir())
-                (verdict,) = entrant.scanner.scan_many([item])
+                verdict = entrant.scanner.scan_input(item)
             row = verdict.to_dict(timing=True)
             kept.add(job.key(entrant), entrant.name, job.dataset, job.clip.truth.name, job.cell, row)

@@ -46,8 +46,7 @@ class ScanWork:
         sha256 = hash_input(item, self._scanner.limits.download_bytes) if known else None
         if sha256 is not None and short(sha256) in known:
             return Answer(sha256, SAME, b"")
-        (verdict,) = self._scanner.scan_many([item])
-        return _answer(verdict)
+        return _answer(self._scanner.scan_input(item))
 
     def crashed(self, row: Row, reason: str) -> Answer:
         """Return the line of a row that brought workers down."""

@@ -112,7 +112,7 @@ class Orders:
         job_id, path = order["scan"], order["path"]
         self._ids[path] = job_id
         try:
-            (verdict,) = self._scanner.scan_many([Input(path, order["name"])])
+            verdict = self._scanner.scan_input(Input(path, order["name"]))
             reasons = tuple(  # no path goes out
                 reason.replace(path, order["name"]) if path in reason else reason for reason in verdict.reasons
             )
