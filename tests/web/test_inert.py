@@ -57,7 +57,7 @@ def test_nothing_of_the_page_runs_what_it_shows(service, browser, bypass):
         page.locator("#search").fill("<img src=x onerror=window.ran=9>")
         page.get_by_text("Nothing fits this search.").wait_for()
         look()
-        for language in ("de", "ko", "en"):
+        for language in ("de", "ko", "en") if bypass else ("en",):
             page.goto(f"{base}/#/jobs/{job['id']}")
             page.locator("#language").select_option(language)
             page.frame_locator("iframe").get_by_text("{{7*7}}").first.wait_for()
