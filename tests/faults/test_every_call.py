@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler for the shim"),
 ]
 NEEDS = {"serve": ("fastapi", "httpx"), "train": ("torch", "timm")}
-FEW = {"scan": 181, "merge": 67, "prepare": 715, "serve": 230}
+FEW = {"scan": 181, "merge": 67, "prepare": 172, "serve": 230}
 """Workload -> of how many points one is tried in the normal run."""
 
 
