@@ -2,18 +2,21 @@
 
     python -m tests.faults.every_call scan                 # every call, in each of the ways
     python -m tests.faults.every_call scan 25 3            # every 25th, from the 3rd
+    python -m tests.faults.every_call scan rounds 500      # two at a time on the same outputs, stopped, killed, failing
 
-A process that has imported all forks for each point: the child does a workload of `tests.faults.workloads` until its
-n-th write, fsync, rename, link, new folder or opening for writing, which fails, or before which it is killed or
-stopped (`shim.c`). Then each output is what it was before or what it is to be, whole; another run goes on, and all ends
-as if nothing had happened.
+A process that has imported all that is needed forks for each point: the child does a workload of
+`tests.faults.workloads` until its n-th write, fsync, rename, link, new folder or opening for writing, which fails, or
+before which it is killed or stopped (`shim.c`). Then each output is what it was before or what it is to be, whole;
+another run goes on, and all ends as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -22,7 +25,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from io import StringIO
@@ -65,7 +68,7 @@ class Bench:
         self.shim, self.name = ctypes.CDLL(None), name
         (base / "inputs").mkdir()
         self.work = WORKLOADS[name](base / "inputs")
-        self.base, self.said, self.count = base, base / "stderr", 0
+        self.base, self.said, self.imported = base, base / "stderr", base / "imported"
         # Each outcome is looked at in a folder of the same name: some outputs say where they are.
         self.out = base / "out"
         self.calls = self._undisturbed()
@@ -79,6 +82,10 @@ class Bench:
         shutil.copytree(self.out, self.start)
         end = self._join(self._fork(False, 0, 0))
         assert end.code == 0, end
+        for name in self.imported.read_text().split():  # once, not in each child anew
+            if name not in sys.modules:
+                with suppress(ImportError):
+                    importlib.import_module(name)
         self.new = self.work.outputs(self.out)
         assert self.new != self.old
         return int(self.shim.fault_calls())
@@ -103,6 +110,8 @@ class Bench:
             self.shim.fault_clock(int(clock))
             self.shim.fault_arm(os.fsencode(self.out), way, call)
             code = self.work.run(self.out, resume)
+            if not call:
+                self.imported.write_text("\n".join(sys.modules))
         except BaseException:  # noqa: BLE001 - what the other side looks for
             traceback.print_exc()
         finally:
@@ -181,6 +190,26 @@ class Bench:
         """Return what is there of these names."""
         return [str(path) for path in self.out.rglob("*") if any(fnmatch(path.name, name) for name in names)]
 
+    def drive_round(self, rng: random.Random) -> str:
+        """Let two do it at a time: one is stopped somewhere, the other one too, or it is killed, fails, or ends."""
+        self._renew()
+        first = self._fork(False, WAYS["two drivers"], rng.randint(1, self.calls), clock=rng.random() < 0.5)
+        ends = {first: self._join(first, stopped=True)}
+        way = rng.choice(["", *WAYS])
+        call = rng.randint(1, self.calls) if way else 0
+        second = self._fork(True, WAYS.get(way, 0), call, clock=rng.random() < 0.5)
+        ends[second] = self._join(second, stopped=True)
+        wrong = self._half()
+        for pid in rng.sample([first, second], 2):
+            if ends[pid].code == -signal.SIGSTOP:
+                os.kill(pid, signal.SIGCONT)
+                ends[pid] = self._join(pid)
+                wrong = wrong or self._half()
+        codes = {end.code for end in ends.values()}
+        if not wrong and (codes - {0, 2, -signal.SIGKILL} or any("Traceback" in end.said for end in ends.values())):
+            wrong = f"they ended with {ends}"
+        return wrong or self._go_on(done=False)
+
     def with_jumping_clock(self) -> str:
         """Do it while the clock jumps back and forth by years."""
         self._renew()
@@ -210,24 +239,39 @@ def try_all(name: str, step: int = 1, first: int = 0) -> dict[str, object]:
         return facts | {"ways": dict(tried), "wrong": wrong}
 
 
-def run(name: str, step: int, first: int) -> dict[str, object]:
-    """Build the shim, and try points in a process that it stands before.
+def try_rounds(name: str, rounds: int) -> dict[str, object]:
+    """Let two do a workload at a time, again and again, with seeds from 0; return what went wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench, wrong = Bench(name, Path(folder).resolve()), []
+        for seed in range(rounds):
+            if said := bench.drive_round(random.Random(seed)):
+                wrong.append(f"round {seed}: {said}")
+                print(wrong[-1], file=sys.stderr, flush=True)
+        return {"workload": name, "calls": bench.calls, "rounds": rounds, "wrong": wrong}
+
+
+def run(name: str, *how: object) -> dict[str, object]:
+    """Build the shim, and try points, or ``"rounds", count``, in a process that it stands before.
 
     Raises:
         FileNotFoundError: There is no compiler.
     """
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"LD_PRELOAD": str(build_shim(Path(folder))), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "tests.faults.every_call", name, str(step), str(first)]
+        command = [sys.executable, "-m", "tests.faults.every_call", name, *map(str, how)]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=6000, check=False)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
     """Try points, and print what came of it as JSON."""
-    name, step, first = sys.argv[1], *(int(number) for number in [*sys.argv[2:], "1", "0"][:2])
-    is_ready = hasattr(ctypes.CDLL(None), "fault_arm")
-    outcome = try_all(name, step, first) if is_ready else run(name, step, first)
+    name, *how = sys.argv[1:]
+    if not hasattr(ctypes.CDLL(None), "fault_arm"):
+        outcome = run(name, *how)
+    elif how[:1] == ["rounds"]:
+        outcome = try_rounds(name, int(how[1]))
+    else:
+        outcome = try_all(name, *map(int, how))
     print(json.dumps(outcome))
     raise SystemExit(bool(outcome["wrong"]))
 

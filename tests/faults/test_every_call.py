@@ -5,6 +5,7 @@ python -m pytest tests/faults/test_every_call.py -m kills      # all of them, an
 
 import shutil
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -20,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cc") is None, reason="there is no compiler for the shim"),
 ]
 NEEDS = {"serve": ("fastapi", "httpx"), "train": ("torch", "timm")}
-FEW = {"scan": 181, "merge": 67, "prepare": 715, "serve": 230}
+FEW = {"scan": 181, "merge": 67, "prepare": 172, "serve": 230}
 """Workload -> of how many points one is tried in the normal run."""
 
 
@@ -45,15 +46,26 @@ def test_outputs_are_old_or_new_whichever_call_goes_wrong(name):
     try_points(name, 1, 0)
 
 
-@pytest.mark.parametrize("step", [149, pytest.param(1, marks=pytest.mark.kills)])
-def test_a_journal_that_is_cut_anywhere_is_gone_on_with(tmp_path, step):
+@pytest.mark.parametrize(("name", "rounds"), [
+    ("tables", 4), *(pytest.param(name, 250, marks=pytest.mark.kills) for name in ("tables", "at scale")),
+])  # fmt: skip
+@pytest.mark.timeout(6000)
+def test_two_at_a_time_lose_and_double_nothing(name, rounds):
+    outcome = run(name, "rounds", rounds)
+    print(outcome)
+    assert outcome["rounds"] == rounds
+    assert outcome["wrong"] == []
+
+
+@pytest.mark.parametrize(("clips", "step"), [(2, 13), pytest.param(3, 1, marks=pytest.mark.kills)])
+def test_a_journal_that_is_cut_anywhere_is_gone_on_with(tmp_path, clips, step):
     """What has a whole line is not scanned again; the rest is, and all rows are as if nothing had happened."""
     scanned = []
 
     class Counting(StubScanner):
         def _scan(self, path, stopping):
             scanned.append(path)
-            return super()._scan(path, stopping)
+            return replace(super()._scan(path, stopping), reasons=("Short.",))  # so that there are few bytes
 
     def rows(journal):
         with journal:
@@ -61,7 +73,7 @@ def test_a_journal_that_is_cut_anywhere_is_gone_on_with(tmp_path, step):
         return [row | {"scanned_at": "", "elapsed_seconds": 0} for row in found]
 
     scanner, path = Counting(), tmp_path / "o.jsonl.partial"
-    items = tuple(list_inputs([write_clips(tmp_path / "clips", 5)]))
+    items = tuple(list_inputs([write_clips(tmp_path / "clips", clips)]))
     whole = rows(Journal(path, scanner.settings_hash))
     data = path.read_bytes()
     for length in [*range(0, len(data), step), len(data)]:

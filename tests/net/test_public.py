@@ -45,6 +45,87 @@ def test_this_machine_is_not_public(server):
     assert server.connections == 0
 
 
+@pytest.fixture
+def names(monkeypatch):
+    """A resolver: each name has the answers of its look-ups in turn, the last one for ever; others are looked up."""
+    answers, honest = {}, socket.getaddrinfo
+    asked = []
+
+    def look_up(host, port, *args, **options):
+        if host not in answers:
+            return honest(host, port, *args, **options)
+        asked.append(host)
+        ips = answers[host].pop(0) if len(answers[host]) > 1 else answers[host][0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (ip, port)) for ip in ips]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    answers["asked"] = asked
+    return answers
+
+
+PUBLIC, PRIVATE = "127.0.0.1", "127.0.0.2"
+"""Two addresses that this machine has: the first one stands for a public host, the second one for one within."""
+
+
+def reach(server, name, file=None):
+    fetch_public(
+        server.url.replace("localhost", name) + "/a", file or io.BytesIO(), len(CONTENT), may_reach=is_loopback
+    )
+
+
+def test_a_name_that_changes_its_address_leads_nowhere(server, names):
+    """DNS rebinding: a public address for the look at it, one within for the connection. There is one look-up alone."""
+    names["localhost"] = [[PUBLIC], [PRIVATE]]
+    file = io.BytesIO()
+    reach(server, "localhost", file)
+    assert file.getvalue() == CONTENT
+    assert names["asked"] == ["localhost"]
+
+
+def test_nor_does_one_that_changes_it_before_the_rest_is_fetched(server, names):
+    names["localhost"], server.break_after = [[PUBLIC], [PRIVATE]], [50_000]
+    with pytest.raises(DownloadError, match="localhost lies within this machine"):
+        reach(server, "localhost")
+    assert (names["asked"], server.connections) == (["localhost", "localhost"], 1)
+
+
+def test_of_several_addresses_the_public_ones_are_tried_alone(server, names, monkeypatch):
+    tried, honest = [], socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", lambda self, where: tried.append(where[0]) or honest(self, where))
+    names["localhost"] = [[PRIVATE, PUBLIC, PRIVATE]]
+    reach(server, "localhost")
+    assert tried == [PUBLIC]
+
+
+@pytest.mark.parametrize(
+    "there", ["https://inner.test/a", "https://127.0.0.2/a", "https://[::ffff:127.0.0.2]/a", "https://2130706434/a",
+              "https://0x7f.2/a", "https://0177.0.0.2/a", "https://127.2/a", "//127.0.0.2/a", "https://0/a"]
+)  # fmt: skip
+def test_a_redirect_leads_to_nobody_within(server, names, there):
+    names["inner.test"] = [[PRIVATE]]
+    server.redirects["a"] = there
+    with pytest.raises(DownloadError, match="lies within this machine or a private network"):
+        reach(server, "localhost")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "there", ["http://localhost/a", "file:///etc/passwd", "ftp://localhost/a", "data:,a", "gopher://a/"]
+)
+def test_a_redirect_stays_with_https(server, there):
+    server.redirects["a"] = there
+    with pytest.raises(DownloadError, match="https"):
+        reach(server, "localhost")
+    assert server.connections == 1
+
+
+def test_redirects_have_an_end(server):
+    server.redirects["a"] = f"{server.url}/a"
+    with pytest.raises(DownloadError):
+        reach(server, "localhost")
+    assert server.connections < 20
+
+
 def test_files_that_are_too_large_are_refused(server):
     with pytest.raises(DownloadError, match="more than 1000 are not fetched") as caught:
         fetch_public(f"{server.url}/a", io.BytesIO(), 1000, may_reach=is_loopback)

@@ -138,6 +138,24 @@ def test_folders(tmp_path, clip):
         check(folder, PAGES, [folder], option="--html")
 
 
+LOG = FolderForm("the run", (("log.jsonl", log_form(("key", "status"), ("id",))),), ("log.jsonl", "a.csv"), "run")
+
+
+def test_a_log_whose_first_line_was_torn_is_still_ours(tmp_path):
+    line, log = b'{"key":"a","status":"ok"}\n', tmp_path / "log.jsonl"
+    for length in range(1, len(line) + 1):
+        for rest in (b"", b'\n{"key":"b","status":"ok"}\n'):  # the run went on, and was killed again
+            log.write_bytes(line[:length] + rest)
+            check(tmp_path, LOG)
+
+
+@pytest.mark.parametrize("content", [b"[", b'{"other', b'{"key":1}', b'{"keys"', b"key", b"\n", b'{ "key"'])
+def test_a_log_of_others_stays(tmp_path, content):
+    (tmp_path / "log.jsonl").write_bytes(content)
+    with pytest.raises(UsageError, match="did not write there"):
+        check(tmp_path, LOG)
+
+
 def test_two_outputs_need_two_names(tmp_path):
     for one, other in (("a", "a"), ("a", "A"), ("a", "x/../a")):
         with pytest.raises(UsageError, match="--csv and --json are the same"):

@@ -16,6 +16,7 @@ import uvicorn
 
 from tests.web.stub import PICTURE
 from unmask.web.app import create_app
+from unmask.web.connection import PatientConnection
 from unmask.web.service import Service
 from unmask.web.settings import ServeSettings
 
@@ -66,6 +67,7 @@ def running(settings, address="127.0.0.1"):
     listener.listen()  # who connects before the server answers waits
     config = uvicorn.Config(
         guard,
+        http=PatientConnection,
         log_level="critical",
         ws="none",
         lifespan="on",

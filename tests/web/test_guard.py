@@ -162,6 +162,42 @@ def test_guessing_tokens_is_slowed_down(guarded):
     assert guarded.client.post("/api/session", json={"token": "wrong"}).status_code == 401
 
 
+def test_the_log_tells_who_came_and_who_was_refused(guarded, caplog):
+    """On one line each, once a minute and client, without the token."""
+    caplog.set_level("INFO", "unmask.web.guard")
+    guarded.app.state.guard._told.clear()
+    with httpx.Client(base_url=guarded.client.base_url) as browser:
+        for _ in range(3):
+            browser.get("/", headers={"Host": "evil.example\t\x1b[31m"})
+            browser.put("/api/jobs", headers={"Origin": "https://evil.example"})
+            browser.get("/api/jobs")
+        browser.post("/api/session", json={"token": "not the token of this"})
+        browser.post("/api/session", json={"token": TOKEN})
+        browser.delete("/api/session")
+    guarded.app.state.guard._failures.clear()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "refused 127.0.0.1: an unknown host name; Host 'evil.example\\t\\x1b[31m', Origin None",
+        f"refused 127.0.0.1: another page; Host '127.0.0.1:{guarded.client.base_url.port}', Origin 'https://evil.example'",
+        f"refused 127.0.0.1: no token, or a wrong one; Host '127.0.0.1:{guarded.client.base_url.port}', Origin None",
+        "a wrong token from 127.0.0.1",
+        "a session of 127.0.0.1 begins",
+        "a session of 127.0.0.1 ends",
+    ]
+
+
+def test_lines_of_the_log_have_their_time_in_utc(monkeypatch):
+    import logging
+
+    from unmask.web.serve import _logging
+
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    settings = _logging()["formatters"]["default"]
+    formatter = settings["()"](settings["fmt"], settings["datefmt"], use_colors=False)
+    record = logging.makeLogRecord({"msg": "a word", "created": 1_000_000_000.0, "levelname": "WARNING"})
+    assert formatter.format(record) == "2001-09-09T01:46:40Z WARNING:  a word"
+
+
 def test_tokens_are_compared_by_the_library_made_for_it(monkeypatch):
     from unmask.web import guard
 

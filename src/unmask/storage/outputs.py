@@ -149,12 +149,15 @@ def json_form(*keys: str) -> Recogniser:
 
 
 def log_form(*alternatives: Sequence[str]) -> Recogniser:
-    """Recognise a log of JSON lines that unmask wrote: its first line has all keys of one of ``alternatives``."""
+    """Recognise a log of JSON lines that unmask wrote: its first line has all keys of one of ``alternatives``.
+
+    A kill or a full disk may have torn that line: then it begins with the first of the keys.
+    """
 
     def is_own(path: Path) -> bool:
         with path.open("rb") as file:
             first = file.readline(_MAX_LINE_BYTES)
-        return any(_has_keys(first, keys) for keys in alternatives)
+        return any(_has_keys(first, keys) or _is_torn(first, keys[0]) for keys in alternatives)
 
     return is_own
 
@@ -234,6 +237,18 @@ def _identity(path: PathLike) -> tuple[int, int] | None:
 
 def _is_number(cell: str) -> bool:
     return cell == repr(round(float(cell), 6))
+
+
+def _is_torn(line: bytes, first_key: str) -> bool:
+    """Tell whether this is the beginning of an object with this key first, and no more."""
+    text, start = line.rstrip(b"\n"), b'{"' + first_key.encode() + b'"'
+    if not text or not (text.startswith(start) or start.startswith(text)):
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _has_keys(text: bytes, keys: Sequence[str]) -> bool:

@@ -7,7 +7,9 @@ programs alone, and nothing may be embedded elsewhere.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Callable
@@ -15,10 +17,13 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from unmask.web.settings import ServeSettings
+
+log = logging.getLogger(__name__)
 
 COOKIE, SECURE_COOKIE = "unmask_session", "__Host-unmask_session"
 """Name of the cookie over http within this machine, and over https."""
@@ -27,9 +32,20 @@ SESSION_SECONDS, MAX_SESSIONS = 12 * 3600.0, 1000
 MAX_FAILURES, FAILURE_SECONDS = 10, 60.0
 """Wrong tokens of one client that are answered within so many seconds; further ones are not looked at."""
 _MAX_CLIENTS = 10_000
+MAX_BODY_BYTES = 1 << 18
+"""Longest body of a request that sends no file: a note of 10,000 letters, each of them escaped, is half of it."""
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _OPEN_PATHS = ("/", "/healthz", "/api/session")
 """What is answered without a token, besides the page's files: nothing of it tells about jobs."""
+_TOLD = {
+    401: "no token, or a wrong one",
+    403: "another page",
+    421: "an unknown host name",
+    429: "too many wrong tokens",
+}
+"""What the log tells of refused requests, by the status of the answer."""
+_FILE_PATHS = ("/api/jobs", "/videos/jobs")
+"""Where files are handed in, which have bounds of their own."""
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -56,19 +72,22 @@ class Guard:
         self._app, self._settings, self._on_answer = app, settings, on_answer
         self._failures: dict[str, list[float]] = {}
         self._sessions: dict[str, float] = {}  # cookie -> when it ends
+        self._told: dict[tuple[str, str], float] = {}  # what was refused, and whom -> when the log last said so
 
-    def begin_session(self, headers: Headers) -> str:
+    def begin_session(self, headers: Headers, client: str) -> str:
         """Return the cookie of a new session; the one that the browser had ends."""
-        self.end_session(headers)
+        self.end_session(headers, client)
         while len(self._sessions) >= MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]  # the oldest
         cookie = secrets.token_urlsafe(32)
         self._sessions[cookie] = time.monotonic() + SESSION_SECONDS
+        log.info("a session of %s begins", client)
         return cookie
 
-    def end_session(self, headers: Headers) -> None:
+    def end_session(self, headers: Headers, client: str) -> None:
         """End the session of a browser, whatever it keeps of its cookie."""
-        self._sessions.pop(_session_cookie(headers), None)
+        if self._sessions.pop(_session_cookie(headers), None) is not None:
+            log.info("a session of %s ends", client)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -85,10 +104,24 @@ class Guard:
             await send(message)
 
         refusal = self._refusal(scope, headers, origin)
+        if scope["path"] not in _FILE_PATHS:
+            receive = _bounded(receive, self._settings.patience_seconds)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope, headers: Headers, origin: str | None) -> Response | None:
-        """Return the answer to a request that is not handed on."""
+        """Return the answer to a request that is not handed on; the log tells of it once a minute and client."""
+        refusal = self._foreign_refusal(scope, headers, origin) or self._token_refusal(scope, headers)
+        if refusal is not None and refusal.status_code in _TOLD:
+            client, why = client_of(scope), _TOLD[refusal.status_code]
+            now, about = time.monotonic(), f"Host {headers.get('host', '')!r:.200}, Origin {origin!r:.200}"
+            if now - self._told.get((why, client), -FAILURE_SECONDS) >= FAILURE_SECONDS:
+                if len(self._told) >= _MAX_CLIENTS:
+                    self._told.clear()
+                self._told[why, client] = now
+                log.warning("refused %s: %s; %s", client, why, about)
+        return refusal
+
+    def _foreign_refusal(self, scope: Scope, headers: Headers, origin: str | None) -> Response | None:
         if host_of(headers.get("host", "")) not in self._settings.allowed_hosts:
             return _problem(421, "this service does not go by that name; start it with --allow-host NAME")
         if origin is not None and origin not in self._settings.origins and scope["method"] not in _SAFE:
@@ -97,7 +130,7 @@ class Guard:
             return _problem(403, "this comes from another page; open the service's own")
         if scope["method"] == "OPTIONS" and origin in self._settings.origins:
             return Response(status_code=204)
-        return self._token_refusal(scope, headers)
+        return None
 
     def _token_refusal(self, scope: Scope, headers: Headers) -> Response | None:
         path, token = scope["path"], self._settings.token
@@ -124,7 +157,8 @@ class Guard:
         return recent[-MAX_FAILURES] + FAILURE_SECONDS - now if len(recent) >= MAX_FAILURES else 0.0
 
     def count_failure(self, client: str) -> None:
-        """Remember a wrong token."""
+        """Remember a wrong token, and tell the log."""
+        log.warning("a wrong token from %s", client)
         if len(self._failures) >= _MAX_CLIENTS:
             self._failures.clear()
         moments = self._failures.setdefault(client, [])
@@ -178,6 +212,29 @@ def too_many(wait_seconds: float) -> JSONResponse:
     answer = _problem(429, "too many wrong tokens; wait a minute")
     answer.headers["Retry-After"] = str(int(wait_seconds) + 1)
     return answer
+
+
+def _bounded(receive: Receive, seconds: float) -> Receive:
+    """Return a function that receives a body of `MAX_BODY_BYTES` at most, within this time."""
+    left_bytes, has_all = MAX_BODY_BYTES, False
+    until = time.monotonic() + seconds
+
+    async def receive_bounded() -> Message:
+        nonlocal left_bytes, has_all
+        if has_all:  # what comes then is the end of the connection, however late
+            return await receive()
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, f"the request was not whole after {seconds:g} seconds; send it again") from None
+        left_bytes -= len(message.get("body", b""))
+        if left_bytes < 0:
+            raise HTTPException(413, f"this is longer than the {MAX_BODY_BYTES} bytes that it may be")
+        has_all = not message.get("more_body", False)
+        return message
+
+    return receive_bounded
 
 
 def _session_cookie(headers: Headers) -> str:

@@ -34,7 +34,7 @@ from unmask.web.jobs import Job, State
 from unmask.web.kinds import media_type
 from unmask.web.service import NotReadyError, QueueFullError, Service
 from unmask.web.store import Search, Sort
-from unmask.web.upload import UploadError, receive
+from unmask.web.upload import UploadError, patiently, receive
 from unmask.web.views import About, Address, JobList, JobView, LabelName, Problem, Review, Token
 
 JobId = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9_-]{22}$", examples=["3vYtq0T0XbJxZb1pJ0T6Ew"])]
@@ -325,7 +325,7 @@ async def session(request: Request, given: Annotated[Token, Body()]) -> Response
     answer = Response(status_code=204)
     if token is not None:
         secure = request.url.scheme == "https"
-        cookie = guard.begin_session(request.headers)
+        cookie = guard.begin_session(request.headers, client)
         name = SECURE_COOKIE if secure else COOKIE
         answer.set_cookie(name, cookie, int(SESSION_SECONDS), httponly=True, samesite="strict", secure=secure)
     return answer
@@ -334,7 +334,7 @@ async def session(request: Request, given: Annotated[Token, Body()]) -> Response
 @router.delete("/session", status_code=204, responses=problems(), tags=["service"])
 async def end_session(request: Request) -> Response:
     """End the session; a cookie that somebody kept opens nothing any more."""
-    _guard(request).end_session(request.headers)
+    _guard(request).end_session(request.headers, client_of(request.scope))
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
     for name in (COOKIE, SECURE_COOKIE):
         answer.delete_cookie(name, httponly=True, samesite="strict", secure=name == SECURE_COOKIE)
@@ -347,10 +347,11 @@ def _guard(request: Request) -> Guard:
 
 async def _address(request: Request) -> Address:
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > 1 << 16:
-            raise HTTPException(413, "an address is short; this is no address")
+    with refusals():
+        async for chunk in patiently(request, service_of(request).settings.patience_seconds):
+            body += chunk
+            if len(body) > 1 << 16:
+                raise HTTPException(413, "an address is short; this is no address")
     try:
         return Address.model_validate_json(body)
     except ValidationError as error:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
 import uvicorn
 from uvicorn.config import LOGGING_CONFIG
+from uvicorn.logging import DefaultFormatter
 
 from unmask.errors import UnmaskError
 from unmask.web.app import create_app
+from unmask.web.connection import PatientConnection
 from unmask.web.service import Service
 from unmask.web.settings import ServeSettings
 
@@ -41,8 +44,9 @@ def serve(settings: ServeSettings, on_ready: Callable[[str], None]) -> None:
         guard, _ = create_app(service)
         config = uvicorn.Config(
             guard, log_level="warning", log_config=_logging(), access_log=False, server_header=False,
-            proxy_headers=False, ws="none", limit_concurrency=MAX_CONNECTIONS, timeout_graceful_shutdown=GRACE_SECONDS,
-            lifespan="on", ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
+            proxy_headers=False, ws="none", http=PatientConnection, limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=GRACE_SECONDS, lifespan="on",
+            ssl_certfile=settings.certificate, ssl_keyfile=settings.key,
         )  # fmt: skip
         server = _Server(config, lambda: on_ready(_address(listener, settings)), service.board.close)
 
@@ -101,8 +105,17 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class UtcFormatter(DefaultFormatter):
+    """Tells when something was, in UTC."""
+
+    converter = staticmethod(time.gmtime)
+
+
 def _logging() -> dict[str, Any]:
     config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    config["formatters"]["default"] |= {"()": UtcFormatter, "datefmt": "%Y-%m-%dT%H:%M:%SZ"}
+    config["formatters"]["default"]["fmt"] = "%(asctime)s %(levelprefix)s %(message)s"
     config["handlers"]["default"]["stream"] = "ext://sys.stderr"
     config["loggers"]["unmask"] = {"handlers": ["default"], "level": "WARNING", "propagate": False}
+    config["loggers"]["unmask.web.guard"] = {"level": "INFO"}  # who came in is told, too
     return config

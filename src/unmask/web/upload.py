@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ MAX_PARTS = 16
 _BLOCK_BYTES = 1 << 20
 _OVERHEAD_BYTES = 1 << 16
 """What a form may have besides the file."""
+MIN_BYTES_PER_SECOND = 1000
+"""What is slower than that, once the patience is over, is given up."""
 _DRAIN_SECONDS, _DRAIN_BYTES = 2.0, 8 << 20
 
 
@@ -82,7 +85,7 @@ async def _receive(request: Request, files: DataFolder, settings: ServeSettings)
             writer = _Writer(file, settings.max_upload_bytes)
             parts = _Parts(writer)
             parser = MultipartParser(boundary, parts.callbacks())  # type: ignore[arg-type]
-            async for chunk in _patiently(request, settings.patience_seconds):
+            async for chunk in patiently(request, settings.patience_seconds):
                 parser.write(chunk)
                 if len(writer.waiting) >= _BLOCK_BYTES:
                     await asyncio.to_thread(writer.write)
@@ -113,10 +116,16 @@ def _check_length(length: str | None, files: DataFolder, settings: ServeSettings
         raise UploadError(507, DISK_FULL)
 
 
-async def _patiently(request: Request, seconds: float) -> AsyncIterator[bytes]:
-    """Yield what comes; a client that falls silent is not waited for."""
-    stream = request.stream().__aiter__()
+async def patiently(request: Request, seconds: float) -> AsyncIterator[bytes]:
+    """Yield what comes; a client that falls silent, or trickles, is not waited for.
+
+    Raises:
+        UploadError: Nothing came for that long, or less than `MIN_BYTES_PER_SECOND` since then.
+    """
+    stream, started, size_bytes = request.stream().__aiter__(), time.monotonic(), 0
     while True:
+        if time.monotonic() - started > seconds + size_bytes / MIN_BYTES_PER_SECOND:
+            raise UploadError(408, f"less than {MIN_BYTES_PER_SECOND} bytes a second came; send the file again")
         try:
             async with asyncio.timeout(seconds):
                 chunk = await anext(stream)
@@ -124,6 +133,7 @@ async def _patiently(request: Request, seconds: float) -> AsyncIterator[bytes]:
             return
         except TimeoutError:
             raise UploadError(408, f"nothing came for {seconds:g} seconds; send the file again") from None
+        size_bytes += len(chunk)
         yield chunk
 
 
