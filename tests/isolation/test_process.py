@@ -1,13 +1,15 @@
 """What the isolated process may not do."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from unmask.errors import ModelError
-from unmask.isolation.process import run_isolated
+from unmask.isolation import process
+from unmask.isolation.process import memory_bounded, run_isolated
 
 MODULE = """
 import {imports}
@@ -76,3 +78,45 @@ def test_memory_and_time_are_bounded(run):
 def test_a_crash_is_reported(run):
     with pytest.raises(ModelError, match=r"was killed by signal 9|ended with"):
         run("os.kill(os.getpid(), 9)")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+def test_memory_is_bounded_for_a_while():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(ZeroDivisionError), memory_bounded(1 << 45):  # noqa: PT012
+        assert resource.getrlimit(resource.RLIMIT_DATA) == (1 << 45, before[1])
+        with memory_bounded(1 << 46):
+            assert resource.getrlimit(resource.RLIMIT_DATA)[0] == 1 << 45, "a bound is not raised"
+        raise ZeroDivisionError
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+def test_where_there_are_no_limits_none_are_set(monkeypatch):
+    monkeypatch.setattr(process, "resource_module", lambda: None)
+    with memory_bounded(1):
+        assert len(bytes(1 << 20)) == 1 << 20
+
+
+def test_only_named_folders_are_searched_for_modules(monkeypatch, tmp_path):
+    """An empty entry would be the folder in which a hostile file may lie."""
+    asked = []
+
+    def run(command, **options):
+        asked.append(options["env"]["PYTHONPATH"])
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(process.subprocess, "run", run)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    run_isolated("m", b"", tmp_path, 1)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "a", str(tmp_path)]))
+    run_isolated("m", b"", tmp_path, 1)
+    assert asked == ["", os.pathsep.join([str(Path("a").absolute()), str(tmp_path)])]
+
+
+def test_what_a_process_said_last_is_shown(run):
+    with pytest.raises(ModelError, match=r"ended with 3 \(last\)"):
+        run("import sys; print('first' * 100 + '\\n\\nlast\\n', file=sys.stderr); sys.stderr.flush(); os._exit(3)")
+    with pytest.raises(ModelError, match=r"ended with 4 \(no message\)"):
+        run("os._exit(4)")
