@@ -59,6 +59,7 @@ def test_an_engine_and_shards_write_what_a_plain_scan_does(plain, tmp_path):
         ("--shard 1/2 --out run --json x.jsonl", "a shard writes no outputs"),
         ("--engine local --address x --out run", "add --engine ray"),
         ("--metrics m", "add --engine local or --engine ray"),
+        ("--out o.json", "name a file by --json or --csv"),
     ],
 )
 def test_wrong_use(plain, tmp_path, monkeypatch, args, told):
