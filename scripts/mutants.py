@@ -412,7 +412,9 @@ def try_mutants(package: str, count: int, seed: int, cpu_seconds: float, wall_se
             by_line = tests[mutant.path]
             if str(mutant.line) in by_line.get(IMPORT, ()):
                 mutant = replace(mutant, function=None)
-            chosen = by_line.get(mutant.line if mutant.function else 0) or by_line[0]
+            told = by_line.get(mutant.line, []) if mutant.function else by_line[0]
+            own = tests_of(mutant.path)  # a decoder cannot tell which lines it runs
+            chosen = [*own, *(test for test in told if test.partition("::")[0] not in own)] or by_line[0]
             outcome = bench.judge(mutant, chosen[:MOST_TESTS]) if chosen else "survived: no test runs its file"
             counts[outcome.partition(":")[0]] += 1
             if outcome.startswith("survived"):
