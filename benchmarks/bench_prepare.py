@@ -106,6 +106,7 @@ def goals(clips: dict[str, dict[str, Any]], whole: dict[str, float], seed: int) 
         Goal.single(
             "P11", "the same, all families in one run, our start included", at_once, 1 / 5, 1 / 7, at_most=True
         ),
+        Goal.of_clips("N11", "CPU of preparing / the winner's scripts'", ratios, seed, 1 / 7, 1 / 10, at_most=True),
         share(f"{boxes} 0.9", "boxes_iou_90", "boxes"),
         share(f"{boxes} 0.8", "boxes_iou_80", "boxes"),
         share(f"equal boxes: share of {total('crops')} crops that are identical", "crops_same", "crops"),

@@ -144,3 +144,23 @@ def test_the_most_suspicious_come_first():
     frames = closer_frames(suspects, np.array([50, 550]), film, 8)
     assert len(frames) == 8
     assert sum(frames >= 500) == 6
+
+
+def test_after_an_early_stop_frames_of_a_full_scan_fill_the_gaps_up_to_both_ends():
+    film, wanted = timeline(126, 0.1), np.linspace(0, 125, 32).astype(int)
+    looked = wanted[::4]
+    person, frames = seen([(i, 0.05) for i in looked])
+    stopped = replace(progress(looked, [(replace(person, models={"a": 0.05}), frames)], film), wanted=wanted)
+    step = replace(RULE, rule=Adaptive()).next_step(stopped)
+    assert np.isin(step.frames, wanted).all()
+    assert not step.quick
+    assert np.diff([0, *np.union1d(looked, step.frames), 125]).max() <= 10
+    assert len(looked) + len(step.frames) <= 17
+
+
+def test_where_a_full_scan_has_no_frame_in_a_gap_another_one_fills_it():
+    film = timeline(460, 0.1)
+    left = np.array([100, 300])
+    frames = frames_in_gaps(film, np.array([0, 200]), 99, left=left)
+    assert np.isin(left, frames).all()
+    assert np.diff([0, *np.union1d(frames, [200]), 459]).max() <= 10

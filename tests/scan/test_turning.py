@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from unmask.faces import load_detector
-from unmask.scan.turning import find_turn, looks_upright, small_frame, turned
-from unmask.types import DetectorSpec, Face
+from unmask.scan.turning import TriedFrames, find_turn, looks_upright, small_frame, turned
+from unmask.types import DetectorSpec, Face, Frame
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +46,20 @@ def test_half_of_the_frames_are_enough():
     sure, unsure = [Face((0, 0, 50, 50), 1.0)], [Face((0, 0, 50, 50), 0.96)]
     assert looks_upright([sure, sure, unsure])
     assert not looks_upright([sure, unsure, unsure, []])
+
+
+def test_frames_that_are_tried_are_kept_as_they_come_and_spread_evenly():
+    tried = TriedFrames()
+    tried.expect(np.arange(0, 300, 10))
+    for index in [*range(0, 90, 10), 95, *range(110, 300, 10)]:  # 90 and 100 cannot be decoded
+        tried.add(Frame(np.full((90, 640, 3), index % 251, np.uint8), index / 30, index))
+    tried.expect(np.array([5]))  # of closer looks none is kept
+    tried.add(Frame(np.zeros((90, 640, 3), np.uint8), 0.1, 5))
+    assert [image[0, 0, 0] for image in tried.images] == [0, 95, 190, 290 % 251]
+    assert {image.shape for image in tried.images} == {(45, 320, 3)}
+
+
+def test_of_no_frames_none_is_tried():
+    tried = TriedFrames()
+    tried.expect(np.empty(0, np.int64))
+    assert tried.images == []

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from unmask.errors import UsageError
+from unmask.faces.shrink import shrink_by_area
 from unmask.runtime.plug_ins import enter_plug_ins
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -141,8 +142,10 @@ def scaled_frame(image_HW3: ImageHW3, settings: DetectorSpec) -> tuple[ImageHW3,
     size = (max(1, int(width * factor)), max(1, int(height * factor)))
     if factor < 1 and settings.shrink == "bicubic":
         small = np.asarray(Image.fromarray(image_HW3).resize(size, Image.Resampling.BICUBIC))
+    elif factor < 1:
+        small = shrink_by_area(image_HW3, size)
     else:
-        small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+        small = cv2.resize(image_HW3, size, interpolation=cv2.INTER_CUBIC)
     return small, width / size[0], height / size[1]
 
 

@@ -92,16 +92,21 @@ class CloserLooks:
         looked = np.unique(progress.looked)
         timeline = progress.timeline
         shots = unseen_shots(timeline, looked, room)
-        gaps = self._survey(timeline, np.union1d(looked, shots), room - len(shots))
+        left = np.setdiff1d(progress.wanted, looked)  # the other rule stopped early
+        gaps = self._survey(timeline, np.union1d(looked, shots), room - len(shots), left)
         if len(shots) or len(gaps):
-            return Step(_union(shots, gaps), progress.members, frozenset(gaps.tolist()))
+            quick = np.setdiff1d(gaps, progress.wanted)
+            return Step(_union(shots, gaps), progress.members, frozenset(quick.tolist()))
         frames = closer_frames(_suspects(progress, looked), looked, timeline, room)
         return Step(frames, progress.members) if len(frames) else None
 
-    def _survey(self, timeline: Timeline, looked: Indices, room: int) -> Indices:
-        """Return frames that bring all of the video within `CLOSE_SECONDS`, or else a few where it is most needed."""
+    def _survey(self, timeline: Timeline, looked: Indices, room: int, left: Indices | None = None) -> Indices:
+        """Return frames that bring all of the video within `CLOSE_SECONDS`, or else a few where it is most needed.
+
+        Frames of a full scan that are ``left`` are preferred: what they show, a full scan would have seen.
+        """
         most = min(room, (1 + MOST_TIMES) * self.frames - len(looked))
-        frames = frames_in_gaps(timeline, looked, most + 1)
+        frames = frames_in_gaps(timeline, looked, most + 1, left=left)
         if len(frames) <= most:
             return frames
         closely_seconds = (1 + MOST_TIMES) * self.frames * CLOSE_SECONDS
@@ -123,24 +128,30 @@ def unseen_shots(timeline: Timeline, looked: Indices, room: int) -> Indices:
     return np.unique(np.array(chosen, np.int64))
 
 
-def frames_in_gaps(timeline: Timeline, looked: Indices, room: int, *, easy: bool = False) -> Indices:
-    """Return frames that make the longest gaps between frames shorter, at most ``room``.
+def frames_in_gaps(
+    timeline: Timeline, looked: Indices, room: int, *, easy: bool = False, left: Indices | None = None
+) -> Indices:
+    """Return frames that make the longest gaps between frames, and up to the ends, shorter, at most ``room``.
 
     Args:
         timeline: Of the video.
         looked: (n,) rising indices of the frames that were looked at.
         room: Frames to return, at most.
         easy: Whether frames that are easily decoded are preferred to those in the middle.
+        left: (m,) rising indices of frames that are preferred to all others; None for none.
     """
-    places: list[int] = sorted(looked.tolist())
-    chosen: list[int] = []
     times = timeline.times_seconds
+    places: list[int] = sorted({0, *looked.tolist(), len(times) - 1})
+    chosen: list[int] = []
     while len(chosen) < room:
         gaps = np.where(np.diff(places) > 1, np.diff(times[places]), 0)  # where no frame lies between, none is missing
         widest = int(gaps.argmax()) if len(gaps) else 0
         if not len(gaps) or gaps[widest] <= CLOSE_SECONDS + ROUNDING_SECONDS:
             break
-        middle = timeline.middle(places[widest], places[widest + 1], easy=easy)
+        before, after = places[widest], places[widest + 1]
+        middle = timeline.middle(before, after, easy=easy)
+        if left is not None and len(between := left[(left > before) & (left < after)]):
+            middle = int(between[np.abs(times[between] - (times[before] + times[after]) / 2).argmin()])
         chosen.append(middle)
         places.insert(widest + 1, middle)
     return np.array(sorted(chosen), np.int64)

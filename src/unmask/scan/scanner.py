@@ -34,12 +34,11 @@ from unmask.scan.stills import as_picture, picture_card
 from unmask.scan.stop import Adaptive, FullScan, Progress, Step, StopRule
 from unmask.scan.timeline import max_gap_seconds, timeline_of, unseen_seconds
 from unmask.scan.turning import (
-    TRIED_FRAMES,
+    TriedFrames,
     Turn,
     find_turn,
     looks_upright,
     no_face_reason,
-    small_frame,
     turn_warnings,
     turned_video,
 )
@@ -117,6 +116,7 @@ class Scanner(BaseScanner):
         card, log, scored = self.cards[0], SignatureLog(), list[ScoredFace]()
         scores = FaceScores(self.networks, max_faces=self.max_faces, pictures=self.options.pictures)
         crowd = Crowd(self.detector, self.limits.seconds, video.facts.duration_seconds)
+        tried = TriedFrames()
         signed, known = (
             0,
             dict[int, list[int]](),
@@ -135,11 +135,13 @@ class Scanner(BaseScanner):
         )
         while (step := self.stop_rule.next_step(progress)) is not None:
             scores.ask(step.members)
+            tried.expect(step.frames)
             least_side_px = partial(_least_side_px, scores, step)
             frames = prefetch(read_frames(video, step.frames, log))  # file -> frames
             for frame, faces in look_through(crowd, frames, least_side_px, self.search_seconds):  # frames -> faces
                 crops = self.cutter.cut(frame, faces)  # faces -> crops
                 scores.add(frame, crops)  # crops -> scores, in batches, while further frames are decoded
+                tried.add(frame)
             timeline = progress.timeline.with_shots(log) if len(log) > signed else progress.timeline
             signed = len(log)
             people = number_people(scores.frames(), timeline.shots, self._same_below, known)  # faces -> people
@@ -159,7 +161,7 @@ class Scanner(BaseScanner):
                 dropped_faces=scores.dropped_faces,
                 crowd_warnings=crowd.warnings(),
             )
-        if not draft.turned_degrees and (turn := self._lost_turn(video, scores)):
+        if not draft.turned_degrees and (turn := self._lost_turn(tried, scores)):
             return self.scan_video(turned_video(video, turn), replace(draft, turned_degrees=turn))
         verdict = with_spans(self.conclude(video, draft, progress), progress.decoded_indices, progress.timeline.shots)
         if video.facts.is_picture:
@@ -246,14 +248,12 @@ class Scanner(BaseScanner):
         cards = [picture_card(card) for card in self.cards] if video.facts.is_picture else self.cards
         return judge(scored, cards[: scores.members], scores.small(people), still)
 
-    def _lost_turn(self, video: Video, scores: FaceScores) -> Turn:
+    def _lost_turn(self, tried: TriedFrames, scores: FaceScores) -> Turn:
         """Return the turn that the video lacks; 0 where its faces stand upright, or none is found any way up."""
-        frames = scores.frames()
-        if not self.finds_lost_turns or looks_upright([[cut.face for cut in seen.faces] for seen in frames]):
+        faces = [[cut.face for cut in seen.faces] for seen in scores.frames()]
+        if not self.finds_lost_turns or not tried.images or looks_upright(faces):
             return 0
-        chosen = np.unique(np.linspace(0, len(frames) - 1, TRIED_FRAMES).astype(int)) if frames else ()
-        tried = np.array([frames[place].index for place in chosen], np.int64)
-        return find_turn([small_frame(frame.image_HW3) for frame in read_frames(video, tried)], self.detector)
+        return find_turn(tried.images, self.detector)
 
     def _status(self, video: Video, decoded: int, looked: int) -> tuple[Status, int]:
         """Return the status that the number of decoded frames earns, and how many there should have been."""

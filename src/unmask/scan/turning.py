@@ -46,6 +46,27 @@ def looks_upright(faces_of_frames: Sequence[Sequence[Face]]) -> bool:
     return bool(found) and found[len(found) // 2] >= USUAL_CONFIDENCE
 
 
+class TriedFrames:
+    """Keeps a few frames in small while a video is looked at, so that no frame is decoded again to be tried."""
+
+    def __init__(self) -> None:
+        self.images: list[ImageHW3] = []
+        """The frames, small, in order of time."""
+        self._wanted: list[int] | None = None
+
+    def expect(self, indices: NDArray[np.int64]) -> None:
+        """Choose from the frames that will be looked at, (n,) rising indices; what is looked at later is not kept."""
+        if self._wanted is None:
+            places = np.linspace(0, len(indices) - 1, min(TRIED_FRAMES, len(indices))).astype(int)
+            self._wanted = indices[places].tolist()
+
+    def add(self, frame: Frame) -> None:
+        """Keep a frame if it is one of those, or stands in for one that cannot be decoded."""
+        if self._wanted and frame.index >= self._wanted[0]:
+            self._wanted = [index for index in self._wanted if index > frame.index]
+            self.images.append(small_frame(frame.image_HW3))
+
+
 def small_frame(image_HW3: ImageHW3) -> ImageHW3:
     """Return a frame as it is tried: at most `TRIED_LONGER_PX` along its longer side."""
     scale = TRIED_LONGER_PX / max(image_HW3.shape[:2])
