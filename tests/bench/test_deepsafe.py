@@ -80,6 +80,8 @@ def test_what_is_written_is_read_again(tmp_path):
         ("vid_9,video,real,x,,,,1.5,,,", "'1.5' is no fake probability"),
         ("vid_9,video,real,x,,,,nan,,,", "'nan' is no fake probability"),
         ("vid_1,video,real,x,,,,0.5,,,", "two rows of video have one id"),
+        ("vid_9,video,real,x,,,,0.5,,,,1,2", "a row with more cells than its first one"),
+        ("vid_9,video,re\ral,x,,,,0.5,,,", "is no CSV|neither real nor fake|more cells|needs rows"),
     ],
 )
 def test_faults_are_told(tmp_path, row, words):

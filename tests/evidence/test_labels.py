@@ -14,7 +14,9 @@ from tests.evidence.label_files import (
     TERM,
     Content,
     add_pieces,
+    box,
     expected,
+    jumb,
     manifest_store,
     write,
     write_labelled,
@@ -145,6 +147,16 @@ def test_forms_of_the_aigc_key(name, value, says):
 def test_forms_of_the_source_type(text):
     found = find_labels(Sayings(), [Piece("xmp", "XMP box", text.encode())])
     assert said(found) == [("digital_source_type", "generated")]
+
+
+@pytest.mark.parametrize("claim", [b"\x7f\x01\xff", b"\x5f\x61a\xff", b"\x1f\xff", b"\xbf\x01", b"\xfb\0"])
+def test_a_damaged_claim_costs_no_other_label(claim):
+    """Parts of a text that are no text raised an error that cost the file all its labels."""
+    store = jumb(b"c2pa", "c2pa", jumb(b"c2ma", "urn:c2pa:1", jumb(b"c2cl", "c2pa.claim.v2", box(b"cbor", claim))))
+    packet = xmp(f'Iptc4xmpExt:DigitalSourceType="{TERM}"')
+    found = find_labels(Sayings(), [Piece("c2pa", "C2PA box", store), Piece("xmp", "XMP box", packet)])
+    assert {scheme for scheme, _ in said(found)} == {"c2pa", "digital_source_type"}
+    assert ("digital_source_type", "generated") in said(found)
 
 
 def test_other_things_in_an_xmp_packet():

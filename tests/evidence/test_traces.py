@@ -43,6 +43,13 @@ def test_a_plain_clip(plain_clip):
     assert found == traces(plain_clip)
 
 
+def test_a_film_of_a_camera_is_read_in_a_confined_decoder_as_well(short_clips):
+    """Its first picture is large enough for all that is looked for, and nothing can be loaded there."""
+    found = traces(short_clips["authentic"], isolate=True)
+    assert [trace.kind for trace in found] == ["written_by", "encoder_settings", "key_frames"]
+    assert found == traces(short_clips["authentic"])
+
+
 def test_one_key_frame(tmp_path):
     path = write_video(tmp_path / "a.mkv", [pattern(i) for i in range(5)], codec="mpeg4")
     (trace,) = told(path, "key_frames")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from tests.evidence.label_files import Content, manifest_store, write, xmp
+from tests.hostile.more_parsers import MORE
+from tests.hostile.parser import Parser, written
 from unmask.datasets.index import READERS, Clip, Index
 from unmask.datasets.read import read_index
 from unmask.errors import InputError, ModelError, UnmaskError, UsageError
@@ -32,26 +32,6 @@ from unmask.prepare.changes import read_changes
 from unmask.prepare.layout import FOLDS_HEADER, read_boxes, read_folds
 from unmask.storage.rowlog import RowLog
 from unmask.types import Verdict
-
-
-@dataclass(frozen=True)
-class Parser:
-    """How to feed one of them."""
-
-    read: Callable[[bytes, Path], object]
-    """Takes the input, and an empty folder."""
-    may_raise: type[UnmaskError]
-    seeds: Callable[[Path], list[bytes]]
-    """Makes good input; takes an empty folder."""
-
-    def __call__(self, data: bytes, folder: Path) -> None:
-        with contextlib.suppress(self.may_raise):
-            self.read(data, folder)
-
-
-def written(data: bytes, path: Path) -> Path:
-    path.write_bytes(data)
-    return path
 
 
 def read_metadata(data: bytes, folder: Path) -> None:
@@ -237,5 +217,6 @@ PARSERS = {
     "folds": Parser(lambda data, at: list(read_folds(written(data, at / "folds.csv"))), UsageError, folds),
     "checkpoint": Parser(lambda data, _: read_checkpoint(data), ModelError, checkpoints),
     "packets": Parser(read_packets, InputError, packets),
+    **MORE,
 }
 """Name -> parser."""

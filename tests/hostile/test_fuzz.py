@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from tests.hostile.factory import QUICK, repack
+from tests.hostile.fuzz_parsers import KEPT, kept
 from tests.hostile.fuzz_structure import NoFaces, Outcome, patient_scanner, read_mutants, scan_mutants, write_originals
 from tests.hostile.mutate import mutate
 from tests.hostile.parsers import PARSERS
@@ -97,6 +98,22 @@ def test_containers_whose_parts_lie_get_a_row_each(tmp_path, scanned, count):
     assert read["ok"] > read.total() / 3
     assert read["crashed"] < read.total() / 1000, "a crash costs one row; many are worth a look"
     assert len(server) == 1, "no file brings down the process that starts decoders"
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_what_the_guided_fuzzer_found_is_read(name, tmp_path):
+    """`tests.hostile.fuzz_parsers` keeps the shortest inputs that take each step of a parser."""
+    PARSERS[name].seeds(tmp_path)
+    for number, data in enumerate(kept(name)):
+        try:
+            PARSERS[name](data, tmp_path)
+        except Exception as error:
+            raise AssertionError(f"{name}/{number:04d} of corpus.zip: {data[:2000]!r}") from error
+
+
+def test_something_is_kept_and_it_is_small():
+    assert sum(bool(kept(name)) for name in PARSERS) > len(PARSERS) / 2
+    assert KEPT.stat().st_size < 300_000
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.fuzz)])

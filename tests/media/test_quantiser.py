@@ -1,11 +1,15 @@
 """Decoders of H.264, VP9 and MPEG-4 tell how coarsely a frame is quantised; others say nothing."""
 
+import struct
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
 from tests.media_factory import write_video
 from unmask.media import Limits, open_video, read_frames
+from unmask.media.quantiser import mean_quantiser
 
 
 def quantisers(path, limits=Limits()):  # noqa: B008 - frozen
@@ -39,3 +43,13 @@ def test_other_codecs_say_nothing(pictures, tmp_path):
     assert (
         quantisers(write_video(tmp_path / "clip.mkv", pictures, codec="mjpeg", pixel_format="yuvj420p")) == [None] * 4
     )
+
+
+def test_numbers_that_make_no_blocks_say_nothing_of_them():
+    """FFmpeg writes blocks of 20 bytes; what else it may ever write is not read as such."""
+    header = struct.Struct("@IQQii")
+    for block_bytes in (16, 20, 21, 24, 42):
+        content = header.pack(2, header.size, block_bytes, 1, 20) + bytes(2 * block_bytes)
+        frame = SimpleNamespace(side_data={"VIDEO_ENC_PARAMS": content}, width=32, height=16)
+        assert mean_quantiser(frame) == pytest.approx(20 / 51)
+    assert mean_quantiser(SimpleNamespace(side_data={"VIDEO_ENC_PARAMS": content[:-1]})) is None

@@ -1,6 +1,9 @@
+import errno
 import io
+import json
 import re
 import socket
+from urllib.error import HTTPError
 
 import pytest
 
@@ -136,3 +139,87 @@ def test_the_disk_is_looked_at_first(tmp_path, monkeypatch):
     ):
         download(f"{server.url}/a", tmp_path / "a", nothing)
     assert not (tmp_path / "a").exists()
+
+
+class Opener:
+    """Answers with what it was given, in turn; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def open(self, request, timeout):
+        self.asked.append(request)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Response(io.BytesIO):
+    def __init__(self, content, status=200, **headers):
+        super().__init__(content)
+        self.status, self.url = status, "https://a.example/x"
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+def part_of(tmp_path, content=b"", **options):
+    file = io.BytesIO(content)
+    return module.PartialFile(file, tmp_path, "to test", **options), file
+
+
+def test_a_part_that_the_server_does_not_know_is_begun_anew(tmp_path):
+    refused = HTTPError("https://a.example/x", 416, "No", {}, io.BytesIO(b"body"))
+    part, file = part_of(tmp_path, b"old")
+    part.etag = '"1"'
+    opener = Opener(refused, Response(b"new", ETag='"2"', Content_Length="3"))
+    module.fetch("https://a.example/x", opener, part, 99, nothing)
+    assert (file.getvalue(), part.etag) == (b"new", '"2"')
+    first, second = ({name.lower(): value for name, value in request.header_items()} for request in opener.asked)
+    assert (first["range"], first["if-range"], first["accept-encoding"]) == ("bytes=3-", '"1"', "identity")
+    assert "range" not in second
+    assert refused.fp.closed
+
+
+@pytest.mark.parametrize(("code", "there"), [(416, b""), (403, b"old")])
+def test_other_refusals_end_it(tmp_path, code, there):
+    part, _ = part_of(tmp_path, there)
+    opener = Opener(HTTPError("https://a.example/x", code, "No", {}, io.BytesIO()))
+    with pytest.raises(module.DownloadError, match=f"the server answers {code} No"):
+        module.fetch("https://a.example/x", opener, part, 99, nothing)
+    assert len(opener.asked) == 1
+
+
+def test_a_full_disk_is_told_and_not_tried_again(tmp_path):
+    part, file = part_of(tmp_path)
+    file.write = lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+    opener = Opener(Response(b"new"))
+    with pytest.raises(DownloadError, match=r"cannot keep .*No space left on device; room is needed to test"):
+        module.fetch("https://a.example/x", opener, part, 99, nothing)
+
+
+def test_a_broken_line_is_waited_for(tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 7.0)
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    part, file = part_of(tmp_path)
+    opener = Opener(Response(b"ab", Content_Length="4", ETag='W/"weak"'), Response(b"abcd", Content_Length="4"))
+    module.fetch("https://a.example/x", opener, part, 4, nothing)
+    assert (file.getvalue(), part.etag, pauses) == (b"abcd", "", [7.0])
+    assert not opener.asked[1].has_header("Range"), "a weak ETag does not promise the same bytes"
+
+
+def test_a_part_from_another_place_is_refused(tmp_path):
+    part, _ = part_of(tmp_path, b"old")
+    opener = Opener(Response(b"new", 206, Content_Range="bytes 2-4/5"))
+    with pytest.raises(DownloadError, match="continues at another place"):
+        module.fetch("https://a.example/x", opener, part, 99, nothing)
+
+
+@pytest.mark.parametrize(("kept", "etag"), [('"\\"1\\""', '"1"'), ("[1]", ""), ('"a\\nb"', ""), ("{", ""), (None, "")])
+def test_an_etag_is_kept_for_a_later_run(tmp_path, kept, etag):
+    if kept is not None:
+        (tmp_path / "etag").write_text(kept)
+    part, _ = part_of(tmp_path, etag_file=tmp_path / "etag")
+    assert part.etag == etag
+    part.begin('"2"')
+    assert json.loads((tmp_path / "etag").read_text()) == part.etag == '"2"'

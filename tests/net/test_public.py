@@ -9,7 +9,7 @@ import trustme
 
 from tests.server import serve
 from unmask.errors import DownloadError
-from unmask.net import download
+from unmask.net import download, public
 from unmask.net.public import fetch_public
 
 CONTENT = bytes(range(256)) * 500
@@ -141,3 +141,58 @@ def test_a_download_can_be_given_up(server):
 def test_only_https_is_fetched(url):
     with pytest.raises(DownloadError, match="no https address"):
         fetch_public(url, io.BytesIO(), 1000)
+
+
+def addresses(*ips, port):
+    return lambda *_, **__: [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, at)) for ip, at in zip(ips, port, strict=True)
+    ]
+
+
+def test_the_first_address_that_may_be_reached_and_answers_is_taken(server, monkeypatch):
+    """A private one is passed over, one that refuses the connection as well."""
+    port = int(server.url.rpartition(":")[2])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        ports = (port, taken.getsockname()[1], port)
+        monkeypatch.setattr(socket, "getaddrinfo", addresses("10.0.0.1", "127.0.0.1", "127.0.0.1", port=ports))
+        file = io.BytesIO()
+        fetch_public(f"{server.url}/a", file, len(CONTENT), may_reach=is_loopback)
+    assert file.getvalue() == CONTENT
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")])
+def test_a_name_that_leads_nowhere(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    with pytest.raises(
+        DownloadError, match=r"cannot fetch https://a\.example/x: .*(not known|cannot be a host's name)"
+    ):
+        fetch_public("https://a.example/x", io.BytesIO(), 1000)
+
+
+def test_a_server_that_is_no_https_server_is_left(monkeypatch):
+    with serve({"a": CONTENT}) as plain:
+        monkeypatch.setattr(download, "PAUSE_SECONDS", 0.0)
+        with pytest.raises(DownloadError, match="cannot fetch"):
+            fetch_public(plain.url.replace("http:", "https:") + "/a", io.BytesIO(), 1000, may_reach=is_loopback)
+
+
+def test_patience_is_longer_for_what_comes_fast_enough(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(public.time, "monotonic", lambda: now[0])
+    patience = public._Patience(lambda: False)
+    now[0] += public.PATIENCE_SECONDS
+    patience.check()
+    now[0] += 1.0
+    with pytest.raises(DownloadError, match=r"too slow: 0 bytes in 61 seconds; fetch it yourself") as caught:
+        patience.check()
+    assert caught.value.status == "timeout"
+    patience.count(public.MIN_BYTES_PER_SECOND)
+    patience.count(public.MIN_BYTES_PER_SECOND)
+    patience.check()
+    now[0] += 1.5
+    with pytest.raises(DownloadError, match="too slow: 40000 bytes in 62 seconds"):
+        patience.check()

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.scale import stubs
@@ -19,9 +20,9 @@ from unmask.scale.engines import LocalEngine
 from unmask.scale.index import Index
 from unmask.scale.manifest import write_manifest
 from unmask.scale.merge import Merge
-from unmask.scale.parts import CommitLog, read_commits
+from unmask.scale.parts import CommitLog, Part, read_commits
 from unmask.scale.plan import Shard
-from unmask.scale.rows import Row
+from unmask.scale.rows import Answer, Row
 from unmask.scale.run import Run
 from unmask.storage.atomic import atomic_file
 
@@ -186,6 +187,34 @@ def test_a_part_that_is_cut_short_does_not_count(tmp_path):
     part.write_bytes(part.read_bytes()[:-10])
     assert do(tmp_path, rows, resume=True) >= 1
     assert merged(tmp_path) == expected(rows)
+
+
+DAMAGED = {
+    "nothing": lambda line: line,
+    "an identity": lambda line: line.replace(Row("a.mp4", "a.mp4").id.hex(), "00"),
+    "a hash": lambda line: line.replace("0" * 64, "0" * 20),
+    "a number": lambda line: line.replace(",-1,", ',"x",'),
+    "a large number": lambda line: line.replace(",-1,", f",{1 << 70},"),
+    "a negative length": lambda line: line.replace(",12]", ",-12]"),
+    "a cell": lambda line: line.replace(",12]", ",12,13]"),
+    "its rows": lambda line: line.replace("rows", "lines"),
+    "its form": lambda line: "[" * 100_000,
+}
+"""What is damaged of a commit, and how."""
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+def test_a_damaged_commit_is_passed_over_whole(tmp_path, what):
+    """Half a row in the index made all of the run unreadable."""
+    part = Part(tmp_path, "0-0.jsonl", "h")
+    row = Row("a.mp4", "a.mp4")
+    part.add(row, Answer("0" * 64, "ok", b"x" * 12))
+    line = json.dumps(part.write(), separators=(",", ":"))
+    (tmp_path / "commits").mkdir()
+    (tmp_path / "commits" / "other.jsonl").write_text(f"{DAMAGED[what](line)}\n")
+    index = Index()
+    read_commits(tmp_path, index)
+    assert index.sealed().find(np.array([row.id], "S16")).tolist() == [0 if what == "nothing" else -1]
 
 
 def test_one_driver_at_a_time_does_a_shard(tmp_path):

@@ -72,6 +72,11 @@ def test_a_manifest_is_read_as_it_was_written_and_copied(tmp_path):
     write_parquet([{"path": "x"}], tmp_path / "t.parquet", {"path": "string"})
     with pytest.raises(UsageError, match="no manifest of unmask"):
         Manifest(tmp_path / "t.parquet")
+    odd = write_manifest([Row("/in/\udcff.mp4", "\udcff.mp4")], tmp_path / "odd.parquet")
+    assert odd == 1
+    (tmp_path / "odd.parquet").write_bytes((tmp_path / "odd.parquet").read_bytes().replace(b'["', b'{"'))
+    with pytest.raises(UsageError, match=r"a name in the manifest is damaged|cannot be read"):
+        rows_of(tmp_path / "odd.parquet")
 
 
 def tar_of(path, files):
@@ -105,6 +110,21 @@ def test_addresses_of_members():
     assert Member.parse("/a/tar://1+2/x::y") is None
     with pytest.raises(UsageError, match="cannot be listed as a tar archive"):
         list(list_members(io.BytesIO(b"no tar" * 200), "x.tar"))
+
+
+def test_what_is_no_file_in_an_archive_is_passed_over(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, kind in {
+            "d": tarfile.DIRTYPE,
+            "l": tarfile.SYMTYPE,
+            "h": tarfile.LNKTYPE,
+            "a": tarfile.REGTYPE,
+        }.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "a"
+            tar.addfile(info)
+    with (tmp_path / "x.tar").open("rb") as file:
+        assert [member.name for member in list_members(file, "x.tar")] == ["a"]
 
 
 def test_a_manifest_of_many_rows_is_written_and_read_in_pieces(tmp_path):

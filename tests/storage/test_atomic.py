@@ -174,6 +174,46 @@ def test_where_folders_cannot_change_places_two_steps_do(tmp_path, monkeypatch):
     assert names(tmp_path) == ["last"]
 
 
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_exchange", lambda *_: False)
+    with atomic_folder(tmp_path / "last") as folder:
+        (folder / "old").touch()
+    replace = type(tmp_path).replace
+
+    def fail_to_put(path, target):
+        if (path / "new").exists():
+            raise OSError("no")
+        return replace(path, target)
+
+    monkeypatch.setattr(type(tmp_path), "replace", fail_to_put)
+    with pytest.raises(OSError, match="no"), atomic_folder(tmp_path / "last") as folder:
+        (folder / "new").touch()
+    assert names(tmp_path / "last") == ["old"]
+    assert names(tmp_path) == ["last"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Else a power cut could leave the new name with nothing in it."""
+    forced, fsync = [], os.fsync
+
+    def look(descriptor):
+        forced.append((os.fstat(descriptor).st_size, names(tmp_path)))
+        fsync(descriptor)
+
+    monkeypatch.setattr(atomic.os, "fsync", look)
+    write_file(tmp_path / "a.txt", b"whole")
+    ((size, there),) = forced
+    assert size == 5
+    assert "a.txt" not in there
+
+
+@pytest.mark.parametrize("length", [100, 101])
+def test_long_names_are_cut_to_a_length(length):
+    short = atomic.short_name(Path("x" * length))
+    assert len(short) == 100
+    assert (short == "x" * length) == (length == 100)
+
+
 @pytest.mark.parametrize("name", ["a.csv", "x" * 251 + ".csv", "\u00e9" * 125 + ".csv", "\U0001f600" * 60 + ".csv"])
 def test_any_name_that_a_file_may_have_can_be_written(tmp_path, name):
     write_file(tmp_path / name, b"whole")

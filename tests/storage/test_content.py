@@ -41,6 +41,20 @@ def test_heif_and_avif_are_images_and_not_the_videos_they_resemble():
     assert content_of(b"\0\0\0\x18ftypisom\0\0\0\0") == "video"
 
 
+@pytest.mark.parametrize(
+    ("head", "content"),
+    [
+        (b"\0\0\0\x08wide\0\0\0\0mdat", "video"), (b"--myboundary\r\nContent-Type: image/jpeg\r\n", "video"),
+        (b"--myboundary\r\nContent-Type: text/plain\r\n", None), (b"x Content-Type: image/jpeg", None),
+        (b"RIFF\0\0\0\0WEBP", "image"), (b"RIFF\0\0\0\0XXXX", None), (b"FORM\0\0\0\0ILBM", None),
+        (b"\0\0\0\x18ftypM4A \0\0\0\0", "sound"), (b"OggS" + bytes(24) + b"\x80theora", "video"),
+        (b"\x47" + bytes(187) + b"\x47" + bytes(187) + b"\x47" + bytes(187), None), (b"", None),
+    ],
+)  # fmt: skip
+def test_heads(head, content):
+    assert content_of(head) == content
+
+
 @pytest.mark.parametrize("suffix", ["m4a", "aac", "wav", "ogg", "flac", "mp3", "aiff"])
 def test_sound_is_recognised(tmp_path, suffix):
     codecs = {"wav": "pcm_s16le", "aiff": "pcm_s16be", "flac": "flac", "ogg": "flac", "mp3": "libmp3lame"}

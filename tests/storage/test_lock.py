@@ -1,9 +1,12 @@
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
 from unmask.errors import UsageError
+from unmask.storage import lock as module
 from unmask.storage.lock import lock_file, sole_writer
 
 
@@ -29,6 +32,39 @@ def test_a_file_is_locked_until_it_is_closed(tmp_path):
 def test_a_folder_that_is_missing_is_reported(tmp_path):
     with pytest.raises(UsageError, match=r"cannot write .*No such file or directory; mend that"):
         lock_file(tmp_path / "missing" / "log")
+
+
+@pytest.mark.parametrize("what", ["replaced", "deleted"])
+def test_a_file_that_its_holder_replaces_or_deletes_is_opened_anew(tmp_path, monkeypatch, what):
+    path, lock, tries = tmp_path / "log", module._lock, []
+
+    def late(file):
+        tries.append(file)
+        if len(tries) == 1 and what == "replaced":
+            (tmp_path / "new").write_bytes(b"new")
+            (tmp_path / "new").replace(path)
+        elif len(tries) == 1:
+            path.unlink()
+        lock(file)
+
+    monkeypatch.setattr(module, "_lock", late)
+    with lock_file(path) as file:
+        assert file.read() == (b"new" if what == "replaced" else b"")
+        assert os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    assert len(tries) == 2
+    assert tries[0].closed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is not Windows's")
+def test_a_file_system_without_locks_is_warned_of(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with sole_writer(tmp_path / "s.csv"):
+        pass
+    assert "this file system knows no locks (No locks available)" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("start", ["x" * 60, "x" * 200, "\u00e9" * 100], ids=["60 letters", "200", "200 bytes"])

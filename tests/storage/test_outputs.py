@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from unmask.errors import UsageError
+from unmask.storage import outputs
 from unmask.storage.outputs import (
     PAGE_MARK,
     FileForm,
@@ -77,7 +78,9 @@ def test_names_of_media_are_refused_whether_they_exist_or_not(tmp_path, name, wh
     "content",
     [
         "notes", "filename,label\na.mp4,1\nb.mp4,0\n", "filename,label\na.mp4,REAL\n", "filename,label\na,0.1,2\n",
-        "filename,label\na.mp4,0.12345678901\n", "filename,label\na.mp4,1.0\nb.mp4,0.0\n", "path,label\na.mp4,0.5\n",
+        "filename,label\na.mp4,0.12345678901\n",
+        "filename,label\na.mp4,0.1234567\n", "filename,label\na.mp4,0.0\n",
+        "filename,label\na.mp4,1.0\nb.mp4,0.0\n", "path,label\na.mp4,0.5\n",
         '{"schema_version": 1}', "\udc80",
     ],
 )  # fmt: skip
@@ -89,10 +92,16 @@ def test_what_others_wrote_is_refused_and_stays(tmp_path, content):
     assert path.read_text(errors="surrogateescape") == content
 
 
-@pytest.mark.parametrize("content", ["", OWN_TABLE, "filename,label\n", 'filename,label\n"a,\r.mp4",0.993\n'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", OWN_TABLE, "filename,label\n", 'filename,label\n"a,\r.mp4",0.993\n', "filename,label\na,\nb,0.5\nc,1.0\n",
+        "filename,label\na,\n", "filename,label\n\udcff.mp4,0.5\n",
+    ],
+)  # fmt: skip
 def test_what_unmask_wrote_is_replaced(tmp_path, content):
     path = tmp_path / "t.csv"
-    path.write_bytes(content.encode())
+    path.write_bytes(content.encode(errors="surrogateescape"))
     check(path)
     link = tmp_path / "link"
     link.symlink_to(path)
@@ -161,10 +170,36 @@ def test_folders_and_missing_folders_for_a_file(tmp_path):
 
 
 def test_devices_and_addresses_do_no_harm(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot go to stdout; name a place for it, e\.g\. --csv verdicts\.csv"):
+        check("-")
     check("/dev/stdout", inputs=["https://a.example/b.mp4", "/dev/stdout"])
     check(tmp_path / "t.csv", inputs=["https://a.example/b.mp4", "", "\0"])
+
+
+def test_long_lines_are_looked_at_in_part(tmp_path, monkeypatch):
+    """Of lines the first and the last one; what is longer than a bound is somebody else's."""
+    monkeypatch.setattr(outputs, "_MAX_LINE_BYTES", 60)
+    row = '{"schema_version": 2, "status": "ok"}'
+    (tmp_path / "v.jsonl").write_text(f"{row}\n{'x' * 200}\n{row}\n")
+    check(tmp_path / "v.jsonl", LINES)
+    (tmp_path / "v.jsonl").write_text(row.replace("ok", "o" * 60))
+    with pytest.raises(UsageError, match="did not write"):
+        check(tmp_path / "v.jsonl", LINES)
+
+
+def test_logs_are_known_by_their_first_line(tmp_path):
+    form = FileForm("the log", log_form(("step", "loss"), ("epoch",)), "log.jsonl")
+    for first in ('{"step": 1, "loss": 0.5, "x": 1}', '{"epoch": 1}'):
+        (tmp_path / "log.jsonl").write_text(f"{first}\nanything\n")
+        check(tmp_path / "log.jsonl", form)
+    for first in ('{"step": 1}', "[]", "epoch"):
+        (tmp_path / "log.jsonl").write_text(f'{first}\n{{"epoch": 1}}\n')
+        with pytest.raises(UsageError, match="did not write"):
+            check(tmp_path / "log.jsonl", form)
 
 
 def test_is_same(tmp_path, clip):
     assert is_same(clip, tmp_path / "." / "CLIP.mp4")
     assert not is_same(clip, tmp_path)
+    assert not is_same("", tmp_path / "XX")
+    assert not is_same(tmp_path / "gone", tmp_path / "lost")

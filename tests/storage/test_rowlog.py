@@ -26,6 +26,13 @@ def test_rows_come_back_by_key_and_the_last_one_counts(tmp_path):
         assert list(log.rows(["b", "a"])) == [row("b", 2), row("a", 3)]
 
 
+def test_a_row_is_in_the_file_once_it_is_appended(tmp_path):
+    """A killed process loses what Python still holds."""
+    with RowLog(tmp_path / "log", key_of) as log:
+        log.append("a", row("a"))
+        assert (tmp_path / "log").read_text() == json_line(row("a")) + "\n"
+
+
 @pytest.mark.parametrize("torn", [b'{"key": "b", "val', b"\xff\xfe", b"3\n", b"[" * 100_000])
 def test_a_torn_or_foreign_line_is_ignored(tmp_path, torn):
     path = tmp_path / "log"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -27,6 +28,28 @@ def test_no_name_is_too_odd_to_be_asked_about(name):
     assert not is_folder(name)
     assert not is_file(name)
     assert not is_link(name)
+
+
+def test_files_folders_and_links_are_told_apart(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.touch()
+    link.symlink_to(file)
+    assert [ask(str(file)) for ask in (is_folder, is_file, is_link)] == [False, True, False]
+    assert [ask(str(link)) for ask in (is_folder, is_file, is_link)] == [False, True, True]
+    assert [ask(str(tmp_path)) for ask in (is_folder, is_file, is_link)] == [True, False, False]
+
+
+def test_an_entry_whose_disk_fails_is_no_folder(tmp_path, monkeypatch):
+    """Where a file system tells no kinds, `os.scandir` asks for each, which may fail."""
+
+    class Entry:
+        name = "a"
+
+        def is_dir(self):
+            raise OSError("stale")
+
+    monkeypatch.setattr(os, "scandir", lambda _: nullcontext(iter([Entry()])))
+    assert list(walk(str(tmp_path))) == [(str(tmp_path), [], ["a"])]
 
 
 def test_folders_in_folders_have_an_end(deep):

@@ -1,5 +1,6 @@
 """Who may ask, and what goes out with every answer."""
 
+import logging
 import re
 import ssl
 import statistics
@@ -128,6 +129,24 @@ def test_sessions_end_by_themselves(guarded, monkeypatch):
         assert browser.get("/api/jobs").status_code == 401
 
 
+def test_a_token_counts_to_the_letter(guarded):
+    for other in (TOKEN.upper(), TOKEN[:-1], TOKEN + "x", f" {TOKEN}", TOKEN.replace("-", "_"), ""):
+        assert guarded.client.post("/api/session", json={"token": other}).status_code == 401
+    guarded.app.state.guard._failures.clear()
+
+
+def test_the_oldest_session_gives_way(guarded, monkeypatch):
+    from unmask.web import guard
+
+    monkeypatch.setattr(guard, "MAX_SESSIONS", 2)
+    cookies = []
+    for _ in range(3):
+        answer = httpx.post(f"{guarded.client.base_url}/api/session", json={"token": TOKEN})
+        cookies.append({"Cookie": f"unmask_session={answer.cookies['unmask_session']}"})
+    answers = [httpx.get(f"{guarded.client.base_url}/api/jobs", headers=cookie) for cookie in cookies]
+    assert [answer.status_code for answer in answers] == [401, 200, 200]
+
+
 def test_over_https_cookies_and_later_visits_are_held_to_it(tmp_path):
     authority = trustme.CA()
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(tmp_path / "certificate.pem")
@@ -186,12 +205,9 @@ def test_the_log_tells_who_came_and_who_was_refused(guarded, caplog):
     ]
 
 
-def test_lines_of_the_log_have_their_time_in_utc(monkeypatch):
-    import logging
-
+def test_lines_of_the_log_have_their_time_in_utc():
     from unmask.web.serve import _logging
 
-    monkeypatch.setattr(logging, "raiseExceptions", True)
     settings = _logging()["formatters"]["default"]
     formatter = settings["()"](settings["fmt"], settings["datefmt"], use_colors=False)
     record = logging.makeLogRecord({"msg": "a word", "created": 1_000_000_000.0, "levelname": "WARNING"})
@@ -213,6 +229,7 @@ def test_others_reach_it_with_a_token_alone(tmp_path):
     with pytest.raises(UsageError, match="too short"):
         ServeSettings(data=tmp_path, host="0.0.0.0", token="short")
     assert ServeSettings(data=tmp_path, host="0.0.0.0", token=TOKEN).token == TOKEN
+    assert ServeSettings(data=tmp_path, host="0.0.0.0", token="x" * 1000).token == "x" * 1000
     assert ServeSettings(data=tmp_path).host == "127.0.0.1"
     assert TOKEN not in repr(ServeSettings(data=tmp_path, token=TOKEN))
 
@@ -246,6 +263,7 @@ def test_every_answer_has_the_headers(service):
         assert headers["referrer-policy"] == "no-referrer"
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "frame-ancestors" in headers["content-security-policy"]
+        assert "base-uri 'none'" in headers["content-security-policy"]
         assert "cache-control" in headers
         assert "server" not in headers or headers["server"] == "uvicorn"  # the command line leaves it out
     assert "unsafe" not in service.client.get("/").headers["content-security-policy"]
@@ -279,14 +297,23 @@ def test_no_answer_names_a_path_of_the_server(service):
     assert (answer.status_code, secret in answer.text) == (404, False)
 
 
-def test_a_fault_of_ours_tells_nothing(service, monkeypatch):
+def test_a_fault_of_ours_tells_nothing(service, monkeypatch, caplog):
+    """But to the log."""
+
     def fail(*_):
         raise RuntimeError(f"secret {service.settings.data}")
 
+    log = logging.getLogger("uvicorn.error")
+    monkeypatch.setattr(log, "level", logging.ERROR)
+    monkeypatch.setattr(log, "handlers", [caplog.handler])
     monkeypatch.setattr(service.service.store, "get", fail)
     answer = httpx.get(f"{service.client.base_url}/api/jobs/{new_id()}")  # the server closes the connection afterwards
     assert answer.status_code == 500
     assert "secret" not in answer.text
+    until = time.monotonic() + 10
+    while "secret" not in caplog.text and time.monotonic() < until:
+        time.sleep(0.01)
+    assert "secret" in caplog.text
 
 
 def test_an_address_within_is_not_fetched(service):

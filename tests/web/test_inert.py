@@ -66,6 +66,8 @@ def test_nothing_of_the_page_runs_what_it_shows(service, browser, bypass):
         page.locator("video").hover()
         page.get_by_role("slider").press("End")
         look(frames=2)
+        kept = page.evaluate("() => [Object.keys(localStorage), Object.keys(sessionStorage), document.cookie]")
+        assert kept == [["language"], [], ""], "nothing of jobs stays in the browser"
         page.goto(f"{base}/api/jobs/{job['id']}/report")
         page.get_by_text("{{7*7}}").first.wait_for()
         look()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.web.conftest import raw, running, stub_settings
+from tests.web.conftest import clip, raw, running, stub_settings
 from unmask.web.guard import MAX_FAILURES
 
 HOST = b"Host: localhost\r\n"
@@ -78,3 +78,11 @@ def test_a_value_twice_is_one_value(service):
     listed = service.client.get("/api/jobs?search=a&search=no-such-name&per_page=1&per_page=2").json()
     assert (listed["total"], listed["per_page"]) == (0, 2)
     assert service.client.get("/api/jobs?page=1&page=x").status_code == 422
+
+
+def test_no_field_is_set_that_was_not_asked_for(service):
+    job = service.wait(service.upload(clip("fields")).json()["id"])["id"]
+    for more in ({"state": "queued"}, {"name": "x"}, {"id": "x"}, {"__proto__": {"label": "fake"}}):
+        answer = service.client.put(f"/api/jobs/{job}/review", json={"label": "real", "note": ""} | more)
+        assert answer.status_code == 422
+    assert service.client.get(f"/api/jobs/{job}").json()["review"]["label"] is None

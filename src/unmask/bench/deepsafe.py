@@ -134,9 +134,19 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     if len(content) > _MAX_BYTES:
         raise UsageError(f"{path} is longer than {_MAX_BYTES} bytes; name a shorter table")
     text = content.decode("utf-8", "surrogateescape")
-    rows = _json_rows(text, path) if path.suffix.lower() == ".json" else list(csv.DictReader(io.StringIO(text)))
+    rows = _json_rows(text, path) if path.suffix.lower() == ".json" else _table_rows(text, path)
     if not rows or any(not isinstance(row, dict) or not set(_ABOUT) <= row.keys() for row in rows):
         raise UsageError(f"{path} is no table of deepsafe-bench: it needs rows with {', '.join(_ABOUT)}")
+    return rows
+
+
+def _table_rows(text: str, path: Path) -> list[Any]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise UsageError(f"{path} is no CSV: {error}") from error
+    if any(None in row for row in rows):
+        raise UsageError(f"{path} has a row with more cells than its first one; mend that row")
     return rows
 
 

@@ -64,11 +64,8 @@ class Scale:
         from unmask.errors import UsageError
 
         wanted = self.engine is not None or self.shard is not None
-        if not wanted and (self.address or self.metrics or self.out):
-            raise UsageError(
-                "--address, --metrics and --out are for runs with an engine; add --engine local or --engine ray, "
-                "or name a file by --json or --csv"
-            )
+        if not wanted and (self.address or self.metrics):
+            raise UsageError("--address and --metrics are for runs with an engine; add --engine local or --engine ray")
         if self.address and self.engine is not EngineName.RAY:
             raise UsageError("--address names a Ray cluster; add --engine ray")
         return wanted

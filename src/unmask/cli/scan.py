@@ -178,6 +178,7 @@ def scan(
     outputs = ScanOutputs(csv, people, json, html, timing, maps)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
+        from unmask.errors import UsageError
         from unmask.report.words import count_text
         from unmask.scan.resume import scan_rows
 
@@ -191,6 +192,11 @@ def scan(
             at_scale = _Inputs(tuple(inputs), recursive, follow_links, frames_folder or pieces)
             opened = partial(_scanner, preset, tuple(model or ()), options, triage)
             raise SystemExit(_scan_at_scale(scale, at_scale, outputs, opened, device, workers, resume, quiet))
+        if out is not None:
+            raise UsageError(
+                "--out is for runs with an engine; add --engine local or --engine ray, "
+                "or name a file by --json or --csv"
+            )
         folders = "pieces" if pieces else "frames" if frames_folder else ""
         items = _list_items(inputs, recursive, follow_links, folders, outputs, resume, quiet)
         scanner = _scanner(preset, model or [], options, triage)

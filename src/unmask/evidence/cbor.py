@@ -16,7 +16,7 @@ def read_cbor(content: bytes) -> Any:
     """
     try:
         return _Reader(content).item(0)
-    except (struct.error, IndexError, OverflowError, UnicodeDecodeError) as error:
+    except (struct.error, IndexError, OverflowError, TypeError, UnicodeDecodeError) as error:
         raise ValueError(f"this is no CBOR: {error}") from error
 
 

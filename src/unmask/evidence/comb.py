@@ -90,7 +90,7 @@ def strength_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) ->
     features = features_of(luma_HW, quantisers_hw)
     if features is None:
         return None
-    model = _model()
+    model = _LOADED
     apart = (features - model["mean"]) / model["spread"] - model["vectors"]
     near = np.exp(-float(model["width"]) * (apart * apart).sum(1))
     if near.max() < MIN_NEAR:
@@ -98,10 +98,12 @@ def strength_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) ->
     return float(near @ model["weights"] + model["bias"] - model["threshold"])
 
 
-@cache
-def _model() -> dict[str, Floats]:
+def _load_model() -> dict[str, Floats]:
     with np.load(MODEL, allow_pickle=False) as file:
         return {name: file[name].astype(np.float64) for name in file.files}
+
+
+_LOADED = _load_model()  # at once: a confined decoder can open nothing
 
 
 def features_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) -> Floats | None:

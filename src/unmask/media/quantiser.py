@@ -57,7 +57,7 @@ def _exported(frame: VideoFrame) -> tuple[int, int, NDArray[np.int32] | None] | 
     blocks, offset, block_bytes, codec, quantiser = _HEADER.unpack_from(content)
     if codec not in _RANGES or offset + blocks * block_bytes > len(content):
         return None
-    if not blocks or block_bytes < 4 * (_BLOCK_DELTA + 1):
+    if not blocks or block_bytes % 4 or block_bytes < 4 * (_BLOCK_DELTA + 1):
         return codec, quantiser, None
     numbers = np.frombuffer(content, np.int32, blocks * block_bytes // 4, offset)
     return codec, quantiser, numbers.reshape(blocks, -1)

@@ -7,7 +7,10 @@ OpenVINO imports it from here.
 
 from __future__ import annotations
 
+import ctypes
+import locale
 import sys
+from contextlib import suppress
 from os import PathLike, fspath
 
 from unmask.errors import ModelError
@@ -18,6 +21,19 @@ if "openvino" not in sys.modules:
 
 import openvino as ov
 from openvino import opset13 as op
+
+
+def _keep_plain_case() -> None:
+    """Let C make ``i`` of ``I``: in Turkish and Azeri it does not, and OpenVINO knows its own words no more."""
+    if sys.platform == "win32" or ctypes.CDLL(None).tolower(ord("I")) == ord("i"):
+        return
+    for name in ("C.UTF-8", "en_US.UTF-8", "C"):  # the first two keep letters beyond ASCII
+        with suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, name)
+            return
+
+
+_keep_plain_case()
 
 # The first such call looks numpy up; two threads that make it at once wait for each other for ever.
 ov.Type.u8.to_dtype()

@@ -48,17 +48,20 @@ class Index:
         Args:
             path: The part.
             commit: Its first line.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is damaged; nothing of it is taken.
         """
-        rows = commit["rows"]
+        rows = [_checked(*row) for row in commit["rows"]]
         if self._settings not in (None, commit["settings"]):
             self.foreign_rows += len(rows)
             return
         place = len(json_line(commit)) + 1
         self.parts.append(path)
-        for name, sha256, status, size, length in rows:
-            self._ids += bytes.fromhex(name)
-            self._content += bytes.fromhex(short(sha256)) if sha256 else bytes(16)
-            self._final.append(is_final(sha256, status))
+        for row_id, content, status, size, length, final in rows:
+            self._ids += row_id
+            self._content += content
+            self._final.append(final)
             self._part.append(len(self.parts) - 1)
             self._length.append(length)
             self._place.append(place)
@@ -93,6 +96,18 @@ class Index:
             contents=content[by_content],
             size=size,
         )
+
+
+def _checked(row_id: str, sha256: str, status: str, size: int, length: int) -> tuple[bytes, bytes, str, int, int, bool]:
+    """Return a row of a commit as it is kept.
+
+    Raises:
+        ValueError, TypeError: It is damaged.
+    """
+    name, content = bytes.fromhex(row_id), bytes.fromhex(short(sha256)) if sha256 else bytes(16)
+    if not (len(name) == len(content) == 16 and -1 <= size < 1 << 63 and 0 <= length < 1 << 31):
+        raise ValueError("a commit that is damaged")
+    return name, content, str(status), int(size), int(length), is_final(sha256, status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,10 +50,16 @@ class Piece:
     def rows(self, places: NDArray[np.int64] | None = None) -> Iterator[Row]:
         """Yield rows, all or those at these places."""
         batch = self.batch if places is None else self.batch.take(places)
-        columns = [batch.column(name).to_pylist() for name in _COLUMNS_OF_ROWS]
+        try:
+            columns = [batch.column(name).to_pylist() for name in _COLUMNS_OF_ROWS]
+        except (KeyError, ValueError) as error:
+            raise UsageError(f"the manifest is damaged: {error}; make it anew") from error
         for uri, name, size_bytes, version, below, note, raw in zip(*columns, strict=True):
             if raw is not None:
-                uri, name, below = json.loads(raw)
+                try:
+                    uri, name, below = json.loads(raw)
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise UsageError(f"a name in the manifest is damaged, {raw[:100]!r}; make it anew") from error
             yield Row(uri, name, size_bytes, version or "", below, note or "")
 
 

@@ -131,11 +131,13 @@ class CommitLog:
             return None
         try:
             commit, _ = read_commit(path)
-        except (ValueError, KeyError, TypeError, IndexError, OSError):
+            if commit["part"] != path.name:
+                raise ValueError(f"{path} says that it is another part")
+            if index is not None:
+                index.add(path, commit)
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError, OSError):
             return None  # what others put there; its rows are done again
         self.append(commit)
-        if index is not None:
-            index.add(path, commit)
         return commit
 
     def __enter__(self) -> Self:
@@ -164,5 +166,5 @@ def read_commits(run: Path, index: Index, but: str = "") -> None:
                 try:
                     commit = json.loads(line)
                     index.add(folder / commit["part"], commit)
-                except (ValueError, KeyError, TypeError, IndexError):
+                except (ValueError, KeyError, TypeError, IndexError, RecursionError):
                     continue

@@ -55,7 +55,9 @@ REPORT_POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin"
 )
-FILE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+ANSWER_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of all that has no policy of its own."""
+FILE_POLICY = f"{ANSWER_POLICY}; sandbox"
 
 
 class Guard:
@@ -181,7 +183,7 @@ class Guard:
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Cross-Origin-Resource-Policy"] = "cross-origin" if self._settings.origins else "same-origin"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
-        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+        headers.setdefault("Content-Security-Policy", ANSWER_POLICY)
         headers.setdefault("Cache-Control", "no-store")
         if origin in self._settings.origins and origin is not None:
             headers["Access-Control-Allow-Origin"] = origin
