@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from unmask.augment.selfblend import self_blend
 from unmask.datasets import Index, read_index
 from unmask.datasets.synthetic import Group, read_portrait, write_clip, write_sample
 from unmask.faces import DETECTORS, load_detector
+from unmask.faces.mtcnn import Mtcnn, Stage
 from unmask.media.server import SERVER
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
@@ -202,6 +204,27 @@ def retinaface_home(made_once) -> Path:
             import_checkpoint(folder / "mobilenet0.25_Final.pth", "retinaface-mnet025")
 
     return made_once("retinaface", fill)
+
+
+@pytest.fixture(scope="session")
+def remembered_search() -> Callable[..., list[Stage]]:
+    """MTCNN's search of an image, which remembers all that it has searched in this process."""
+    search, found = Mtcnn._cascade, {}
+
+    def remember(detector: Mtcnn, image_HW3: np.ndarray, ways_N24: np.ndarray | None = None) -> list[Stage]:
+        arrays = map(np.ascontiguousarray, (image_HW3,) if ways_N24 is None else (image_HW3, ways_N24))
+        key = detector.settings, *((array.shape, blake2b(array).digest()) for array in arrays)
+        if key not in found:
+            found[key] = search(detector, image_HW3, ways_N24)
+        return list(found[key])
+
+    return remember
+
+
+@pytest.fixture
+def searched_once(remembered_search, monkeypatch) -> None:
+    """For tests of what is done with faces, rather than of how they are found: the same few clips are searched once."""
+    monkeypatch.setattr(Mtcnn, "_cascade", remembered_search)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,8 @@ from tests.media_factory import heed_interrupts
 from unmask.cli import app
 from unmask.prepare.layout import read_folds
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])

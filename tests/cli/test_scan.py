@@ -19,6 +19,8 @@ from tests.media_factory import heed_interrupts, pattern, write_video
 from tests.scan.test_scanner import bad_inputs
 from unmask.cli import app
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args, stdin=None):
     return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)

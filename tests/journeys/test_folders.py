@@ -11,6 +11,8 @@ from tests.media_factory import pattern, write_sound, write_video
 from unmask.cli import app
 from unmask.scan.inputs import list_inputs, survey_inputs
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from unmask.cli import app
 from unmask.scan.base import BaseScanner
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args, stdin=None):
     return CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from unmask.cli import app
 from unmask.datasets.synthetic import read_portrait
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [command.replace("\\|", "|") for command in re.findall(r"`((?:find .*\| )?unmask [^`]+)`", README)]
@@ -68,10 +70,10 @@ def test_commands_were_found():
     assert len(COMMANDS) >= 10
 
 
-def test_python_block(workplace):
+def test_python_block(workplace, capsys):
     (block,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, check=True, cwd=workplace)
-    assert "videos/blended.mp4 ok" in done.stdout.replace("\\", "/")
+    exec(compile(block, "README.md", "exec"), {"__name__": "__main__"})
+    assert "videos/blended.mp4 ok" in capsys.readouterr().out.replace("\\", "/")
     assert (workplace / "clip.html").exists()
 
 

@@ -26,6 +26,8 @@ from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import DEFAULT_STEPS, Preparation
 from unmask.types import DetectorSpec
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def clips_of(index, label):
     return [clip for clip in index.clips if clip.label == label]

@@ -21,6 +21,8 @@ from unmask.prepare.pairs import read_crop_pairs
 from unmask.prepare.preparation import STEPS, Preparation
 from unmask.storage.atomic import sweep
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def without_manifest(folder):
     return {name: data for name, data in tree(folder).items() if name not in ("manifest.jsonl", "prepare.json")}

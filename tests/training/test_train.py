@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 pytest.importorskip("torch")
 
 from tests.training.conftest import SMALLEST, TINY
+from tests.training.ranks import ranks
 from unmask.cli import app
 from unmask.training.cluster import first_node, slurm_rendezvous
 from unmask.training.plot import candidate_epochs, weighted_loss, write_plot
@@ -53,44 +54,43 @@ def smallest_recipe(folder):
 @pytest.mark.slow
 def test_two_processes_killed_and_resumed_give_the_same_to_the_last_bit(prepared_often, tmp_path):
     """`tests.training.test_loop` does it with one."""
-    recipe = smallest_recipe(tmp_path)
-
-    def command(out, *more):
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        options = ["--data", str(prepared_often), "--out", str(tmp_path / out), "--device", "cpu", "-q"]
-        return [
-            sys.executable,
-            *launch,
-            "-m",
-            "unmask",
-            "train",
-            str(recipe),
-            *options,
-            "--checkpoint-every",
-            "1",
-            *more,
-        ]
-
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(command("whole"), check=True, env=environment, capture_output=True)
-    run = subprocess.Popen(command("killed"), env=environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    options = ["--data", prepared_often, "--device", "cpu", "-q", "--checkpoint-every", 1]
+    command = ["train", smallest_recipe(tmp_path), *options, "--out"]
+    with ranks(*command, tmp_path / "whole") as processes:
+        assert [ended(process) for process in processes] == [0, 0]
     facts, started = tmp_path / "killed" / "last" / "checkpoint.json", time.monotonic()
-    while time.monotonic() - started < 120:
-        try:
-            if json.loads(facts.read_text())["step"] >= 2:
-                break
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.02)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
+    with ranks(*command, tmp_path / "killed"):
+        while time.monotonic() - started < 120:
+            try:
+                if json.loads(facts.read_text())["step"] >= 2:
+                    break
+            except (OSError, ValueError):
+                pass
+            time.sleep(0.02)
     assert 2 <= json.loads(facts.read_text())["step"] < 40
-    subprocess.run(command("killed", "--resume"), check=True, env=environment, capture_output=True)
+    with ranks(*command, tmp_path / "killed", "--resume") as processes:
+        assert [ended(process) for process in processes] == [0, 0]
     digests = {
         hashlib.sha256((tmp_path / name / "last" / "model.safetensors").read_bytes()).hexdigest()
         for name in ("whole", "killed")
     }
     assert len(digests) == 1
+
+
+def ended(process):
+    """How a process ended; None where it still runs."""
+    process.join(300)
+    return process.exitcode
+
+
+@pytest.mark.kills
+def test_torchrun_starts_a_training(prepared_often, tmp_path):
+    """In the normal run `tests.training.ranks` says what it would."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ["--data", prepared_often, "--out", tmp_path / "run", "--device", "cpu", "-q"]
+    command = [sys.executable, *launch, "-m", "unmask", "train", smallest_recipe(tmp_path), *options]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=300)
+    assert json.loads((tmp_path / "run" / "last" / "checkpoint.json").read_text())["epoch"] == 1
 
 
 def test_told_to_end_it_writes_a_checkpoint_after_the_step(prepared_often, tmp_path):
