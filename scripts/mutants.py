@@ -20,7 +20,6 @@ import ast
 import compileall
 import gc
 import json
-import math
 import os
 import random
 import select
@@ -387,13 +386,6 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
-def interval(share: float, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson)."""
-    z, n = 1.96, max(count, 1)
-    middle, spread = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (middle - spread) / (1 + z * z / n), (middle + spread) / (1 + z * z / n)
-
-
 def try_mutants(package: str, count: int, seed: int, cpu_seconds: float, wall_seconds: float) -> None:
     known = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else []
     everything = [mutant for path in sorted((SOURCE / "unmask" / package).rglob("*.py")) for mutant in mutants_of(path)]
@@ -425,8 +417,10 @@ def try_mutants(package: str, count: int, seed: int, cpu_seconds: float, wall_se
             if counts.total() % 10 == 0:
                 print(f"... {counts.total()} tried, {counts['killed']} noticed", flush=True)
     done = counts.total()
+    from unmask.evaluation.quality_fit import wilson  # not before: the processes that test import their own unmask
+
     share = counts["killed"] / done
-    low, high = interval(share, done)
+    low, high = wilson(counts["killed"], done)
     print(
         f"{package}: {counts['killed']} of {done} noticed, {share:.0%} ({low:.0%} to {high:.0%}), drawn of {len(able)} "
         f"with seed {seed}; {len(everything) - len(able)} that no test can notice; {time.monotonic() - began:.0f} s"
