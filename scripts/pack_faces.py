@@ -29,6 +29,7 @@ from unmask.faces import Detector, load_detector
 from unmask.media import sample_frames
 from unmask.prepare.layout import read_folds
 from unmask.scan.inputs import list_inputs
+from unmask.storage.arrays import read_array
 from unmask.training.packs import PackedFace, decode, write_pack
 from unmask.types import DetectorSpec, Face, ImageHW3
 
@@ -137,7 +138,7 @@ def prepared(folder: Path, collection: str, every: int) -> Packed:
         content = (folder / "crops" / row.video / row.file).read_bytes()
         height, width = decode(content).shape[:2]
         points = folder / "landmarks" / row.original / f"{Path(row.file).stem}.npy"
-        landmarks = np.load(points, allow_pickle=False).astype(float).ravel().tolist() if points.exists() else []
+        landmarks = read_array(points).astype(float).ravel().tolist() if points.exists() else []
         box = (0.2 * width, 0.2 * height, 0.8 * width, 0.8 * height)
         method = row.video.split("/")[0] if row.label and "/" in row.video else collection
         original = f"{row.original}/{row.file}" if row.label and row.original != row.video else ""

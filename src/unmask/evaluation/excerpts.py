@@ -23,6 +23,7 @@ from unmask.faces import Detector, crop_face
 from unmask.faces.quality import measure_quality
 from unmask.media import open_video, read_frames
 from unmask.models import QueuedNetwork
+from unmask.storage.arrays import read_arrays
 from unmask.storage.atomic import atomic_file
 from unmask.types import CropSpec, DetectorSpec, Face, FaceQuality, ImageHW3
 
@@ -173,11 +174,11 @@ def save_runs(runs: Sequence[Run], path: Path) -> None:
 def load_runs(path: Path) -> list[Run]:
     """Return the excerpt that `save_runs` kept."""
     runs = []
-    with np.load(path) as arrays:
-        for place in range(len(arrays.files) // 3):
-            boxes_K5 = arrays[f"boxes{place}"].tolist()
-            faces = [Face((a, b, c, d), min(1.0, confidence)) for a, b, c, d, confidence in boxes_K5]
-            runs.append(Run(list(arrays[f"images{place}"]), faces, float(arrays[f"width{place}"])))
+    arrays = read_arrays(path)
+    for place in range(len(arrays) // 3):
+        boxes_K5 = arrays[f"boxes{place}"].tolist()
+        faces = [Face((a, b, c, d), min(1.0, confidence)) for a, b, c, d, confidence in boxes_K5]
+        runs.append(Run(list(arrays[f"images{place}"]), faces, float(arrays[f"width{place}"])))
     return runs
 
 
@@ -189,8 +190,8 @@ def save_cut(cut: CutCopies, path: Path) -> None:
 
 def load_cut(path: Path) -> CutCopies:
     """Return what `save_cut` kept."""
-    with np.load(path) as arrays:
-        return CutCopies(arrays["copy"], arrays["crops"], _qualities(arrays["measures"]))
+    arrays = read_arrays(path)
+    return CutCopies(arrays["copy"], arrays["crops"], _qualities(arrays["measures"]))
 
 
 def save_scores(scored: ScoredCopies, path: Path) -> None:
@@ -201,8 +202,8 @@ def save_scores(scored: ScoredCopies, path: Path) -> None:
 
 def load_scores(path: Path) -> ScoredCopies:
     """Return what `save_scores` kept."""
-    with np.load(path) as arrays:
-        return ScoredCopies(arrays["copy"], arrays["raw"], _qualities(arrays["measures"]))
+    arrays = read_arrays(path)
+    return ScoredCopies(arrays["copy"], arrays["raw"], _qualities(arrays["measures"]))
 
 
 def _measures(qualities: Sequence[FaceQuality]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from unmask.media.container import decode_packet, open_container
 from unmask.media.frames import OpenFile
 from unmask.media.quantiser import block_quantisers
+from unmask.storage.arrays import read_arrays
 
 WINDOW_BLOCKS = 20, 15
 """Width and height in macroblocks of the middle of the picture that is looked at, at most."""
@@ -99,8 +100,7 @@ def strength_of(luma_HW: NDArray[np.uint8], quantisers_hw: NDArray[np.int64]) ->
 
 
 def _load_model() -> dict[str, Floats]:
-    with np.load(MODEL, allow_pickle=False) as file:
-        return {name: file[name].astype(np.float64) for name in file.files}
+    return {name: array.astype(np.float64) for name, array in read_arrays(MODEL).items()}
 
 
 _LOADED = _load_model()  # at once: a confined decoder can open nothing

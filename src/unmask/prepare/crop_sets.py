@@ -16,6 +16,7 @@ from unmask.augment.selfblend import blend_pair
 from unmask.errors import UsageError
 from unmask.faces import Detector, crop_face, load_detector
 from unmask.prepare.layout import CropRow, read_folds, read_image
+from unmask.storage.arrays import read_array
 from unmask.types import CropSpec, Face, ImageHW3
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -135,7 +136,7 @@ class _Cutter:
 
     def _landmarks(self, source: _Source, image_HW3: ImageHW3) -> NDArray[np.float32] | None:
         if source.landmarks is not None:
-            return np.load(source.landmarks, allow_pickle=False).astype(np.float32)
+            return read_array(source.landmarks).astype(np.float32)
         faces = [] if source.prepared else self._detector.detect(image_HW3)
         return next((face.landmarks_px for face in faces if face.landmarks_px is not None), None)
 

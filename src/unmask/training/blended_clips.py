@@ -20,6 +20,7 @@ from unmask.augment.selfblend import WEIGHTS, blend_pair
 from unmask.augment.transforms import Example, Rng, Transform, rng_for
 from unmask.errors import UsageError
 from unmask.prepare.layout import read_folds, read_image
+from unmask.storage.arrays import read_array
 from unmask.training.clips import ClipRow, PreparedClips, TrainingClips, ValidationClips, clip_frames, rows_of_crops
 from unmask.training.data import Item, to_tensor
 from unmask.training.recipe import Recipe
@@ -98,4 +99,4 @@ def _landmarks_file(crop: Path) -> Path:
 
 
 def _landmarks_px(crop: Path) -> np.ndarray[Any, np.dtype[np.float32]]:
-    return np.load(_landmarks_file(crop), allow_pickle=False).astype(np.float32)
+    return read_array(_landmarks_file(crop)).astype(np.float32)

@@ -24,6 +24,7 @@ from unmask.augment.transforms import Example, Transform, load_augmentation, pad
 from unmask.datasets.public import public_validation_ids
 from unmask.errors import UsageError
 from unmask.prepare.layout import CropRow, read_folds, read_image
+from unmask.storage.arrays import read_array
 from unmask.training.recipe import DataRecipe, Recipe
 
 Item: TypeAlias = "tuple[Tensor, Tensor, float, bool]"
@@ -95,7 +96,7 @@ class PreparedCrops:
         if row.label and diff.exists():
             mask_HW = read_image(diff)[..., 0].copy()
         points = self.folder / "landmarks" / row.original / f"{stem}.npy"
-        landmarks = np.load(points, allow_pickle=False).astype(np.float32) if points.exists() else None
+        landmarks = read_array(points).astype(np.float32) if points.exists() else None
         return Example(image_HW3, mask_HW, float(row.label), landmarks)
 
     def has_mask(self, row: CropRow) -> bool:
