@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.scan.sayable import assert_sayable
 from unmask.errors import TimedOutError
 from unmask.scan import crowd as module
 from unmask.scan.crowd import FACES_BEYOND, MAX_FACES_A_FILE, MAX_FACES_A_FRAME, Crowd
@@ -75,6 +76,8 @@ def test_of_many_the_largest_are_judged_and_the_others_counted():
     limited = crowd.limit(REAL)
     assert (limited.label, limited.fake_probability) == ("inconclusive", 0.1)
     assert "68 smaller ones were left out" in limited.reasons[0]
+    assert_sayable(limited.reasons[:1])
+    assert limited.reasons[1:] == REAL.reasons
     assert crowd.limit(None) is None
 
 

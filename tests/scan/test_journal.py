@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from unmask.errors import UsageError
@@ -52,3 +54,26 @@ def test_what_a_killed_scan_left_is_taken(tmp_path, content):
         assert [item["path"] for item in journal.rows(["a.mp4"])] == ["a.mp4"]
         journal.discard()
     assert not path.exists()
+
+
+def test_what_an_interrupted_run_left_is_not_written_over(path):
+    with pytest.raises(UsageError, match=r"an interrupted run left .*v\.partial; go on with --resume"):
+        Journal(path, "hash")
+    with Journal(path, "hash", resume=True) as journal:  # it was let go of
+        assert journal.sizes_bytes == {7, 8}
+
+
+def test_rows_of_a_finished_run_are_used_too(path, tmp_path):
+    finished = tmp_path / "v.jsonl"
+    rows = [row(sha256="a" * 64), row("e.mp4", sha256="e" * 64, size_bytes=9), row(settings="x") | {"media": None}]
+    finished.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    with Journal(path, "hash", resume=True, finished=finished) as journal:
+        assert journal.reuse("e.mp4", "e" * 64)
+        assert [item["path"] for item in journal.rows(["e.mp4"])] == ["e.mp4"]
+        assert journal.sizes_bytes == {7, 8, 9}
+    before = path.read_bytes()
+    with Journal(path, "hash", resume=True, finished=finished):
+        pass
+    assert path.read_bytes() == before, "each row is taken over once"
+    with Journal(path, "hash", resume=True, finished=tmp_path / "none") as journal:
+        assert journal.reuse("e.mp4", "e" * 64)

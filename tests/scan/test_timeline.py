@@ -27,6 +27,9 @@ def test_the_middle_is_a_key_frame_if_one_is_near():
     assert known.middle(0, 50, easy=False) == 25
     assert known.middle(30, 60, easy=True) == 45
     assert known.middle(7, 9, easy=True) == 8
+    quarter = timeline(9, 1.0, keys=(2,))
+    assert quarter.middle(0, 8, easy=True) == 2, "a quarter of the gap away is near"
+    assert timeline(9, 1.0, keys=(1,)).middle(0, 8, easy=True) == 4
 
 
 @pytest.mark.parametrize(("looked", "gap"), [([], None), ([50], 5), ([0, 99], 9.9), ([20, 30, 90], 6), ([99], 9.9)])
