@@ -77,6 +77,8 @@ def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))
     assert len(RULE.next_step(known).frames) == 56
+    three_minutes = progress(np.linspace(0, 1799, 32).astype(int).tolist(), [], timeline(1800, 0.1))
+    assert len(RULE.next_step(three_minutes).frames) == int(32 * 3 * 128 / 180), "the longer, the fewer: 128 s get 96"
     assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
     assert replace(RULE, max_frames=32).next_step(known) is None
     assert RULE.next_step(replace(known, is_pooled=True)) is None

@@ -82,3 +82,10 @@ def test_each_person_is_looked_at_alone(small):
     assert still_people([1, 1, 2, 1, 2], [0, 1, 2, 3, 3], boxes[:5], views, times) == {1}
     assert still_people([2, 1, 2, 1], [0, 0, 2, 1], boxes[:4], views, times) == {1}
     assert still_people([1, 1], [0, 2], boxes[:2], views, times) == frozenset()
+
+
+@pytest.mark.parametrize(("shape", "kept"), [((100, 200), (48, 96)), ((1200, 900), (96, 72)), ((30, 40), (30, 40))])
+def test_what_is_kept_of_a_frame_is_small(shape, kept):
+    view = still_view(np.zeros((*shape, 3), np.uint8))
+    assert view.gray_HW.shape == kept
+    assert view.pixels_per_pixel == kept[1] / shape[1]

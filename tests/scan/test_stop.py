@@ -67,7 +67,7 @@ def judgement(card, *people, members=(), frames=()):
     return Judgement(verdicts[0].label, people[0], (), (), tuple(verdicts), seen)
 
 
-def next_step(judgement, card, frames_left, members_left, rule=RULE):
+def next_step(judgement, card, frames_left, members_left, rule=RULE, *, is_whole=True):
     """Return ``frames``, ``member`` or ``stop``: what the rule does next, given shares of what is left."""
     wanted = np.arange(100)
     looked = np.concatenate(rule.stages(wanted))[: round(100 * (1 - frames_left))]
@@ -77,7 +77,7 @@ def next_step(judgement, card, frames_left, members_left, rule=RULE):
         all_members=10,
         members=round(10 * (1 - members_left)),
         judgement=judgement,
-        is_whole=True,
+        is_whole=is_whole,
         thresholds=card.thresholds,
         is_pooled=card.fusion.pooled,
         min_frames=card.fusion.min_frames,
@@ -111,6 +111,14 @@ def card(scanner):
 )
 def test_a_scan_stops_when_more_can_change_little(card, probability, frames_left, members_left, step):
     assert next_step(judgement(card, probability), card, frames_left, members_left) == step
+
+
+def test_without_a_verdict_or_of_a_damaged_file_all_frames_are_looked_at_first(card):
+    """Where nobody was found, no member is asked: there is no face to show it."""
+    damaged = judgement(card, 0.999)
+    assert next_step(None, card, 0.5, 0.5) == next_step(damaged, card, 0.5, 0.5, is_whole=False) == "frames"
+    assert next_step(None, card, 0, 0.5) == "stop"
+    assert next_step(damaged, card, 0, 0.5, is_whole=False) == "member"
 
 
 def test_what_varies_most_is_asked_for(card):
