@@ -47,6 +47,7 @@ def film_of_cuts(rng, scenes, like):
     return images, cuts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("like", [False, True])
 def test_two_hundred_made_cuts(tmp_path, like):
     made = found = hits = 0
@@ -81,6 +82,7 @@ def test_one_shot_is_one_shot(tmp_path):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", images)) == []
 
 
+@pytest.mark.slow
 def test_a_camera_that_moves_slowly_makes_no_shots(tmp_path, portrait):
     for seed in range(8):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", list(drift(np.random.default_rng(seed), 40)))) == []

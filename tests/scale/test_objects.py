@@ -128,6 +128,7 @@ def test_objects_are_listed_with_lengths_and_etags(store):
     assert not len(objects.open_store("s3://bucket/").dircache), "a listing of millions is not kept"
 
 
+@pytest.mark.slow
 def test_one_request_in_twenty_fails_and_no_row_is_lost(store, tmp_path):
     rows = list(Sources(["s3://bucket/in/"]).rows())
     store.share, store.requests, store.faults = 0.05, 0, 0
