@@ -56,6 +56,10 @@ def test_each_unseen_shot_is_looked_at_the_longest_first():
     assert 400 <= frames[0] < 420 <= frames[1] < 425
     (longest,) = unseen_shots(film, looked, 1).tolist()
     assert 400 <= longest < 420
+    (last,) = unseen_shots(replace(film, end_seconds=999.0), looked[:1], 1).tolist()
+    assert last >= 800, "it ends with the video"
+    assert len(unseen_shots(film, looked[:1], 9)) == 4
+    assert not len(unseen_shots(film, looked, 0))
 
 
 def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
@@ -146,6 +150,16 @@ def test_the_most_suspicious_come_first():
     frames = closer_frames(suspects, np.array([50, 550]), film, 8)
     assert len(frames) == 8
     assert sum(frames >= 500) == 6
+
+
+def test_suspects_at_both_ends_of_a_film_are_looked_at():
+    film = timeline(100, 0.1)
+    ends = [Suspect(0.9, 0, 20, 2), Suspect(0.8, 80, 99, 2)]
+    frames = closer_frames(ends, np.array([10, 90]), film, 8).tolist()
+    assert len(frames) == 4
+    assert all(0 < frame < 20 for frame in frames[:2])
+    assert all(80 <= frame < 99 for frame in frames[2:])
+    assert len(closer_frames(ends, np.array([10, 90]), film, 2)) == 2, "there is no room for the other one"
 
 
 def test_after_an_early_stop_frames_of_a_full_scan_fill_the_gaps_up_to_both_ends():

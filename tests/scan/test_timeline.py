@@ -30,6 +30,8 @@ def test_the_middle_is_a_key_frame_if_one_is_near():
     quarter = timeline(9, 1.0, keys=(2,))
     assert quarter.middle(0, 8, easy=True) == 2, "a quarter of the gap away is near"
     assert timeline(9, 1.0, keys=(1,)).middle(0, 8, easy=True) == 4
+    paused = replace(timeline(4, 1.0), times_seconds=np.array([0.0, 1.0, 10.0, 11.0]))
+    assert paused.middle(0, 2, easy=False) == 1, "the end of the pause may not be taken"
 
 
 @pytest.mark.parametrize(("looked", "gap"), [([], None), ([50], 5), ([0, 99], 9.9), ([20, 30, 90], 6), ([99], 9.9)])
