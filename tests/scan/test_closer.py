@@ -112,6 +112,8 @@ def test_in_a_long_video_both_sides_of_each_burst_are_looked_at():
     assert len(step.frames) == 32 + 56
     assert not beside & set(replace(RULE, max_frames=33).next_step(start).frames.tolist()) - {1232}
     assert frames_beside_bursts(film, np.array([1233]), 9).tolist() == [1236, 4319, 4323]
+    at_the_end = replace(timeline(100, 0.1), bursts=np.array([98]))
+    assert frames_beside_bursts(at_the_end, np.array([0]), 9)[-1] == 99
 
 
 def test_who_was_seen_briefly_is_looked_at_in_their_shot():
@@ -123,6 +125,27 @@ def test_who_was_seen_briefly_is_looked_at_in_their_shot():
     )
     assert len(step.frames) == 5
     assert all(95 <= index < 125 and index not in looked for index in step.frames)
+
+
+def test_who_was_seen_briefly_is_looked_at_up_to_the_frames_without_them():
+    looked, brief = list(range(0, 300, 10)), [100, 110, 120]
+    steady = [i for i in looked if i not in brief]
+    people = [seen([(i, 0.1) for i in steady]), seen([(i, 0.5) for i in brief], 2)]
+    step = RULE.next_step(progress(looked, people, timeline(300, 0.1)))
+    assert len(step.frames) == 5
+    assert all(90 < index < 130 for index in step.frames)
+    assert step.frames[0] < 100
+    assert step.frames[-1] > 120
+
+
+def test_a_frame_between_two_that_are_seconds_apart_is_looked_at():
+    assert frames_in_gaps(timeline(10, 2.0), np.array([0, 2, 4, 6, 8]), 9).tolist() == [1, 3, 5, 7]
+
+
+def test_a_score_at_the_threshold_is_not_above_it():
+    looked = list(range(0, 300, 10))
+    scores = [(i, 0.8 if i == 150 else 0.1) for i in looked]
+    assert RULE.next_step(progress(looked, [seen(scores)], timeline(300, 0.1))) is None
 
 
 def test_a_short_run_of_high_scores_is_looked_at_around():

@@ -83,6 +83,7 @@ def test_the_background_of_a_crowd_does_not_matter(card, side, label):
     verdict = judged(card, person(1, [-3] * 20, side=117.0), small=small)
     assert verdict.label == label
     assert verdict.unjudged[0].why == "small"
+    assert (verdict.unjudged[0].start_seconds, verdict.unjudged[0].end_seconds) == (1.0, 3.0)
     assert verdict.unjudged[0].matters == (label == "inconclusive")
     assert verdict.reasons if label == "inconclusive" else verdict.warnings
 
@@ -185,12 +186,12 @@ def test_who_is_not_judged_is_counted(card):
         "One small face in the background was not judged.",
     )
     verdict = judged(
-        card, person(1, [-3] * 20), person(2, [-3], start=3), person(3, [-3] * 5, start=9),
-        small=[SmallFace(number, t, 30.0) for t in (1.0, 2.0) for number in (4, 5, 6)],
+        card, person(1, [-3] * 20), *(person(number, [-3] * 5, start=number) for number in (2, 3, 4)),
+        small=[SmallFace(number, t, 30.0) for t in (1.0, 2.0) for number in (5, 6)],
     )  # fmt: skip
     assert verdict.warnings == (
-        "2 of 3 people were seen in too few frames to be judged.",
-        "3 small faces in the background were not judged.",
+        "3 of 4 people were seen in too few frames to be judged.",
+        "2 small faces in the background were not judged.",
     )
 
 
@@ -212,3 +213,11 @@ def test_of_people_who_are_all_seen_briefly_the_others_matter_unless_they_are_ac
     assert few.reasons[0] == (
         "Nobody was seen in 6 frames or more. That is too few to judge: look at more frames (--frames 96)."
     )
+
+
+@pytest.mark.parametrize(("count", "who"), [(1, "The one face scores"), (7, "All 7 faces together score")])
+def test_a_card_that_pools_all_faces_says_so(card, count, who):
+    pooled = replace(card, fusion=replace(card.fusion, people="pool", passages=None))
+    verdict = judged(pooled, person(1, [5.0] * count), small=[SmallFace(4, t, 60.0) for t in (1.0, 2.0)])
+    assert verdict.reasons == (f"{who} 0.99 (thresholds 0.30 and 0.70).",)
+    assert verdict.reasons[0].code == "faces_together"

@@ -22,6 +22,7 @@ def path(tmp_path):
         journal.append(row("https://a.example/b.mp4", sha256="b" * 64, size_bytes=8))
         journal.append(row("c.mp4", status="crashed", sha256="c" * 64))
         journal.append(row("d.mp4", settings="other", sha256="d" * 64))
+        journal.append(row("f.mp4", status="internal_error", sha256="f" * 64))
     return path
 
 
@@ -30,7 +31,7 @@ def test_rows_are_found_by_content_and_get_the_name_of_now(path):
         assert (journal.sizes_bytes, journal.addresses) == ({7, 8}, {"https://a.example/b.mp4"})
         assert journal.foreign_rows == 1
         assert journal.reuse("moved/x.mp4", "a" * 64)
-        assert not any(journal.reuse("c.mp4", digit * 64) for digit in "cde")
+        assert not any(journal.reuse("c.mp4", digit * 64) for digit in "cdef")
         journal.append(row("new.mp4", sha256="e" * 64))
         rows = list(journal.rows(["new.mp4", "moved/x.mp4"]))
         assert [(item["path"], item["media"]["sha256"][0]) for item in rows] == [("new.mp4", "e"), ("moved/x.mp4", "a")]

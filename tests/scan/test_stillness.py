@@ -57,6 +57,7 @@ def test_a_mouth_that_opens_is_not_still(small, box):
 
 def test_a_glimpse_is_not_called_still(small, box):
     assert not answer([small] * COUNT, box, seconds=0.5)
+    assert not is_still([still_view(small)] * 2, [box] * 2, [5.0, 5.5])
     assert not answer([small], box)
 
 
