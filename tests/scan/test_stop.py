@@ -37,19 +37,22 @@ def test_stages_are_nested_from_coarse_to_fine(count, sizes):
 def test_frames_that_closer_looks_saw_are_not_asked_for_again(card):
     wanted = np.arange(32) * 3
     first, second, third = RULE.stages(wanted)
-    progress = Progress(
+    start = Progress(
         wanted=wanted,
-        looked=np.concatenate([first, second[2:4], third[:1]]),
+        looked=np.empty(0, np.int64),
         all_members=1,
-        members=1,
-        judgement=judgement(card, 0.2),
+        members=0,
+        judgement=None,
         is_whole=True,
         thresholds=card.thresholds,
         is_pooled=False,
         min_frames=card.fusion.min_frames,
         timeline=timeline(100, 0.1),
     )
-    steps = []
+    begin = RULE.next_step(start)
+    assert (begin.frames.tolist(), begin.members) == (first.tolist(), 1)
+    looked = np.concatenate([first, second[2:4], third[:1]])
+    progress, steps = replace(start, looked=looked, members=1, judgement=judgement(card, 0.2)), []
     while (step := RULE.next_step(progress)) is not None:
         assert len(step.frames), "a step without frames or members would be asked for again and again"
         steps.append(step.frames.tolist())
