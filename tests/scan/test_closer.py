@@ -140,6 +140,7 @@ def test_who_was_seen_briefly_is_looked_at_up_to_the_frames_without_them():
 
 def test_a_frame_between_two_that_are_seconds_apart_is_looked_at():
     assert frames_in_gaps(timeline(10, 2.0), np.array([0, 2, 4, 6, 8]), 9).tolist() == [1, 3, 5, 7]
+    assert frames_in_gaps(timeline(3, 2.0), np.array([0]), 9).tolist() == [1], "also up to the end"
 
 
 def test_a_score_at_the_threshold_is_not_above_it():
@@ -183,6 +184,9 @@ def test_suspects_at_both_ends_of_a_film_are_looked_at():
     assert all(0 < frame < 20 for frame in frames[:2])
     assert all(80 <= frame < 99 for frame in frames[2:])
     assert len(closer_frames(ends, np.array([10, 90]), film, 2)) == 2, "there is no room for the other one"
+    slow = timeline(100, 0.2)
+    assert closer_frames([Suspect(0.9, 90, 99, 1)], np.arange(88, 98), slow, 8).tolist() == [98]
+    assert closer_frames([Suspect(0.9, 0, 9, 1)], np.arange(2, 12), slow, 8).tolist() == [1]
 
 
 def test_after_an_early_stop_frames_of_a_full_scan_fill_the_gaps_up_to_both_ends():

@@ -88,7 +88,7 @@ def test_a_background_that_is_far_smaller_keeps_nothing_from_being_real(small, l
     assert crowd.limit(REAL).label == label
 
 
-@pytest.mark.parametrize("faces", [5, 25, 60])
+@pytest.mark.parametrize("faces", [5, 25, MAX_FACES_A_FRAME, 60])
 def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
     """A meeting of twenty-five tiles is judged frame after frame; only of very many frames fewer of each are."""
     crowd = Crowd(Finds(*[50] * faces), 60, 10)

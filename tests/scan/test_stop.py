@@ -146,6 +146,7 @@ def test_who_was_seen_too_briefly_is_looked_at_again(card):
 def test_nonsense_is_refused(wrong):
     with pytest.raises(ValueError, match="must be at least 1"):
         Adaptive(**wrong)
+    assert Adaptive(first_frames=1, sigmas=0, max_loss=0).first_frames == 1
 
 
 @pytest.fixture(scope="module")
