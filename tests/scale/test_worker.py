@@ -16,6 +16,7 @@ from unmask.errors import UsageError
 from unmask.runtime.parallel import Stopped
 from unmask.scale import child, worker
 from unmask.scale.child import Done, Hello, Refusal
+from unmask.scale.engines import LocalEngine
 from unmask.scale.rows import Lease
 from unmask.scale.worker import WorkerProcess
 
@@ -76,6 +77,40 @@ def test_one_that_answers_nonsense_loses_its_lease_and_is_ended(started, tmp_pat
     ended = process.run(Lease("a", rows, (frozenset(),) * 3))
     assert (ended.commits, ended.unanswered) == ((), (0, 1, 2))
     assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_one_that_ended_before_its_lease_came_is_its_rows_fault(started):
+    """It ended by itself: the rows that were under way are suspects, and none is lost."""
+    hello = pickle.dumps(Hello("stub", 2))
+    process = started(f"c = Connection(int(sys.argv[1])); c.recv_bytes(); c.send_bytes({hello!r}); c.recv_bytes()")
+    rows = tuple(rows_named(["quick"] * 3))
+    ended = process.run(Lease("a", rows, (frozenset(),) * 3))
+    assert (ended.unanswered, ended.suspects, ended.lost) == ((0, 1, 2), (0, 1), False)
+    process.close()
+    assert process._end() is not None
+    with pytest.raises(EOFError):
+        process._receive(0.0)
+
+
+def test_what_cannot_be_sent_is_the_end_of_a_worker(tmp_path):
+    process = WorkerProcess(stubs.make(), tmp_path, threading.Event())
+    assert (process.pid, process._end()) == (None, None)
+    ours, theirs = socket.socketpair()
+    process._connection = Connection(ours.detach())
+    theirs.close()
+    with pytest.raises(EOFError, match="it ended"):
+        process._send("lease")
+    process.close()
+
+
+def test_each_graphics_card_has_a_worker_with_its_share_of_the_cores(tmp_path):
+    engine = LocalEngine(3, devices=2)
+    assert (engine.size(), LocalEngine(3).size()) == (2, 3)
+    environments = [engine.worker(stubs.make(), tmp_path, threading.Event())._process._environment for _ in range(3)]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1", "0"]
+    assert {each["UNMASK_CORES"] for each in environments} == {"3"}
+    plain = LocalEngine(3).worker(stubs.make(), tmp_path, threading.Event())._process._environment
+    assert plain == {"UNMASK_CORES": "1", "OMP_NUM_THREADS": "1"}
 
 
 def test_a_part_is_written_once_it_is_old_or_long(tmp_path, monkeypatch):

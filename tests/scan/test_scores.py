@@ -53,8 +53,11 @@ def test_every_member_judges_every_face_once(card):
     for index in range(3):
         frame = Frame(IMAGE, index / 10, index)
         scores.add(frame, cutter.cut(frame, [FACE]))
+    scores.ask(1)
+    assert all(seen.faces[0].crops for seen in scores.frames()), "another one will want them"
     scores.ask(2)
     scores.ask(2)
+    assert not any(seen.faces[0].crops for seen in scores.frames()), "some 100 MB, which nobody wants any more"
     scored = scores.scored_faces([[1]] * 3)
     assert [network.faces for network in networks] == [3, 3]
     assert [[score.logit for score in face.scores] for face in scored] == [[1, -1]] * 3
