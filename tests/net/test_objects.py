@@ -141,8 +141,11 @@ def test_folders_are_listed_one_after_the_other_each_by_name(store):
     [("s3://b/a", "s3fs", "pip install 'unmask[s3]'"), ("gs://b/a", "gcsfs", "pip install gcsfs")],
 )
 def test_a_package_that_is_missing_is_named_with_how_to_install_it(monkeypatch, uri, package, cure):
+    def fail(*_, **__):
+        raise ImportError(package)
+
     monkeypatch.setattr(objects, "_STORES", {})
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(fsspec, "filesystem", fail)
     with pytest.raises(UsageError) as caught:
         open_object(uri)
     assert str(caught.value).endswith(f"needs the package {package}; run: {cure}")

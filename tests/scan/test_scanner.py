@@ -361,7 +361,12 @@ def quick(scanner, monkeypatch):
 
 
 def moving(image, frames=20):
-    return [np.roll(image, 3 * number, axis=1) + np.uint8(number % 3) for number in range(frames)]
+    """A film of an image over which a shadow moves."""
+    images = [image.copy() for _ in range(frames)]
+    for number, moved in enumerate(images):
+        left = 12 * number % 150
+        moved[:, left : left + 40] -= moved[:, left : left + 40] // 5
+    return images
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
@@ -435,6 +440,24 @@ def test_a_damaged_file_is_looked_at_in_full_however_clear_it_is(quick, monkeypa
     monkeypatch.setattr(quick, "stop_rule", Adaptive())
     assert (judged(quick).frames_asked, judged(quick).label) == (8, "real")
     assert judged(quick, cut_short=True).frames_asked == 16
+
+
+def test_a_video_is_real_where_frames_of_each_second_were_looked_at(quick, monkeypatch):
+    each_second = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33) / 2)
+    assert (each_second.label, [reason.code for reason in each_second.reasons]) == ("real", ["no_trace"])
+    monkeypatch.setattr(quick, "stop_rule", FullScan())
+    apart = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (apart.label, apart.reasons[-1].code) == ("inconclusive", "frames_apart_not_real")
+    assert apart.reasons[-1] == (
+        "Frames are up to 3.0 s apart: what is shorter may lie between them, so the video is not called real (--frames "
+        "34 looks at every second)."
+    )
+    quick.networks[0].logit = 0.0
+    open_answer = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (open_answer.label, open_answer.reasons[-1].code) == ("inconclusive", "frames_apart")
+    quick.networks[0].logit = 9.0
+    accused = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (accused.label, [reason.code for reason in accused.reasons]) == ("fake", ["person_fake"])
 
 
 def test_options_choose_the_frames_and_when_to_stop(scanner):
