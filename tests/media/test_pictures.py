@@ -134,7 +134,9 @@ def test_a_film_of_whole_frames_has_no_fields():
     assert not pairs.may_occur
     assert [pairs.is_second(unit(piece(3, parity))) for parity in (0, 1)] == [False, False]
     assert FieldPairs(b"").may_occur, "nothing is known yet"
-    assert [pairs.is_second(unit(sequence()) + unit(piece(3, parity))) for parity in (0, 1)] == [False, True], "it learns"
+    assert [pairs.is_second(unit(sequence()) + unit(piece(3, parity))) for parity in (0, 1)] == [False, True], (
+        "it learns"
+    )
 
 
 def test_both_fields_in_one_packet_are_a_whole_frame():
