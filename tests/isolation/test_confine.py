@@ -240,10 +240,12 @@ def test_the_filter_lets_through_what_is_listed_and_nothing_else(machine, thread
     architecture, column, clone, fcntl = MACHINES[machine]
     listed = {numbers[column] for numbers in CALLS.values()}
     listed |= {*OF_X86_ALONE.values()} if machine == "x86_64" else set()
-    others = {clone: EPERM, fcntl: EPERM, 435: ENOSYS if threads else EPERM}
-    for number in (*range(600), 0x40000000 + 39, 0xFFFFFFFF):
-        expected = ALLOW if number in listed else others.get(number, EPERM)
-        assert kernel.decide(architecture, number, 0, 99) == expected, number
+    clone3 = ENOSYS if threads else EPERM
+    for command, of_fcntl in ((99, EPERM), (3, ALLOW)):
+        others = {435: clone3, fcntl: of_fcntl}
+        for number in (*range(600), 0x40000000 + 39, 0xFFFFFFFF):
+            expected = ALLOW if number in listed else others.get(number, EPERM)
+            assert kernel.decide(architecture, number, 0, command) == expected, number
     assert kernel.decide(architecture ^ 0x40000000, 39) == KILL
     for command in range(1100):
         expected = ALLOW if command in (0, 1, 2, 3, 1030) else EPERM
