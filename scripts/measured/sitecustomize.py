@@ -25,12 +25,16 @@ class _Count:
     def __init__(self) -> None:
         import coverage  # not above: it takes a while, and most processes are not measured
 
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(f"{_PLACE}/socket")
-        context = Path(_PLACE, "now").read_text() or None
-        self.coverage = coverage.Coverage(data_file=None, config_file=f"{_PLACE}/rules", context=context)
+        self.coverage = coverage.Coverage(data_file=None, config_file=f"{_PLACE}/rules")
         self.coverage.get_data().dumps()  # opens what a confined process could not
         self.coverage.start()
+        self.connect()
+
+    def connect(self) -> None:
+        """Begin to count for this process; one that was just forked also tells what its parent has run so far."""
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(f"{_PLACE}/socket")
+        self.coverage.switch_context(Path(_PLACE, "now").read_text())
 
     def send(self) -> None:
         """Send all of it, once."""
@@ -47,14 +51,15 @@ def name_test(name: str) -> None:
 
 
 def _begin() -> None:
-    """Count anew; in a process that was just forked, what its parent counted is the parent's to tell."""
     global _count
-    if _count is not None:
-        with suppress(Exception):
-            _count.coverage.stop()
-    _count = None
     with suppress(Exception):
         _count = _Count()
+
+
+def _begin_again() -> None:
+    if _count is not None:
+        with suppress(Exception):
+            _count.connect()
 
 
 def _end() -> None:
@@ -103,7 +108,7 @@ _count: _Count | None = None
 if _PLACE:
     _begin()
     atexit.register(_end)
-    os.register_at_fork(after_in_child=_begin)
+    os.register_at_fork(after_in_child=_begin_again)
     _tell_before_exit()
     _start_server_measured()
     if "serve(" in " ".join(sys.orig_argv):
