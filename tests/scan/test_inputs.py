@@ -155,11 +155,16 @@ def test_a_shut_folder_is_a_row_and_not_the_end(tmp_path, monkeypatch):
 
 def test_folders_in_folders_have_an_end(tmp_path):
     levels = [tmp_path]
-    for _ in range(sys.getrecursionlimit() + 50):
+    usual, few = sys.getrecursionlimit(), 400
+    for _ in range(few + 50):
         levels.append(levels[-1] / "d")
         levels[-1].mkdir()
     (levels[-1] / "film.mp4").write_bytes(b"x")
-    (item,) = list_inputs([tmp_path], recursive=True)
+    sys.setrecursionlimit(few)
+    try:
+        (item,) = list_inputs([tmp_path], recursive=True)
+    finally:
+        sys.setrecursionlimit(usual)
     assert item.path == str(levels[-1] / "film.mp4")
     (levels[-1] / "film.mp4").unlink()
     for level in reversed(levels[1:]):
