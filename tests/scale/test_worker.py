@@ -74,6 +74,7 @@ def test_one_that_answers_nonsense_loses_its_lease_and_is_ended(started, tmp_pat
     assert process.start() == Hello("stub", 2), "it runs, and is not started again"
     rows = tuple(rows_named(["quick"] * 3))
     pid = process.pid
+    assert os.path.exists(f"/proc/{pid}")
     ended = process.run(Lease("a", rows, (frozenset(),) * 3))
     assert (ended.commits, ended.unanswered) == ((), (0, 1, 2))
     assert not os.path.exists(f"/proc/{pid}")
