@@ -117,7 +117,9 @@ def test_a_folder_of_others_is_not_replaced_by_a_dataset(tmp_path):
     with pytest.raises(UsageError, match=r"holds notes\.txt, which is no part of a dataset"):
         write_dataset(iter(()), tmp_path)
     assert write_dataset(iter(()), tmp_path / "none") == 1, "of no rows there is one part, without any"
-    assert parquet.read_table(tmp_path / "none" / "part-00000.parquet").num_rows == 0
+    none = parquet.read_table(tmp_path / "none" / "part-00000.parquet")
+    assert (none.num_rows, none.schema.names) == (0, list(TABLE))
+    assert none.schema.metadata[b"unmask_dataset"] == b"1", "the number of this form"
 
 
 def test_a_manifest_without_its_columns_is_told(tmp_path):
