@@ -262,6 +262,20 @@ def hashed(path, max_bytes):
         return file.read()
 
 
+def test_an_address_is_fetched_from_the_public_internet_within_the_limit(monkeypatch):
+    asked = []
+
+    def fetch(url, file, max_bytes, is_given_up, may_reach):
+        asked.append((url, max_bytes, may_reach("127.0.0.1"), is_given_up()))
+        file.write(b"content")
+        file.flush()
+
+    monkeypatch.setattr(inputs, "fetch_public", fetch)
+    with open_input("https://host/a.mp4", 99, lambda: "given up") as file:
+        assert file.read() == b"content"
+    assert asked == [("https://host/a.mp4", 99, False, "given up")]
+
+
 def test_a_hash_that_nobody_waits_for_is_given_up(tmp_path):
     (tmp_path / "a").write_bytes(b"1234567")
     assert hash_input(tmp_path / "a", 0) == "8bb0cf6eb9b17d0f7d22b456f121257dc1254e1f01665370476383ea776df414"
