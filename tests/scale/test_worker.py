@@ -122,10 +122,10 @@ def test_what_cannot_be_sent_is_the_end_of_a_worker(tmp_path):
 
 
 def test_each_graphics_card_has_a_worker_with_its_share_of_the_cores(tmp_path):
-    engine = LocalEngine(3, devices=2)
-    assert (engine.size(), LocalEngine(3).size()) == (2, 3)
-    environments = [engine.worker(stubs.make(), tmp_path, threading.Event())._process._environment for _ in range(3)]
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1", "0"]
+    engine = LocalEngine(3, devices=3)
+    assert (engine.size(), LocalEngine(5).size()) == (3, 5)
+    environments = [engine.worker(stubs.make(), tmp_path, threading.Event())._process._environment for _ in range(4)]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1", "2", "0"]
     assert {each["UNMASK_CORES"] for each in environments} == {"3"}
     plain = LocalEngine(3).worker(stubs.make(), tmp_path, threading.Event())._process._environment
     assert plain == {"UNMASK_CORES": "1", "OMP_NUM_THREADS": "1"}
