@@ -243,14 +243,22 @@ def _options(
 
 
 def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
-    from unmask.scan.scanner import Scanner
-    from unmask.scan.triage import with_triage
-    from unmask.systems.presets import open_preset
+    from unmask.media import prepare_decoding
 
-    scanner: BaseScanner = (
-        Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
-    )
-    return scanner if triage is None else with_triage(scanner, triage)
+    prepare_decoding(options["limits"])  # loads what it needs while networks are loaded here
+    if preset is None:
+        from unmask.scan.scanner import Scanner
+
+        scanner: BaseScanner = Scanner(models or "bundled", **options)
+    else:
+        from unmask.systems.presets import open_preset
+
+        scanner = open_preset(preset.value, models, **options)
+    if triage is None:
+        return scanner
+    from unmask.scan.triage import with_triage
+
+    return with_triage(scanner, triage)
 
 
 def _scan_at_scale(
