@@ -28,6 +28,7 @@ from unmask.cli.scale import (
     write_outputs,
 )
 from unmask.cli.scan_outputs import ScanOutputs, named_inputs
+from unmask.cli.start import loading
 
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
@@ -178,9 +179,10 @@ def scan(
     outputs = ScanOutputs(csv, people, json, html, timing, maps)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
-        from unmask.errors import UsageError
-        from unmask.report.words import count_text
-        from unmask.scan.resume import scan_rows
+        with loading():
+            from unmask.errors import UsageError
+            from unmask.report.words import count_text
+            from unmask.scan.resume import scan_rows
 
         options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity, sampling)
         if preset is not Preset.ROBUSTFORENSICS:
@@ -247,7 +249,8 @@ def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords
 
     prepare_decoding(options["limits"])  # loads what it needs while networks are loaded here
     if preset is None:
-        from unmask.scan.scanner import Scanner
+        with loading():
+            from unmask.scan.scanner import Scanner
 
         scanner: BaseScanner = Scanner(models or "bundled", **options)
     else:
