@@ -1,6 +1,7 @@
 """Change the code a little, again and again, and see whether a test fails: who tests the tests.
 
-    python scripts/mutants.py measure                        # which test runs which line; minutes
+    python scripts/mutants.py measure                        # which test runs which line, and the coverage; minutes
+    python scripts/mutants.py measure --of media isolation   # the same of two packages and their tests alone
     python scripts/mutants.py storage --count 80 --seed 1    # try 80 of the package's mutants, drawn at random
 
 A mutant is one change of one expression or statement (`ways`) of a package. The tests that run the changed line are
@@ -25,14 +26,18 @@ import random
 import select
 import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from types import CodeType, FunctionType
 
@@ -42,14 +47,21 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE, DATA, EQUIVALENT = ROOT / "src", ROOT / "build" / "mutants", ROOT / "scripts" / "mutants.json"
 PACKAGES = ("isolation", "media", "net", "scale", "scan", "storage")
-TESTS = (
-    *(f"tests/{name}" for name in PACKAGES),
-    "tests/cli/test_addresses.py",
-    "tests/faults/test_every_call.py",
-    "tests/hostile/test_fuzz.py",
-    "tests/models/test_card.py",
-)
-"""Those that concern the packages."""
+FURTHER_TESTS = {
+    "media": (
+        "tests/evidence/test_labels.py",
+        "tests/evidence/test_second_encoding.py",
+        "tests/evidence/test_signature.py",
+        "tests/hostile/test_fuzz.py",
+        "tests/hostile/test_scan.py",
+        "tests/scan/test_films.py",
+    ),
+    "net": ("tests/cli/test_addresses.py", "tests/models/test_card.py"),
+    "scale": ("tests/faults/test_every_call.py",),
+}
+"""Package -> tests that concern it, beside those of its own folder."""
+MEASURE_SECONDS = 3600
+"""Longest time that a measurement may take."""
 MOST_TESTS = 300
 """Of a mutant; further ones are left out."""
 
@@ -183,37 +195,89 @@ def _is_left_out(node: ast.AST, function: tuple[str, int] | None) -> bool:
     return False
 
 
-def measure() -> None:
-    """Run the tests, and keep which of them runs which line, in this process and in those that it starts."""
+def measure(packages: Sequence[str]) -> None:
+    """Run the tests, and keep which of them runs which line, in this process and in those that it starts.
+
+    Args:
+        packages: Those whose tests are run; none for all.
+    """
     shutil.rmtree(DATA, ignore_errors=True)
     DATA.mkdir(parents=True)
-    rules = DATA / "coveragerc"
-    rules.write_text(
-        f"[run]\nsource = unmask\nbranch = true\nparallel = true\ndata_file = {DATA}/data\n"
-        "context = ${PYTEST_CURRENT_TEST-}\n[report]\nexclude_also =\n    if TYPE_CHECKING:\n"
-    )
-    told = [
-        "--cov=unmask",
-        f"--cov-config={rules}",
-        "--cov-context=test",
-        "--cov-report=",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-    ]
-    environment = os.environ | {"COVERAGE_PROCESS_START": str(rules)}
-    subprocess.run([sys.executable, "-m", "pytest", *told, *TESTS], cwd=ROOT, env=environment, check=True)
-    report()
+    rules = "[run]\ninclude = */unmask/*\nbranch = true\n[report]\nexclude_also =\n    if TYPE_CHECKING:\n"
+    (DATA / "rules").write_text(rules)
+    chosen = packages or PACKAGES
+    tests = [*(f"tests/{name}" for name in chosen), *(path for name in chosen for path in FURTHER_TESTS.get(name, ()))]
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        (place / "rules").write_text(rules)
+        (place / "now").write_text("")
+        place.chmod(0o755)  # tests become somebody else
+        paths = f"{ROOT / 'scripts' / 'measured'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        environment = os.environ | {"UNMASK_MEASURED": made, "PYTHONPATH": paths.rstrip(os.pathsep)}
+        options = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "by_test", f"--basetemp={place / 't'}"]
+        with collector(place) as told:
+            subprocess.run(
+                [sys.executable, "-m", "pytest", *options, "--timeout=120", *tests],
+                cwd=ROOT, env=environment, check=False, timeout=MEASURE_SECONDS,
+            )  # fmt: skip
+        combined = coverage.CoverageData(str(DATA / "combined"))
+        for path in sorted(told.iterdir()):
+            one = coverage.CoverageData(no_disk=True)
+            one.loads(path.read_bytes())
+            combined.update(one)
+    combined.close()
+    report(packages)
 
 
-def report() -> None:
-    """Print the branch coverage of each package."""
-    measured = coverage.Coverage(config_file=str(DATA / "coveragerc"))
-    measured.combine([str(DATA)], keep=True)
-    for name in PACKAGES:
-        with Path(os.devnull).open("w") as nowhere:
-            share = measured.report(include=[f"*/unmask/{name}/*"], file=nowhere)
-        print(f"{name}: {share:.1f} % of lines and branches")
+@contextmanager
+def collector(place: Path) -> Iterator[Path]:
+    """Keep what processes send to ``place / "socket"``, see scripts/measured, as files; yield their folder."""
+    folder = place / "told"
+    folder.mkdir()
+    numbers = count()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            if content := self.rfile.read():  # a killed process says nothing
+                (folder / str(next(numbers))).write_bytes(content)
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        request_queue_size, daemon_threads = 100, True
+
+    with Server(str(place / "socket"), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        (place / "socket").chmod(0o777)
+        try:
+            yield folder
+            time.sleep(1.0)  # for the last decoders
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def report(packages: Sequence[str] = ()) -> None:
+    """Print the coverage of each package, and what of it no test runs."""
+    measured = coverage.Coverage(data_file=str(DATA / "combined"), config_file=str(DATA / "rules"))
+    measured.load()
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        measured.json_report(outfile=str(DATA / "report.json"))
+    files = json.loads((DATA / "report.json").read_text())["files"]
+    for name in packages or PACKAGES:
+        within = {Path(path).name: facts for path, facts in files.items() if f"/unmask/{name}/" in path}
+        total = Counter[str]()
+        for file, facts in within.items():
+            total.update({key: value for key, value in facts["summary"].items() if isinstance(value, int)})
+            if facts["missing_lines"] or facts["missing_branches"]:
+                branches = " ".join(f"{start}->{end}" for start, end in facts["missing_branches"])
+                print(f"    {name}/{file}: lines {facts['missing_lines']}; branches {branches}")
+        done_lines, done_branches = total["covered_lines"], total["covered_branches"]
+        all_lines, all_branches = total["num_statements"], total["num_branches"]
+        print(
+            f"{name}: {done_branches} of {all_branches} branches, {done_branches / max(1, all_branches):.1%}; "
+            f"{done_lines} of {all_lines} lines, {done_lines / max(1, all_lines):.1%}; both together "
+            f"{(done_lines + done_branches) / max(1, all_lines + all_branches):.1%}"
+        )
 
 
 IMPORT = -1
@@ -229,8 +293,7 @@ def tests_by_line(data: coverage.CoverageData, path: str) -> dict[int, list[str]
     found: dict[int, set[str]] = {0: set(tests_of(path))}
     for line, contexts in data.contexts_by_lineno(str(ROOT / path)).items():
         found.setdefault(IMPORT, set()).update({str(line)} if "" in contexts else ())
-        tests = {context.rpartition("|")[0] or context.rpartition(" (")[0] for context in contexts} - {""}
-        found[line] = {test for test in tests if "::" in test}
+        found[line] = {test for test in contexts if "::" in test}
         found[0] |= found[line]
 
     def far(test: str) -> tuple[bool, bool, str]:
@@ -448,6 +511,9 @@ def main() -> None:
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("measure", "report", *PACKAGES))
+    parser.add_argument(
+        "--of", nargs="*", choices=PACKAGES, default=[], help="of `measure` and `report`: these packages only"
+    )
     parser.add_argument("--count", type=int, default=60, help="mutants to try")
     parser.add_argument("--seed", type=int, default=0, help="draws them")
     parser.add_argument("--cpu-seconds", type=float, default=20.0, help="for the tests of one mutant")
@@ -458,7 +524,7 @@ def main() -> None:
     if told.what in PACKAGES:
         try_mutants(told.what, told.count, told.seed, told.cpu_seconds, told.wall_seconds)
     else:
-        {"measure": measure, "report": report}[told.what]()
+        {"measure": partial(measure, told.of), "report": partial(report, told.of)}[told.what]()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def noisy(count=400, seed=0):
     return labels, np.clip(rng.normal(0.4 + 0.2 * labels, 0.2), 0, 1).round(2)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # scikit-learn takes long on a busy machine
 @given(SAMPLES)
 def test_equal_to_scikit_learn(rows):

@@ -146,6 +146,7 @@ def test_outline_of_a_profile_is_not_a_line():
     assert outline[:, 0].max() - 50 > 1.3 * (50 - outline[:, 0].min())  # the cheek is behind the nose
 
 
+@pytest.mark.slow
 def test_each_half_of_the_face_goes_as_often():
     given = example()
     points = np.rint(five_point_outline(given)).astype(np.int32)

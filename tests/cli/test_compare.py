@@ -9,6 +9,8 @@ from tests.comparison.films import frames_of, write
 from unmask.cli import app
 from unmask.compared import Comparison
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "comparison.schema.json").read_text())
 
 

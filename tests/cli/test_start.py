@@ -18,10 +18,14 @@ def test_products_stay_on_one_thread_unless_the_user_says_otherwise(monkeypatch)
 
 
 def test_nothing_is_collected_while_modules_are_loaded():
-    try:
-        with pytest.raises(ImportError), loading():
+    def load():
+        with loading():
             assert not gc.isenabled()
             raise ImportError
+
+    try:
+        with pytest.raises(ImportError):
+            load()
         assert gc.isenabled()
         assert gc.get_freeze_count() > 0
     finally:

@@ -45,6 +45,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COPIES)
 def test_a_copy_is_laid_on_its_original(name, original, portrait, tmp_path):
     change, encoding, box = COPIES[name]
@@ -56,6 +57,7 @@ def test_a_copy_is_laid_on_its_original(name, original, portrait, tmp_path):
     assert where == pytest.approx(box, abs=1.5)
 
 
+@pytest.mark.slow
 def test_an_offset_is_found_to_the_frame(original, portrait, tmp_path):
     frames = list(frames_of(portrait))[13:]
     found, _ = aligned(write(tmp_path / "later.mkv", frames), original)
@@ -67,6 +69,7 @@ def test_an_offset_is_found_to_the_frame(original, portrait, tmp_path):
     assert back.span_seconds[0] == pytest.approx(13 / 25, abs=0.15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keeps_time", [True, False])
 def test_another_rate(keeps_time, original, portrait, tmp_path):
     """30 frames a second of a film of 25: as fast, with frames shown twice, or all frames in less time."""

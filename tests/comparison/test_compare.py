@@ -5,6 +5,8 @@ import unmask
 from tests.comparison.films import frames_of, mirror, write
 from unmask.comparison.answer import SCORE_NOISE
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def judge():

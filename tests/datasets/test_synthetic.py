@@ -70,6 +70,7 @@ def test_fakes_differ_from_their_originals_only_behind_the_mask(sample):
         assert change[mask > 200].mean() > 4 * change[mask == 0].mean()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_dataset(tmp_path):
     for name in ("a", "b"):
         write_sample(tmp_path / name, [PORTRAIT], self_blend, parts=1, seconds=0.2, seed=5)

@@ -38,6 +38,7 @@ def evenly_scored(count=40):
     return [clip(f"{i}.mp4", label, [[p] * 6]) for i, (label, p) in enumerate(scores)]
 
 
+@pytest.mark.slow
 def test_temperature_and_offset_are_found():
     fit = fit_calibration(sure_model(700), CARD)
     assert fit.calibration.temperature == pytest.approx(3, rel=0.1)
@@ -46,6 +47,7 @@ def test_temperature_and_offset_are_found():
     assert fit.helps
 
 
+@pytest.mark.slow
 def test_the_fit_depends_on_the_seed_alone():
     labelled = sure_model(40)
     fits = [fit_calibration(labelled, CARD, seed=seed) for seed in (1, 1, 2)]
@@ -58,6 +60,7 @@ def test_each_class_needs_two_sources():
         fit_calibration(own, CARD)
 
 
+@pytest.mark.slow
 def test_sources_weigh_the_same_however_many_clips_they_have():
     labelled = sure_model(30)
     many = [replace(labelled[0].prediction, name=f"copy {i}") for i in range(30)]
@@ -119,6 +122,7 @@ def test_a_clip_too_short_to_be_called_fake_is_no_false_alarm():
     assert fit_thresholds(clips, scores, chosen, 0) == alone
 
 
+@pytest.mark.slow
 def test_a_fit_that_does_not_help_keeps_the_cards_calibration():
     labelled = sure_model(50)
     card = replace(CARD, calibration=fit_calibration(labelled, CARD).calibration)
@@ -128,6 +132,7 @@ def test_a_fit_that_does_not_help_keeps_the_cards_calibration():
     assert fit.thresholds != card.thresholds
 
 
+@pytest.mark.slow
 def test_many_sources_are_dealt_into_folds(monkeypatch):
     monkeypatch.setattr("unmask.evaluation.calibrate.MAX_FOLDS", 20)
     labelled = sure_model(80)
@@ -155,6 +160,7 @@ def test_a_share_out_of_range_is_refused():
         fit_calibration(sure_model(20), CARD, false_alarms=0.7)
 
 
+@pytest.mark.slow
 def test_the_card_keeps_everything_else(tmp_path):
     (tmp_path / CARD_FILE).write_text((bundled_folder() / CARD_FILE).read_text())
     before = load_card(tmp_path)

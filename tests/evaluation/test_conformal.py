@@ -51,6 +51,7 @@ def test_a_source_counts_with_its_worst_clip():
     assert many.fake_above.threshold > conformal_thresholds(pairs(rng.uniform(0, 1, 100)), 0.1).fake_above.threshold
 
 
+@pytest.mark.slow
 def test_the_promise_is_kept_on_new_sources():
     """Over many draws, new clips are called wrongly as often as stated at most, and as spread as foretold."""
     rng, rates, inside = np.random.default_rng(1), [], 0

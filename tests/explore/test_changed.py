@@ -17,6 +17,7 @@ def explored(index, out):
         return list(exploration.run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masked", [False, True], ids=["by differences", "by masks"])
 def test_groups_and_passages_are_told(group, tmp_path, masked):
     clips = [replace(c, mask=f"masks/{c.id}.mp4" if masked and c.label == "fake" else None) for c in group.clips]

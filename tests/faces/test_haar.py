@@ -53,6 +53,7 @@ def test_tiny_pictures_have_no_face(shape):
     assert load_detector(DetectorSpec(detector="haar")).detect(np.zeros((*shape, 3), np.uint8)) == []
 
 
+@pytest.mark.slow
 def test_threads_share_one_instance():
     detector = load_detector(DetectorSpec(detector="haar", scale=1.0))
     scenes = [scene(number) for number in range(12)]

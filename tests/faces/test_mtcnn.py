@@ -19,6 +19,7 @@ def detector():
     return mtcnn.Mtcnn(DetectorSpec(scale=1.0, thresholds=tuple(REFERENCE["thresholds"])))
 
 
+@pytest.mark.slow
 def test_finds_the_faces_of_facenet_pytorch(detector):
     matched, wanted, extra, worst_px = 0, 0, 0, 0.0
     for number in range(COUNT):

@@ -22,6 +22,8 @@ from unmask.report import write_index
 from unmask.report.comparison import write_comparison_page
 from unmask.report.html import notebook
 
+pytestmark = pytest.mark.slow
+
 WORDS = ("label", "status", "jpeg", "png")
 """Ends of the keys of what has a meaning for a page; all else is text."""
 

@@ -2,12 +2,25 @@
 
 import ctypes
 import os
+import platform
+import signal
+import struct
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+from tests.isolation.kernel import (
+    ALL_CAPABILITIES,
+    ALLOW,
+    ENOSYS,
+    EPERM,
+    KILL,
+    NEW_NETWORK,
+    NEW_USER,
+    Kernel,
+)
 from unmask.isolation import confine as module
 from unmask.isolation.confine import GUARDS, confine
 
@@ -195,3 +208,137 @@ def test_elsewhere_than_on_linux_only_what_python_has_is_in_force(monkeypatch):
     monkeypatch.setattr(os, "setsid", lambda: None)
     monkeypatch.setattr(module, "_limit", lambda _: None)
     assert confine({"CPU": 60}) == ["session", "limits"]
+
+
+@pytest.fixture
+def confined(monkeypatch, tmp_path):
+    """Return a function that confines this process by another kernel, which returns that and what is in force."""
+    monkeypatch.setattr(os, "setsid", lambda: None)
+    monkeypatch.setattr(module, "_limit", lambda _: None)
+    monkeypatch.setattr(module, "Path", lambda *parts: tmp_path / parts[-1])
+    (tmp_path / "gid_map").mkdir()  # it cannot be written, as where a system forbids it
+
+    def confined(kernel, **options):
+        monkeypatch.setattr(module, "_libc", lambda: kernel)
+        return kernel, confine({}, **options)
+
+    return confined
+
+
+MACHINES = {"x86_64": (0xC000003E, 0, 56, 72), "aarch64": (0xC00000B7, 1, 220, 25)}
+"""Machine -> its number, which column of `CALLS` it has, and the numbers of clone and fcntl."""
+
+
+@linux
+@pytest.mark.parametrize("threads", [False, True])
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_filter_lets_through_what_is_listed_and_nothing_else(machine, threads, confined, monkeypatch):
+    """The program is run as the kernel does, also for the processor that is not at hand."""
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    kernel, in_force = confined(Kernel(), threads=threads)
+    assert in_force == list(GUARDS)
+    architecture, column, clone, fcntl = MACHINES[machine]
+    listed = {numbers[column] for numbers in CALLS.values()}
+    listed |= {*OF_X86_ALONE.values()} if machine == "x86_64" else set()
+    clone3 = ENOSYS if threads else EPERM
+    for command, of_fcntl in ((99, EPERM), (3, ALLOW)):
+        others = {435: clone3, fcntl: of_fcntl}
+        for number in (*range(600), 0x40000000 + 39, 0xFFFFFFFF):
+            expected = ALLOW if number in listed else others.get(number, EPERM)
+            assert kernel.decide(architecture, number, 0, command) == expected, number
+    assert kernel.decide(architecture ^ 0x40000000, 39) == KILL
+    for command in range(1100):
+        expected = ALLOW if command in (0, 1, 2, 3, 1030) else EPERM
+        assert kernel.decide(architecture, fcntl, 5, command) == expected, command
+    assert kernel.decide(architecture, clone, 0x10000 | 0x100) == (ALLOW if threads else EPERM)
+    assert kernel.decide(architecture, clone, 0x100) == EPERM
+
+
+LANDLOCK = {
+    1: (13, None, None), 2: (14, None, None), 3: (15, None, None), 4: (15, 3, None), 5: (16, 3, None), 6: (16, 3, 3),
+    7: (16, 3, 3), 9: (16, 3, 3),
+}  # fmt: skip
+"""Version -> how many rights to files it knows, and its bits of TCP and of scopes (linux/landlock.h)."""
+
+
+@linux
+@pytest.mark.parametrize("version", LANDLOCK)
+def test_each_kernel_is_asked_for_all_that_its_landlock_knows_and_no_more(version, confined):
+    """A kernel refuses a bit that it does not know, and the guard would be left out."""
+    kernel, in_force = confined(Kernel(landlock=version))
+    rights, *others = LANDLOCK[version]
+    known = [(1 << rights) - 1, *(bits for bits in others if bits is not None)]
+    assert kernel.ruleset == struct.pack(f"{len(known)}Q", *known)
+    assert kernel.is_restricted
+    assert "no files" in in_force
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(kernel.rules)
+
+
+@linux
+@pytest.mark.parametrize(("files", "kept"), [(False, 0), (True, 0b11111)])
+def test_no_set_of_capabilities_keeps_one(files, kept, confined):
+    """Also those of a kernel with more of them than this one has, and those that a program it starts would get."""
+    kernel, in_force = confined(Kernel(), files=files)
+    assert (kernel.effective, kernel.permitted, kernel.bounding) == (kept, kept, kept)
+    assert (kernel.inheritable, kernel.ambient) == (0, 0)
+    assert "no capabilities" in in_force
+    few, _ = confined(Kernel(permitted=0b1010, effective=0b1010), files=files)
+    assert (few.effective, few.permitted) == (0b1010 & kept, 0b1010 & kept), "none is gained"
+
+
+@linux
+@pytest.mark.parametrize(
+    ("may_leave", "moved"),
+    [
+        ((NEW_NETWORK, NEW_NETWORK | NEW_USER), [NEW_NETWORK]),
+        ((NEW_NETWORK | NEW_USER,), [NEW_NETWORK | NEW_USER]),
+        ((), []),
+    ],
+)
+def test_the_network_is_left_as_root_or_as_a_user_of_its_own(may_leave, moved, confined, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "getuid", lambda: 1234)
+    kernel, in_force = confined(Kernel(may_leave=may_leave))
+    assert kernel.moved == moved
+    assert ("empty network" in in_force) is bool(moved)
+    if NEW_USER in [flags & NEW_USER for flags in moved]:
+        assert (tmp_path / "setgroups").read_text() == "deny"
+        assert (tmp_path / "uid_map").read_text() == "1234 1234 1", "it keeps its name, for what it has open"
+    else:
+        assert not (tmp_path / "uid_map").exists()
+
+
+@linux
+def test_it_ends_with_its_parent_and_gains_no_privilege(confined):
+    kernel, _ = confined(Kernel())
+    assert kernel.flags == {1: signal.SIGKILL, 38: 1}  # PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS
+
+
+@linux
+@pytest.mark.parametrize(
+    ("kernel", "missing"),
+    [
+        (Kernel(landlock=0), {"no files"}),
+        (Kernel(may_restrict=False), {"no files"}),
+        (Kernel(may_leave=()), {"empty network"}),
+        (Kernel(may_change=False), {*GUARDS} - {"session", "limits", "empty network"}),
+        (Kernel(may_change=False, permitted=0, landlock=0, may_leave=()), {*GUARDS} - {"session", "limits"}),
+    ],
+)
+def test_what_a_kernel_refuses_is_not_said_to_be_in_force(kernel, missing, confined):
+    _, in_force = confined(kernel)
+    assert in_force == [guard for guard in GUARDS if guard not in missing]
+
+
+@linux
+def test_a_processor_whose_calls_are_not_known_has_no_filter(confined, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    kernel, in_force = confined(Kernel())
+    assert in_force == [guard for guard in GUARDS if guard != "system calls"]
+    assert kernel.program == []
+    assert kernel.bounding != ALL_CAPABILITIES, "all else holds"
+
+
+def test_where_the_standard_library_has_no_limits_there_are_none(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # as on Windows
+    assert module.resource_module() is None

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -120,3 +121,35 @@ def test_what_a_process_said_last_is_shown(run):
         run("import sys; print('first' * 100 + '\\n\\nlast\\n', file=sys.stderr); sys.stderr.flush(); os._exit(3)")
     with pytest.raises(ModelError, match=r"ended with 4 \(no message\)"):
         run("os._exit(4)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guards of Linux")
+def test_it_is_confined_before_the_module_is_imported(run):
+    """What the audit hook refuses is the outer wall only."""
+    body = "return open('/proc/self/status', 'rb').read() + open('/proc/self/limits', 'rb').read()"
+    said = run(body).decode()
+    status = dict(line.split(":\t") for line in said.splitlines() if ":\t" in line)
+    assert status["NoNewPrivs"] == "1"
+    if os.getuid() == 0:
+        assert int(status["CapEff"], 16) & ~0b11111 == 0, "nothing but what root may do with files"
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in said.splitlines() if line.startswith("Max ")}
+    own = {line[:26].strip(): line[26:].split()[1] for line in Path("/proc/self/limits").read_text().splitlines()}
+    wanted = {"cpu time": 3600, "file size": 8 << 30, "data size": 16 << 30, "core file size": 0}
+    for name, most in wanted.items():
+        hard = own[f"Max {name}"]
+        value = str(most if hard == "unlimited" else min(most, int(hard)))
+        assert limits[f"Max {name}"] == [value, value], name
+
+
+@pytest.mark.parametrize(
+    ("event", "is_refused"),
+    [
+        ("socket.connect", True), ("socket.bind", True), ("socket.getaddrinfo", True), ("subprocess.Popen", True),
+        ("os.exec", True), ("os.fork", True), ("os.forkpty", True), ("os.posix_spawn", True), ("os.spawn", True),
+        ("os.system", True), ("os.startfile", True), ("open", False), ("import", False), ("os.remove", False),
+        ("os.listdir", False), ("socketserver.x", False),
+    ],
+)  # fmt: skip
+def test_connections_and_processes_are_refused_by_name(event, is_refused):
+    with pytest.raises(PermissionError, match=f"{event} is not allowed here") if is_refused else nullcontext():
+        process._refuse(event, ())

@@ -3,7 +3,9 @@ import shutil
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
+from tests.media.odd import write_tracks
 from tests.media_factory import pattern, write_sound, write_video
 from unmask.errors import LimitError, NoVideoError, UnreadableError, UnsupportedError
 from unmask.media import Limits, container, probe
@@ -86,3 +88,35 @@ def test_no_decoder_outside_the_list_is_opened_to_look_into_a_container(tmp_path
     with path.open("rb") as file, av.open(file, "r", options={"codec_whitelist": container._decoders()}) as opened:
         assert opened.streams.video[0].codec_context.pix_fmt is None
     assert {"h264", "libdav1d", "libvpx-vp9", "mp3float"} <= set(container._decoders().split(","))
+
+
+def test_a_codec_that_nobody_knows_is_not_decoded(tmp_path):
+    path = write_video(tmp_path / "clip.mkv", map(pattern, range(3)))
+    content = path.read_bytes()
+    assert content.count(b"V_MPEG4/ISO/AVC") == 1
+    path.write_bytes(content.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
+    with pytest.raises(UnsupportedError, match=r"no decoder for this video codec; convert the file to H\.264"):
+        probe(path)
+
+
+def test_the_larger_and_longer_film_counts_before_a_small_one_and_a_preview(tmp_path):
+    tracks = [
+        ("libx264", (160, 96), range(12)), ("libx264", (320, 192), range(10)), ("libx264", (320, 192), range(12)),
+        ("libx264", (64, 48), range(12)), ("snow", (320, 192), range(12)), ("mjpeg", (640, 384), range(1)),
+    ]  # fmt: skip
+    path = write_tracks(tmp_path / "clip.mkv", [(codec, size, list(numbers)) for codec, size, numbers in tracks])
+    with path.open("rb") as file, container.open_container(file, 1 << 20) as (opened, first):
+        for stream in opened.streams.video:
+            stream.disposition = 0
+        films = container.find_films(opened, first, is_picture=False)
+    assert films.tracks == (2, 1, 0)
+    assert films.others == 2, "the preview, and the codec that is not read"
+
+
+def test_the_film_that_is_flagged_counts_first(tmp_path):
+    tracks = [("libx264", (320, 192), list(range(6))), ("libx264", (160, 96), list(range(6)))]
+    path = write_tracks(tmp_path / "clip.mkv", tracks)
+    with path.open("rb") as file, container.open_container(file, 1 << 20) as (opened, first):
+        opened.streams.video[0].disposition = Disposition.forced
+        opened.streams.video[1].disposition = Disposition.default | Disposition.forced
+        assert container.find_films(opened, first, is_picture=False).tracks == (1, 0)

@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 
 from tests.media_factory import pattern, write_video
-from unmask.errors import CrashedError, LimitError, TimedOutError
+from unmask.errors import CrashedError, LimitError, TimedOutError, UnreadableError
 from unmask.isolation.confine import GUARDS
-from unmask.media import Limits, SignatureLog, guards_in_force, open_video, read_frames, read_sound, sample_frames
+from unmask.media import (
+    Limits,
+    SignatureLog,
+    guards_in_force,
+    open_video,
+    read_description,
+    read_frames,
+    read_sound,
+    sample_frames,
+)
 from unmask.media.decoder import Decoder
 from unmask.media.server import CAN_ISOLATE, SERVER
 from unmask.media.signature import MAX_SIGNATURES, SIGNATURE_BYTES
@@ -212,3 +221,38 @@ def test_signatures_come_along_when_they_are_wanted(clips, isolate):
         list(read_frames(video, np.array([0, 20, 39]), log))
         list(read_frames(video, np.array([10]), log))
     assert {0, 10, 20, 39} <= set(log.arrays()[0].tolist()) <= set(range(40))
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "said"),
+    [
+        (
+            b'{"fault": "Traceback\\n  File x\\nZeroDivisionError: by zero\\n"}',
+            RuntimeError,
+            "failed: ZeroDivisionError",
+        ),
+        (b'{"fault": "  "}', RuntimeError, "failed: no reason given"),
+        (b'{"status": "unreadable", "message": "torn"}', UnreadableError, "^torn$"),
+        (b'{"status": "rejected_limit", "message": "' + b"x" * 2000 + b'"}', LimitError, "^x{1000}$"),
+        (b'{"status": "no such status"}', CrashedError, "makes no sense"),
+        (b'{"description": ["a list"]}', CrashedError, "makes no sense"),
+    ],
+)
+def test_what_went_wrong_in_it_is_raised_here(clips, monkeypatch, message, error, said):
+    original = Decoder._fork
+
+    def fork(self, task):
+        original(self, task)
+        self._line.close()
+        self._line = Answers(message)
+
+    monkeypatch.setattr(Decoder, "_fork", fork)
+    with pytest.raises(error, match=said):
+        read_description(clips["blended"])
+
+
+def test_where_nothing_can_be_forked_nothing_is_in_force(monkeypatch, clips):
+    monkeypatch.setattr("unmask.media.decoder.CAN_ISOLATE", False)
+    monkeypatch.setattr("unmask.media.video.CAN_ISOLATE", False)
+    assert guards_in_force() == ()
+    assert len(list(sample_frames(clips["blended"], 2))) == 2

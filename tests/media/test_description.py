@@ -1,5 +1,7 @@
 import json
+from fractions import Fraction
 
+import av
 import pytest
 
 from tests.media.ffprobe.record import CLIPS, RECORDED
@@ -49,3 +51,31 @@ def test_what_is_no_video_is_not_described(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"nothing")
     with pytest.raises(UnreadableError):
         read_description(tmp_path / "clip.mp4")
+
+
+def test_chapters_have_their_times_and_titles(tmp_path):
+    with av.open(str(write_video(tmp_path / "plain.mkv", map(pattern, range(30))))) as plain:
+        track = plain.streams.video[0]
+        with av.open(str(tmp_path / "clip.mkv"), "w") as target:
+            chapter = {"id": 7, "start": 250, "end": 750, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}}
+            target.set_chapters([chapter | {"id": 3, "start": 0, "end": 250, "metadata": {}}, chapter])
+            stream = target.add_stream_from_template(track)
+            for packet in plain.demux(track):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+    first, second = read_description(tmp_path / "clip.mkv")["chapters"]
+    assert "tags" not in first
+    assert [float(first[name]) for name in ("start_time", "end_time")] == [0, 0.25]
+    assert (second["start_time"], second["end_time"], second["tags"]) == ("0.250000", "0.750000", {"title": "two"})
+    assert second["start"] * Fraction(second["time_base"]) == Fraction(1, 4)
+
+
+def test_tracks_that_are_no_film_and_no_sound_are_listed(tmp_path):
+    path = write_video(tmp_path / "clip.mkv", [pattern(0)] * 3, tone=True)
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    film, sound = read_description(path, Limits(isolate=False))["streams"]
+    assert film["codec_name"] == "h264"
+    assert "codec_long_name" in film
+    assert {"codec_name", "codec_long_name", "sample_rate"}.isdisjoint(sound)
+    assert (sound["index"], sound["codec_type"]) == (1, "audio")

@@ -1,10 +1,12 @@
 import hashlib
+import io
 
 import av
 import pytest
 
 from tests.media_factory import cut_without_reencoding, pattern, write_video
 from unmask.media import probe
+from unmask.media.facts import _is_followed
 
 
 def test_facts_of_an_ordinary_clip(tmp_path):
@@ -81,3 +83,10 @@ def test_another_recording_in_the_file_is_noticed(tmp_path, suffix):
     assert not probe(path).is_followed
     path.write_bytes(2 * path.read_bytes())
     assert probe(path).is_followed
+
+
+def test_where_the_container_tells_no_place_nothing_is_known_of_what_follows():
+    two = io.BytesIO(2 * b"FLV\x01 and more")
+    assert not _is_followed(two, 0)
+    assert _is_followed(two, 5)
+    assert not _is_followed(two, 30)

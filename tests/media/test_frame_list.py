@@ -4,10 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.media_factory import number_of, pattern
+from tests.media_factory import number_of, pattern, write_video
 from unmask import UsageError
-from unmask.errors import UnreadableError
+from unmask.errors import LimitError, UnreadableError
 from unmask.media import Limits, open_frames_folder, read_frames, video_of_arrays
+from unmask.media.frame_list import frames_of_folder, hash_frames, open_clip
 
 
 def write_frames(folder, names):
@@ -83,3 +84,36 @@ def test_arrays_are_a_video():
 def test_arrays_of_another_form_are_refused(frames, times, message):
     with pytest.raises(UsageError, match=message):
         video_of_arrays(frames, times)
+
+
+def test_a_clip_of_a_dataset_is_a_file_or_a_folder(tmp_path):
+    folder = write_frames(tmp_path / "frames", ["0.png", "1.png"])
+    checks = []
+    with open_clip(folder, Limits(isolate=False), check=lambda: checks.append(1)) as video:
+        assert (video.facts.frames, video.facts.sha256) == (2, hash_frames(folder))
+    assert checks
+    with open_clip(write_video(tmp_path / "a.mp4", map(pattern, range(3))), Limits(isolate=False)) as video:
+        assert (video.facts.frames, video.facts.codec) == (3, "h264")
+
+
+def test_a_folder_has_so_many_pictures_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("unmask.media.frame_list.MAX_FRAMES", 2)
+    folder = write_frames(tmp_path, ["0.png", "1.png"])
+    assert len(read(folder)[1]) == 2
+    write_frames(tmp_path, ["2.png"])
+    with pytest.raises(LimitError, match="holds 3 pictures; at most 2 are read"):
+        read(folder)
+
+
+def test_where_no_picture_can_be_read_the_first_one_says_why(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "2.png").write_bytes(b"nothing")
+    with pytest.raises(UnreadableError, match="the file is empty"):
+        read(tmp_path)
+
+
+def test_hidden_files_are_no_frames_and_names_are_in_the_order_of_their_numbers(tmp_path):
+    names = ["a2.png", "a10.png", "b1.png", "2b.png", "02.png", "2.png", "10.png", "a.png"]
+    write_frames(tmp_path, [*names, ".hidden.png"])
+    order = ["a2.png", "a10.png", "a.png", "b1.png", "02.png", "2.png", "2b.png", "10.png"]
+    assert [path.name for path in frames_of_folder(tmp_path)] == order

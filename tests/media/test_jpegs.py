@@ -7,7 +7,7 @@ import pytest
 from tests.media.odd import encoded, exif
 from tests.media_factory import number_of, pattern, write_video
 from unmask.media import open_video, probe, read_frames
-from unmask.media.jpegs import is_motion_jpeg
+from unmask.media.jpegs import is_motion_jpeg, is_whole_jpeg
 
 PICTURES = [bytes(packet) for packet in encoded(range(12), "mjpeg")]
 
@@ -79,3 +79,36 @@ def test_raw_streams_are_read(tmp_path, suffix, codec, form, size):
 def test_one_photograph_is_a_picture(tmp_path):
     (tmp_path / "a.mjpeg").write_bytes(PICTURES[0])
     assert probe(tmp_path / "a.mjpeg").is_picture
+
+
+def segment(marker, content=b""):
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+START, END, SCAN = b"\xff\xd8", b"\xff\xd9", segment(0xDA, b"head")
+
+
+@pytest.mark.parametrize(
+    ("picture", "is_whole"),
+    [
+        (START + SCAN + b"data" + END, True),
+        (START + b"\xff\xff" + SCAN + b"data" + END, True),  # fill bytes in front of a marker
+        (START + b"\xff\x01" + segment(0xDB, b"table") + SCAN + b"data" + END, True),  # TEM has no length
+        (START + segment(0xDB, b"table") + b"stray" + SCAN + b"data" + END, False),
+        (START + SCAN + b"da\xff\0ta" + END, True),  # a byte of data
+        (START + SCAN + b"da\xff\xd3ta" + END, True),  # a restart
+        (START + SCAN + b"data" + segment(0xDA, b"second") + b"data" + END, True),
+        (START + SCAN + b"data\xff", False),
+        (START + SCAN + b"data" + END[:1], False),
+        (START + END, True),
+        (START + segment(0xDB, b"table") + END, True),
+        (START, False),
+        (b"\xff\xd7" + SCAN + END, False),
+        (b"", False),
+    ],
+)
+def test_where_a_picture_ends(picture, is_whole):
+    assert is_whole_jpeg(io.BytesIO(picture)) is is_whole
+    assert is_motion_jpeg(io.BytesIO(3 * picture)) is is_whole
+    assert is_motion_jpeg(io.BytesIO(picture + bytes(5) + picture + b"\0" + picture)) is is_whole, "zeros fill up"
+    assert not is_motion_jpeg(io.BytesIO(2 * picture)), "a photograph with another view of it"

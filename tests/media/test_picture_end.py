@@ -2,11 +2,13 @@
 
 import io
 import os
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from unmask.media import picture_end
 from unmask.media.picture_end import ends_early
 
 FORMS = ("JPEG", "PNG", "WEBP", "AVIF")
@@ -42,3 +44,36 @@ def test_a_thumbnail_is_not_the_end_of_its_picture(tmp_path):
     with_thumbnail = content[:2] + b"\xff\xe1" + length + thumbnail + content[2:]
     assert not early(with_thumbnail, tmp_path)
     assert early(with_thumbnail[:-40], tmp_path)
+
+
+def test_chunks_beyond_the_most_that_are_looked_at_are_not_missed(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture_end, "_MAX_PARTS", 3)
+    content = whole("PNG")
+    chunk = (4).to_bytes(4, "big") + b"teXt" + bytes(8)
+    assert early(content[:33] + chunk + content[33:], tmp_path) is False
+    assert early(content[:33] + 3 * chunk, tmp_path) is False, "too many to tell"
+    assert early(content[:33] + chunk + chunk[:-1], tmp_path), "cut within a checksum"
+
+
+@pytest.mark.parametrize(
+    ("tail", "is_early"),
+    [
+        (b"", False),
+        (struct.pack(">I4sQ", 1, b"mdat", 20) + b"1234", False),
+        (struct.pack(">I4sQ", 1, b"mdat", 21) + b"1234", True),
+        (struct.pack(">I4s", 0, b"mdat") + b"to the end", False),
+        (struct.pack(">I4s", 7, b"free"), False),
+        (struct.pack(">I4s", 9, b"free"), True),
+        (struct.pack(">I4s", 8, b"free"), False),
+        (b"\0\0\0", False),
+    ],
+)
+def test_boxes_say_how_long_a_file_is(tail, is_early, tmp_path):
+    assert early(struct.pack(">I4s", 12, b"ftyp") + b"heic" + tail, tmp_path) is is_early
+
+
+def test_the_parts_of_a_webp_may_end_with_the_file_and_no_earlier(tmp_path):
+    content = b"RIFF" + (12).to_bytes(4, "little") + b"WEBPVP8 abcd"
+    assert not early(content, tmp_path)
+    assert early(content[:-1], tmp_path)
+    assert not early(b"GIF89a" + bytes(20), tmp_path), "of others nothing is known"

@@ -79,3 +79,41 @@ def test_a_comb_is_where_rows_alternate():
 def test_the_moment_of_a_frame_of_any_format_has_its_size(pixel_format):
     whole = first_moment(av.VideoFrame(64, 48, pixel_format))
     assert (whole.width, whole.height) == (64, 48)
+
+
+@pytest.mark.parametrize(("pixel_format", "size"), [("rgb4", (64, 48)), ("yuv420p", (16, 2))])
+def test_a_frame_that_the_filter_does_not_take_stays_as_it_is(pixel_format, size):
+    frame = av.VideoFrame(*size, pixel_format)
+    assert first_moment(frame) is frame
+
+
+def test_the_moment_of_a_frame_keeps_its_place():
+    frame = av.VideoFrame(64, 48, "yuv420p")
+    frame.pts = 7
+    assert first_moment(frame).pts == 7
+
+
+def rows(*levels, columns=16):
+    """Return three blocks of rows that repeat these levels."""
+    return np.tile(np.array(levels, np.int16), 48)[:48, None].repeat(columns, 1)
+
+
+def test_a_comb_is_deep_and_wide_enough():
+    assert not is_combed(rows(100, 109))
+    assert is_combed(rows(100, 110))
+    for columns, expected in ((5, False), (6, True)):
+        level = rows(100)
+        level[:, :columns] = rows(100, 200)[:, :columns]
+        assert is_combed(level) is expected, "so many pixels of a square"
+    assert not is_combed(rows(100, 200, columns=15)), "there is no square"
+    assert is_combed(rows(100, 200)[:32])
+    assert not is_combed(rows(100, 200)[:31])
+
+
+@pytest.mark.parametrize("levels", [(200, 50, 200, 200, 50), (0, 255), (90, 120, 90, 121)])
+def test_a_comb_is_one_whether_its_rows_are_bright_or_dark(levels):
+    for expected, level in ((True, rows(*levels)), (False, rows(*sorted(levels * 24))), (False, rows(0, 0, 200))):
+        assert is_combed(level) is expected
+        assert is_combed(255 - level) is expected
+        assert is_combed(level[::-1]) is expected
+        assert is_combed(np.hstack([level, level[:, ::-1]])) is expected

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -194,3 +195,31 @@ def test_all_pieces_together_are_bounded_and_must_not_change(numbered, tmp_path)
             file.write(b"\0\0\0\x08free")
         with pytest.raises(ChangedError):
             list(read_frames(video, np.arange(FRAMES)))
+
+
+def test_a_folder_that_is_not_there_and_too_many_pieces(numbered, monkeypatch, tmp_path):
+    with pytest.raises(UnreadableError, match="cannot open the folder of pieces: No such file"):
+        open_pieces_folder(tmp_path / "missing", LIMITS).__enter__()
+    monkeypatch.setattr("unmask.media.recording.MAX_PIECES", 2)
+    with pytest.raises(LimitError, match="has 3 pieces; at most 2 are read"):
+        open_pieces_folder(numbered, LIMITS).__enter__()
+
+
+def test_the_pieces_have_a_length_together(numbered):
+    sizes = [path.stat().st_size for path in numbered.iterdir()]
+    with open_pieces_folder(numbered, replace(LIMITS, file_bytes=sum(sizes))) as video:
+        assert video.facts.size_bytes == sum(sizes)
+    with pytest.raises(LimitError, match="more bytes together than are read, see --limits file="):
+        open_pieces_folder(numbered, replace(LIMITS, file_bytes=sum(sizes) - 1)).__enter__()
+
+
+def test_the_times_of_pieces_follow_one_another(numbered):
+    with open_pieces_folder(numbered, LIMITS) as video:
+        frames = list(read_frames(video, np.arange(len(video.index))))
+        index = video.index
+    assert [frame.time_seconds for frame in frames] == index.times_seconds.tolist()
+    assert np.diff(index.times_seconds) == pytest.approx(1 / 25, abs=2e-3)
+    assert index.key_packets.tolist() == index.key_frames.tolist() == [0, 10, 20]
+    assert (index.packets, index.stamped) == (FRAMES, True)
+    assert index.end_seconds == video.facts.duration_seconds == pytest.approx(FRAMES / 25, abs=0.01)
+    assert video.facts.bit_rate == round(8 * index.size_bytes / index.end_seconds)

@@ -8,6 +8,7 @@ import pytest
 from tests.media_factory import pattern, write_video
 from unmask.errors import ChangedError, LimitError, UnreadableError
 from unmask.media import Limits, hashed, open_video, probe, sha256_of
+from unmask.media.regular import open_regular
 
 
 def broken_files(folder):
@@ -124,3 +125,43 @@ class Failing(io.RawIOBase):
 def test_a_disk_that_fails_is_the_files_fault_not_ours():
     with pytest.raises(UnreadableError, match="does not give the file: Input/output error"):
         sha256_of(Failing())
+
+
+@pytest.mark.parametrize("step_by_step", [True, False])
+def test_below_a_folder_no_link_is_followed(step_by_step, tmp_path, monkeypatch):
+    """Windows cannot open a file part by part, and looks at each part first."""
+    if not step_by_step:
+        monkeypatch.setattr(os, "supports_dir_fd", set())
+    (tmp_path / "root" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "root" / "a" / "b" / "film").write_text("inside")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "film").write_text("outside")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+    (tmp_path / "root" / "a" / "linked").symlink_to(tmp_path / "outside" / "film")
+    root = str(tmp_path / "root")
+    with open_regular(tmp_path / "root" / "a" / "b" / "film", root) as file:
+        assert file.read() == b"inside"
+    with open_regular(tmp_path / "root" / "link" / "film") as file:
+        assert file.read() == b"outside"
+    for name in ("link/film", "a/linked"):
+        with pytest.raises(UnreadableError, match=r"cannot open|links in a folder are not followed"):
+            open_regular(tmp_path / "root" / name, root)
+    with pytest.raises(UnreadableError, match="links in a folder are not followed; name the file itself"):
+        open_regular(tmp_path / "root" / "a" / "linked", root)
+    with pytest.raises(UnreadableError, match="No such file"):
+        open_regular(tmp_path / "root" / "a" / "missing", root)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors")
+def test_no_descriptor_stays_open(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "film").write_text("x")
+    (tmp_path / "a" / "empty").touch()
+    before = len(os.listdir("/proc/self/fd"))
+    open_regular(tmp_path / "a" / "film", str(tmp_path)).close()
+    for name in ("empty", "missing"):
+        with pytest.raises(UnreadableError):
+            open_regular(tmp_path / "a" / name, str(tmp_path))
+    with pytest.raises(UnreadableError, match="null"):
+        open_regular("a\0b")
+    assert len(os.listdir("/proc/self/fd")) == before

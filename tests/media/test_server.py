@@ -1,16 +1,21 @@
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
+from multiprocessing.connection import Connection
 
 import numpy as np
 import pytest
 
 from unmask.errors import CrashedError
 from unmask.media import Limits, SignatureLog, guards_in_force, open_video, prepare_decoding, read_frames, sample_frames
-from unmask.media.server import CAN_ISOLATE, SERVER, Fork, ServerLostError
+from unmask.media.memory import nameless_memory
+from unmask.media.messages import Order, parse
+from unmask.media.server import CAN_ISOLATE, SERVER, DecoderServer, Fork, ServerLostError
 
 pytestmark = pytest.mark.skipif(not CAN_ISOLATE, reason="this platform cannot fork")
 server_module = importlib.import_module("unmask.media.server")
@@ -131,3 +136,66 @@ def test_the_server_loads_nothing_that_checks_or_fetches():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_it_tells_its_time_once_it_runs():
+    guards_in_force()
+    assert SERVER.cpu_seconds() > 0
+    assert DecoderServer().cpu_seconds() == 0, "it was never started"
+
+
+def test_one_that_does_not_end_by_itself_is_killed(monkeypatch):
+    monkeypatch.setattr(server_module, "_STOP_SECONDS", 0.05)
+    server = DecoderServer()
+    server.stop()
+    server._start()
+    try:
+        os.kill(server.pid, signal.SIGSTOP)
+    finally:
+        server.stop()
+    assert server._process.returncode == -signal.SIGKILL
+
+
+def test_decoders_end_with_their_server(clips):
+    server = DecoderServer()
+    ours, theirs = socket.socketpair()
+    memory, video = nameless_memory(1 << 20), os.open(clips["blended"], os.O_RDONLY)
+    try:
+        fork = server.fork(Order("decode", "0" * 64, Limits(), 60), [theirs.fileno(), video, memory])
+        theirs.close()
+        with Connection(ours.detach()) as connection:
+            assert "facts" in parse(connection.recv_bytes())
+            server.stop()
+            with suppress(EOFError, ConnectionError):
+                while connection.poll(20):
+                    connection.recv_bytes()
+        assert server._process.returncode == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(fork.pid, 0)
+    finally:
+        server.stop()
+        for descriptor in (memory, video):
+            os.close(descriptor)
+
+
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_server_that_ends_without_an_answer_is_lost(takes, monkeypatch):
+    server = DecoderServer()
+    ours, theirs = socket.socketpair()
+    code = f"import socket; socket.socket(fileno={theirs.fileno()}).recv(9999 if {takes} else 1)"
+
+    def start():
+        server._process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()])
+        theirs.close()
+        ours.settimeout(30)
+        server._control, server._starts = ours, 1
+
+    monkeypatch.setattr(server, "_start", start)
+    try:
+        with pytest.raises(ServerLostError, match=r"cannot be reached: .*; run: unmask doctor"):
+            server.fork(Order("guards", "", Limits(), 60), [0, 1, 2])
+        assert server.pid is None
+        with pytest.raises(ServerLostError, match="ended"):
+            server.end(Fork(1, 1))
+    finally:
+        server.stop()

@@ -47,6 +47,7 @@ def film_of_cuts(rng, scenes, like):
     return images, cuts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("like", [False, True])
 def test_two_hundred_made_cuts(tmp_path, like):
     made = found = hits = 0
@@ -81,6 +82,7 @@ def test_one_shot_is_one_shot(tmp_path):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", images)) == []
 
 
+@pytest.mark.slow
 def test_a_camera_that_moves_slowly_makes_no_shots(tmp_path, portrait):
     for seed in range(8):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", list(drift(np.random.default_rng(seed), 40)))) == []
@@ -138,3 +140,31 @@ def test_made_cuts_between_real_scenes(tmp_path):
         )
     assert hits >= 0.98 * made
     assert hits >= 0.98 * found
+
+
+def still(seed, count, noise=0.0):
+    """Return signatures of a scene that stands still, but for some noise."""
+    rng = np.random.default_rng(seed)
+    scene = rng.integers(30, 220, (1, 3, 9, 16))
+    return (scene + rng.normal(0, noise, (count, 3, 9, 16))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("before", [1, 2, 8])
+def test_a_cut_between_frames_far_apart_in_time(before):
+    """As of a film of which a few key frames were decoded: steps tell little there, the frames around do."""
+    signatures = np.concatenate([still(0, before, 2), still(1, 8, 2)])
+    assert find_cuts(3.0 * np.arange(before + 8), signatures).tolist() == [before]
+
+
+def test_people_who_move_between_frames_far_apart_make_no_cut():
+    assert find_cuts(3.0 * np.arange(16), still(0, 16, 7)).tolist() == []
+    little = still(0, 16).astype(int)
+    little[8:] += np.where(np.arange(16) % 2, 3, -3)
+    assert find_cuts(3.0 * np.arange(16), little.astype(np.uint8)).tolist() == [], "too little for so long a time"
+    assert find_cuts(0.04 * np.arange(16), little.astype(np.uint8)).tolist() == [8]
+
+
+def test_a_film_of_two_frames_may_have_a_cut():
+    two = np.concatenate([still(0, 1), still(1, 1)])
+    assert find_shots(np.array([0, 7]), np.array([0.0, 0.3]), two).starts.tolist() == [0, 7]
+    assert len(find_shots(np.array([0, 7]), np.array([0.0, 0.3]), two[[0, 0]])) == 1

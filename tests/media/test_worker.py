@@ -27,8 +27,8 @@ def ask(tmp_path):
     os.ftruncate(memory, SLOTS * 3 * FRAME_PIXELS)
     threads = []
 
-    def ask(task, path, **limits):
-        order = Order(task, "0" * 64, Limits(**{"frame_pixels": FRAME_PIXELS} | limits), 60)
+    def ask(task, path, readers=(), **limits):
+        order = Order(task, "0" * 64, Limits(**{"frame_pixels": FRAME_PIXELS} | limits), 60, readers=readers)
 
         def run():
             with suppress(EOFError, ConnectionError), Connection(theirs.detach()) as answers:
@@ -103,3 +103,39 @@ def test_a_disk_that_fails_is_no_fault_of_ours(ask, clip, monkeypatch, number):
 def test_a_fault_of_ours_is_reported_with_its_place(ask, clip, monkeypatch):
     monkeypatch.setattr(worker, "open_in_process", lambda *_: 1 / 0)
     assert "ZeroDivisionError" in parse(ask("decode", clip).recv_bytes())["fault"]
+
+
+def test_it_ends_with_a_code_that_says_how(monkeypatch):
+    """The other side tells a crash by it."""
+
+    def end(order_fails):
+        reads, writes = socketpair()
+        pid = os.fork()
+        if not pid:
+            try:
+                reads.close()
+                monkeypatch.setattr(worker, "confine", lambda *_, **__: 1 / 0 if order_fails else ["a guard"])
+                worker.run([writes.fileno()], Order("guards", "", Limits(), 60))
+            finally:
+                os._exit(99)
+        writes.close()
+        with Connection(reads.detach()) as answers:
+            said = None if order_fails else parse(answers.recv_bytes())
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
+
+    assert end(order_fails=False) == (0, {"guards": ["a guard"]})
+    assert end(order_fails=True) == (1, None)
+
+
+def count_bytes(file, question):
+    return {"asked": question.decode(), "bytes": len(file.read())}
+
+
+def test_a_reader_is_asked(ask, clip):
+    connection = ask("ask", clip, readers=("tests.media.test_worker:count_bytes",))
+    connection.send_bytes(b"how many?")
+    assert parse(connection.recv_bytes()) == {"answer": {"asked": "how many?", "bytes": clip.stat().st_size}}
+
+
+def test_a_file_is_described(ask, clip):
+    assert parse(ask("describe", clip).recv_bytes())["description"]["format"]["nb_streams"] == 2

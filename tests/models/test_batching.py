@@ -30,6 +30,7 @@ def test_scores_come_in_order_and_do_not_depend_on_neighbours(network, crops):
     assert network.score(crops[:0]) == []
 
 
+@pytest.mark.slow
 def test_many_threads_share_a_network(network, crops):
     crops = crops[:15]
     expected = [score.logit for score in network.score(crops)]
@@ -73,6 +74,7 @@ def test_too_few_scores_are_an_error(crops, monkeypatch):
         network.score(crops[:4])
 
 
+@pytest.mark.slow
 def test_the_backlog_stays_small(network, crops):
     futures = network.submit(np.tile(crops, (3, 1, 1, 1)))
     assert network._pool._work_queue.qsize() <= network._streams

@@ -75,6 +75,7 @@ print(json.dumps([score.fake_probability for score in Network(model_folder("bund
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="sets the instructions of x86 processors")
 def test_the_bundled_model_scores_the_same_on_older_processors(tmp_path):
     rng = np.random.default_rng(0)

@@ -87,6 +87,7 @@ def test_landmarks_are_laid_on_the_template(tmp_path):
     assert embedder.cut(image, Face((100, 70, 200, 200), 1.0)).any(), "without landmarks the crop rule serves"
 
 
+@pytest.mark.slow
 def test_a_person_in_two_shots_is_one(tmp_path, portrait):
     """A cut ends all tracks; the embedder sees that the first and the third shot show the same colours."""
     tinted = np.clip(portrait * np.array([0.6, 0.8, 1.5]), 0, 255).astype(np.uint8)

@@ -46,6 +46,7 @@ def test_evaluate_reads_the_names_that_were_meant(tmp_path):
     assert [prediction.name for prediction in read_predictions(tmp_path / "s.csv")] == names
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_every_name_survives(name):
     assert spreadsheet_name(spreadsheet_safe(name)) == name

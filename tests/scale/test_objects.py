@@ -127,6 +127,7 @@ def test_objects_are_listed_with_lengths_and_etags(store):
     assert list(Sources(["s3://bucket/in/005.mp4"]).rows()) == [rows[5]]
 
 
+@pytest.mark.slow
 def test_one_request_in_twenty_fails_and_no_row_is_lost(store, tmp_path):
     rows = list(Sources(["s3://bucket/in/"]).rows())
     store.share, store.requests, store.faults = 0.05, 0, 0

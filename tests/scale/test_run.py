@@ -150,6 +150,7 @@ def drive_and_kill(folder, count, row_seconds, moments, seed):
         killed += 1
 
 
+@pytest.mark.slow
 def test_what_a_lost_driver_has_is_taken_up(tmp_path):
     assert drive_and_kill(tmp_path / "run", 120, 0.01, moments=2, seed=1) >= 1
     assert merged(tmp_path / "run") == expected(rows_named(["sleep-0.01"] * 120))

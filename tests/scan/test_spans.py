@@ -51,6 +51,7 @@ def shots(tmp_path_factory, portrait, blended):
     return write_video(path, canvases, rate=10, options={"crf": "12"})
 
 
+@pytest.mark.slow
 def test_a_person_in_three_shots_is_one_row_and_the_fake_shot_still_counts(shots):
     """The strongest passage decides: what is fake in one shot is no less so for being the same person's in others."""
     apart, joined = Scanner().scan(shots), Scanner(identity="bundled").scan(shots)

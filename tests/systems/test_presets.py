@@ -35,6 +35,7 @@ def test_the_winners_settings(winner):
     assert len(PRESETS["b5x15"].models) == 15
 
 
+@pytest.mark.slow
 def test_all_faces_count_together(winner, film):
     verdict = winner.scan(film(40, people=2))
     assert len(verdict.frames) == 64

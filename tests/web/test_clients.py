@@ -109,6 +109,7 @@ def test_an_assistant_is_told_what_went_wrong(asked, tmp_path):
     assert "needs the token" in talk(asked, without, token=None)
 
 
+@pytest.mark.slow
 def test_the_command_speaks_on_stdin_and_stdout(asked, tmp_path):
     (tmp_path / "clip.png").write_bytes(clip("stdio"))
     environment = os.environ | {"UNMASK_TOKEN": TOKEN}

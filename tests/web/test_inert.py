@@ -9,6 +9,8 @@ from tests.media_factory import write_film
 from tests.web.conftest import running, stub_settings
 from tests.web.film_stub import MARK
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_MS = 60_000
 
 

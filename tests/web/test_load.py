@@ -85,6 +85,7 @@ def load(process, tmp_path):
     assert set(statuses) == {200}
 
 
+@pytest.mark.slow
 def test_scans_that_bring_the_process_down(tmp_path):
     """The one that does has failed after three attempts; the one beside it is done."""
     with running(stub_settings(tmp_path)) as service:
@@ -143,6 +144,7 @@ def test_old_jobs_are_forgotten(tmp_path):
         assert len(service.files()) == 2
 
 
+@pytest.mark.slow
 def test_postgresql_serves_as_well(tmp_path, postgres):
     with running(stub_settings(tmp_path, database=postgres)) as service:
         job = service.wait(service.upload(clip("postgres"), "p.png").json()["id"])

@@ -70,6 +70,7 @@ def check(operation, job):
     send()
 
 
+@pytest.mark.slow
 def test_every_operation_keeps_to_its_description(service, schema, monkeypatch):
     def fetch(url, *_):
         raise DownloadError(f"{url} is not fetched in tests")

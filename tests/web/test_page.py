@@ -13,6 +13,8 @@ from tests.web.conftest import clip, running, stub_settings
 from tests.web.film_stub import MARK
 from unmask.web.settings import ServeSettings
 
+pytestmark = pytest.mark.slow
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:

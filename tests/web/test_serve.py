@@ -26,6 +26,7 @@ def started(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_it_stops_within_ten_seconds_whatever_is_under_way(started, tmp_path):
     process, address, data = started
     with httpx.Client(base_url=address, timeout=60) as client, client.stream("GET", "/api/events") as events:

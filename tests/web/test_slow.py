@@ -10,6 +10,8 @@ from tests.web.conftest import clip, form, head, raw, running, stub_settings
 from unmask.web import connection, upload
 from unmask.web.guard import MAX_BODY_BYTES
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-of-some-length"
 
 

@@ -10,6 +10,8 @@ from unmask.web import store as stores
 from unmask.web.database import Postgres, open_database
 from unmask.web.store import Search, Store
 
+pytestmark = pytest.mark.slow
+
 OK = {"status": "ok", "label": "fake", "fake_probability": 0.9, "reason": "r", "people": 1, "duration_seconds": 2.0}
 
 

@@ -177,6 +177,7 @@ def test_a_database_without_room(service, monkeypatch):
     assert "disk" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 def test_many_at_a_time_lose_nothing(service):
     """Two threads hand in the same file: one job, one scan."""
     answers = []

@@ -182,15 +182,22 @@ def _filter_system_calls(threads: bool) -> None:
     architecture, allowed = _ALLOWED[machine]
     load, equal, has, give = 0x20, 0x15, 0x45, 0x06
     refuse, permit, kill = 0x00050001, 0x7FFF0000, 0x80000000  # EPERM, go on, end the process
-    program = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill), (load, 0, 0, 0)]
-    program += [step for number in allowed for step in ((equal, 0, 1, number), (give, 0, 0, permit))]
+
+    def step(code: int, value: int, if_so: int = 0, if_not: int = 0) -> bytes:
+        """Return one instruction; a comparison passes over so many."""
+        return struct.pack("HBBI", code, if_so, if_not, value)
+
+    program = [step(load, 4), step(equal, architecture, if_so=1), step(give, kill), step(load, 0)]
+    for number in allowed:
+        program += [step(equal, number, if_not=1), step(give, permit)]
     if threads:
-        program += [(equal, 0, 1, _CLONE3), (give, 0, 0, _NO_SUCH_CALL), (equal, 0, 4, _CLONE[machine])]
-        program += [(load, 0, 0, 16), (has, 1, 0, _CLONE_THREAD), (give, 0, 0, refuse), (give, 0, 0, permit)]
-    program += [(equal, 1, 0, _FCNTL[machine]), (give, 0, 0, refuse), (load, 0, 0, 24)]
-    program += [step for command in _FCNTL_COMMANDS for step in ((equal, 0, 1, command), (give, 0, 0, permit))]
-    program.append((give, 0, 0, refuse))
-    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+        program += [step(equal, _CLONE3, if_not=1), step(give, _NO_SUCH_CALL), step(equal, _CLONE[machine], if_not=4)]
+        program += [step(load, 16), step(has, _CLONE_THREAD, if_so=1), step(give, refuse), step(give, permit)]
+    program += [step(equal, _FCNTL[machine], if_so=1), step(give, refuse), step(load, 24)]
+    for command in _FCNTL_COMMANDS:
+        program += [step(equal, command, if_not=1), step(give, permit)]
+    program.append(step(give, refuse))
+    code = ctypes.create_string_buffer(b"".join(program))
     header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(code))
     _prctl(_PR_SET_SECCOMP, 2, ctypes.create_string_buffer(header))
 

@@ -154,8 +154,8 @@ class DecoderServer:
         self._control, self._starts = ours, self._starts + 1
 
     def _ask(self, message: Mapping[str, Any], files: Sequence[int]) -> dict[str, Any]:
-        if self._control is None or self._process is None:
-            raise ServerLostError("the server of decoders is gone; run: unmask doctor")
+        assert self._control is not None, "it was started"
+        assert self._process is not None, "it was started"
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], files)
             if not (answer := self._control.recv(_MESSAGE_BYTES)):

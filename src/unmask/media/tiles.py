@@ -132,8 +132,7 @@ def join_tiles(container: InputContainer, grid: Grid, frame_pixels: int) -> Vide
         elif picture.format.name != tile.format.name:
             raise UnreadableError("the tiles of the picture are of different kinds")
         _lay(picture, tile, number // grid.columns, number % grid.columns)
-    if picture is None:
-        raise UnreadableError("not one tile of the picture can be decoded")
+    assert picture is not None, "a grid has tiles, and each of them was given"
     return picture
 
 

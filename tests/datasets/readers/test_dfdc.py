@@ -320,6 +320,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.dictionaries(st.integers(0, 3), st.dictionaries(NAMES, ENTRIES, max_size=4), max_size=4), data=st.data()

@@ -56,6 +56,7 @@ def test_no_answer(winner, exact, tmp_path):
             assert verdict.save(tmp_path / "none.csv").read_text().splitlines()[1].endswith(",0.5")
 
 
+@pytest.mark.slow
 def test_more_faces_than_the_buffer_takes(winner, exact, film, monkeypatch):
     """Four people in 40 frames are 128 faces: all count, or, as released, the last one does not."""
     clip = film(40, people=4)
@@ -65,6 +66,7 @@ def test_more_faces_than_the_buffer_takes(winner, exact, film, monkeypatch):
     assert "the last 1 faces were ignored" in verdict.warnings[-1]
 
 
+@pytest.mark.slow
 def test_of_an_ordinary_clip_the_same_is_seen(winner, exact, film):
     clip = film(40)
     one, other = winner.scan(clip), exact.scan(clip)
@@ -75,6 +77,7 @@ def test_of_an_ordinary_clip_the_same_is_seen(winner, exact, film):
     assert winner.settings_hash != exact.settings_hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spoilt", "seen"), [((8,), 32), ((10, 11), 30)])
 def test_broken_frames_are_told(winner, exact, film, tmp_path, spoilt, seen):
     """One that the next one replaces, and two that are lost, where the released code judged concealed frames."""
