@@ -139,7 +139,8 @@ class DecoderServer:
             self._control.close()
         fill_standard_streams()
         ours, theirs = socket.socketpair()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
+        serving = f"from {__name__} import serve; serve({theirs.fileno()})"
+        code = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}; {serving}"  # what is loaded is no garbage
         paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(  # noqa: S603 - our own code
             [sys.executable, "-I", "-S", "-c", code],
@@ -183,6 +184,7 @@ def serve(descriptor: int) -> None:
     fill_standard_streams()  # else a file that comes takes such a number, and is lost where a decoder has its own
     _load_everything()
     gc.freeze()  # else the decoders' collectors would touch, and so copy, all that is loaded
+    gc.enable()
     control, decoders = socket.socket(fileno=descriptor), set[int]()
     while True:
         message, files, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, len(FILES))
