@@ -157,3 +157,9 @@ def test_avi_does_not_say_when_frames_are_shown(tmp_path):
     options = {"x264-params": "bframes=3:b-pyramid=normal:b-adapt=0"}
     path = write_video(tmp_path / "clip.avi", map(pattern, FIRST), options=options)
     assert read_numbers(path) == FIRST
+
+
+def test_the_longest_time_between_two_frames_is_one_and_a_longer_one_a_jump():
+    assert order_of([0, 1000, 2000]).ticks.tolist() == [0, 1000, 2000]
+    assert order_of([0, 1001, 2002]).ticks.tolist() == [0, 10, 20]
+    assert order_of([0, 40, 1041, 1081]).ticks.tolist() == [0, 40, 80, 120]

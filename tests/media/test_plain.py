@@ -77,7 +77,9 @@ def test_a_comb_is_where_rows_alternate():
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "nv12", "gbrp", "pal8"])
 def test_the_moment_of_a_frame_of_any_format_has_its_size(pixel_format):
-    whole = first_moment(av.VideoFrame(64, 48, pixel_format))
+    frame = av.VideoFrame(64, 48, pixel_format)
+    whole = first_moment(frame)
+    assert whole is not frame
     assert (whole.width, whole.height) == (64, 48)
 
 

@@ -222,3 +222,8 @@ def test_a_grid_is_turned_to_the_left_and_then_mirrored(turned, mirrored):
     expected = np.rot90(image, turned or 0)
     expected = expected if mirrored is None else expected[:, ::-1] if mirrored else expected[::-1]
     assert np.array_equal(read_grid(grid_file(turned=turned, mirrored=mirrored)).orientation.apply(image), expected)
+
+
+def test_a_picture_may_have_one_tile():
+    picture = joined([tile(70)], Grid(1, 1, 60, 50, (1,), Orientation()))
+    assert (picture.width, picture.height, picture.pts) == (60, 50, 0)
