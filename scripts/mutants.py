@@ -487,7 +487,7 @@ def try_mutants(package: str, count: int, seed: int, cpu_seconds: float, wall_se
     low, high = wilson(counts["killed"], done)
     print(
         f"{package}: {counts['killed']} of {done} noticed, {share:.0%} ({low:.0%} to {high:.0%}), drawn of {len(able)} "
-        f"with seed {seed}; {len(everything) - len(able)} that no test can notice; {too_long} noticed by taking too long; "
+        f"with seed {seed}; {len(everything) - len(able)} that no test can notice; {too_long} took too long; "
         f"{time.monotonic() - began:.0f} s"
     )
 

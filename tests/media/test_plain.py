@@ -103,6 +103,9 @@ def rows(*levels, columns=16):
 def test_a_comb_is_deep_and_wide_enough():
     assert not is_combed(rows(100, 109))
     assert is_combed(rows(100, 110))
+    for base in (0, 100):
+        assert not is_combed(base + rows(0, 13, 0)), "rows that stand alone have to stand out more"
+        assert is_combed(base + rows(0, 14, 0))
     for columns, expected in ((5, False), (6, True)):
         level = rows(100)
         level[:, :columns] = rows(100, 200)[:, :columns]
