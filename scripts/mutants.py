@@ -53,7 +53,6 @@ FURTHER_TESTS = {
         "tests/evidence/test_second_encoding.py",
         "tests/evidence/test_signature.py",
         "tests/hostile/test_fuzz.py",
-        "tests/hostile/test_scan.py",
         "tests/scan/test_films.py",
     ),
     "net": ("tests/cli/test_addresses.py", "tests/models/test_card.py"),
