@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import av
@@ -258,3 +259,18 @@ a%20b.ts
         Piece(Part(str(tmp_path / "b.ts"), 0, 4), head),
         Piece(Part(str(tmp_path / "a b.ts")), other),
     ]
+
+
+@pytest.mark.parametrize(
+    ("span", "fits"), [("0", False), ("{whole}@0", True), ("{whole}@1", False), ("1@{whole}", False)]
+)
+def test_a_range_lies_within_its_file(numbered, tmp_path, span, fits):
+    content = (numbered / "piece8.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content)
+    text = f"#EXTM3U\n#EXT-X-BYTERANGE:{span.format(whole=len(content))}\na.mp4\n"
+    (tmp_path / "list.m3u8").write_text(text)
+    with (
+        nullcontext() if fits else pytest.raises(UnreadableError, match="beyond the end of its file"),
+        open_playlist(tmp_path / "list.m3u8", LIMITS) as video,
+    ):
+        assert len(video.index) == EACH
