@@ -202,6 +202,12 @@ def test_a_grid_is_read_in_both_its_forms(content, long):
     assert read_grid(grid_file(content, before=15 * box(b"free", b"x"))) is None, "nobody writes so many boxes"
 
 
+def test_what_follows_the_list_of_items_is_no_part_of_it():
+    content = grid_file().getvalue()
+    for kind in (b"pitm", b"iinf", b"iref", b"iloc"):
+        assert read_grid(io.BytesIO(content + box(kind, b""))) is not None
+
+
 @pytest.mark.parametrize(
     "file",
     [
