@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.media.odd import write_tracks
 from tests.media_factory import cut_without_reencoding, number_of, pattern, write_video
 from unmask.errors import NoVideoError
 from unmask.media import Limits, SignatureLog, open_video, pick_frames, read_frames, sample_frames
@@ -159,3 +160,16 @@ def test_key_frames_are_surveyed_at_least_so_far_apart():
     assert surveyed([0, 0.5, 0.9, 1.7, 1.9, 5], 6) == [0, 20, 40, 50]
     assert surveyed(np.arange(0, 2560, 5.0), 2560) == [20 * number for number in range(256)], "at most 256"
     assert surveyed([7.0], 9) == [0]
+
+
+def test_each_film_of_a_file_can_be_read(tmp_path):
+    sizes = [(320, 192), (160, 96)]
+    path = write_tracks(
+        tmp_path / "a.mkv", [("libx264", size, list(range(first, 60, 2))) for first, size in enumerate(sizes)]
+    )
+    for film, (width, height) in enumerate(sizes):
+        with open_video(path, Limits(isolate=False), film=film + 1) as video:
+            facts = video.facts
+            (frame,) = read_frames(video, np.array([5]))
+        assert (facts.film, facts.films, facts.width, facts.height) == (film + 1, 2, width, height)
+        assert number_of(frame.image_HW3) == 10 + film
