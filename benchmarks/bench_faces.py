@@ -62,6 +62,10 @@ def main() -> None:
         goals += compared(clips, arguments.seed) if reference is not None else []
         rates = {name: matrix_rate(name) for name in ("f32", "bf16")}
         floor_ms = {name: median(c["pnet_gflop"] for c in clips.values()) / rate * 1e3 for name, rate in rates.items()}
+        if reference is not None:
+            floor = median(clip["reference_ms"] for clip in clips.values()) / floor_ms["bf16"]
+            what = "floor: facenet-pytorch's time / P-net's arithmetic of a whole frame in bf16 at the matrix rate"
+            goals.append(Goal.watched("N10", what, floor, at_most=False))
         floors = {"matrix_gflop_per_second": rates, "pnet_median_ms": floor_ms}
         write(arguments, goals, clips, reference, floors=floors)
 

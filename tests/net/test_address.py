@@ -31,6 +31,7 @@ def test_files_are_no_addresses():
 def test_plain_http_stays_within_this_machine():
     check_address("http://127.0.0.1:80/a")
     check_address("http://localhost/a")
+    check_address("http://[::1]:80/a")
     with pytest.raises(UsageError, match="no https address"):
         check_address("http://127.0.0.1:80/a", loopback=False)
 

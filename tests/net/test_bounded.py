@@ -11,7 +11,7 @@ import trustme
 
 from unmask.errors import DownloadError
 from unmask.net import download
-from unmask.net.bounded import Allowance
+from unmask.net.bounded import Allowance, BoundedResponse
 from unmask.net.public import fetch_public
 
 MAX_BYTES = 100_000
@@ -123,3 +123,15 @@ def test_what_is_allowed_is_the_file_and_a_little_more():
     with pytest.raises(DownloadError, match="more than the 100000 bytes") as caught:
         allowance.take(1)
     assert caught.value.status == "rejected_limit"
+
+
+def test_who_closes_the_response_closes_the_connection():
+    here, there = socket.socketpair()
+    with there:
+        response = BoundedResponse(here, allowance=Allowance("https://a", MAX_BYTES))
+        body = response.fp  # what still holds the stream keeps no connection open
+        here.close()
+        response.close()
+        there.settimeout(5)
+        assert there.recv(1) == b""
+    assert body.closed

@@ -3,11 +3,14 @@ import io
 import json
 import re
 import socket
+import socketserver
+import threading
 from urllib.error import HTTPError
 
 import pytest
 
 from tests.server import serve
+from unmask import __version__
 from unmask.errors import DownloadError, UsageError
 from unmask.net import download as module
 
@@ -112,6 +115,31 @@ def test_redirects_are_followed(tmp_path):
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
+def test_a_proxy_is_asked_for_the_internet_and_never_for_this_machine(tmp_path, monkeypatch):
+    """What the environment names as proxy; it sees the host of an https address, and here it refuses."""
+    asked = []
+
+    class Refuses(socketserver.StreamRequestHandler):
+        def handle(self):
+            asked.append(self.rfile.readline())
+            self.wfile.write(b"HTTP/1.0 403 No\r\n\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Refuses) as proxy, serve({"a": CONTENT}) as server:
+        proxy.timeout = 10
+        asking = threading.Thread(target=proxy.handle_request, daemon=True)
+        asking.start()
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_address[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        download(f"{server.url}/a", tmp_path / "a", nothing)
+        with pytest.raises(DownloadError, match=r"cannot fetch https://host\.invalid/b: .*403"):
+            download("https://host.invalid/b", tmp_path / "b", nothing)
+        asking.join(20)
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    assert [line.rpartition(b" ")[0] for line in asked] == [b"CONNECT host.invalid:443"]
+
+
 def test_a_missing_file_is_reported(tmp_path):
     with serve({}) as server, pytest.raises(DownloadError, match="the server answers 404"):
         download(f"{server.url}/a", tmp_path / "a", nothing)
@@ -176,6 +204,7 @@ def test_a_part_that_the_server_does_not_know_is_begun_anew(tmp_path):
     assert (file.getvalue(), part.etag) == (b"new", '"2"')
     first, second = ({name.lower(): value for name, value in request.header_items()} for request in opener.asked)
     assert (first["range"], first["if-range"], first["accept-encoding"]) == ("bytes=3-", '"1"', "identity")
+    assert first["user-agent"] == f"unmask/{__version__}"
     assert "range" not in second
     assert refused.fp.closed
 
@@ -189,23 +218,28 @@ def test_other_refusals_end_it(tmp_path, code, there):
     assert len(opener.asked) == 1
 
 
-def test_a_full_disk_is_told_and_not_tried_again(tmp_path):
+@pytest.mark.parametrize("call", ["write", "flush"])
+def test_a_full_disk_is_told_and_not_tried_again(tmp_path, call):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     part, file = part_of(tmp_path)
-    file.write = lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+    setattr(file, call, fail)
     opener = Opener(Response(b"new"))
     with pytest.raises(DownloadError, match=r"cannot keep .*No space left on device; room is needed to test"):
         module.fetch("https://a.example/x", opener, part, 99, nothing)
 
 
-def test_a_broken_line_is_waited_for(tmp_path, monkeypatch):
+@pytest.mark.parametrize("etag", [{"ETag": 'W/"weak"'}, {}])
+def test_a_broken_line_is_waited_for(tmp_path, monkeypatch, etag):
     pauses = []
     monkeypatch.setattr(module, "PAUSE_SECONDS", 7.0)
     monkeypatch.setattr(module.time, "sleep", pauses.append)
     part, file = part_of(tmp_path)
-    opener = Opener(Response(b"ab", Content_Length="4", ETag='W/"weak"'), Response(b"abcd", Content_Length="4"))
+    opener = Opener(Response(b"ab", Content_Length="4", **etag), Response(b"abcd", Content_Length="4"))
     module.fetch("https://a.example/x", opener, part, 4, nothing)
     assert (file.getvalue(), part.etag, pauses) == (b"abcd", "", [7.0])
-    assert not opener.asked[1].has_header("Range"), "a weak ETag does not promise the same bytes"
+    assert not opener.asked[1].has_header("Range"), "without a strong ETag nothing promises the same bytes"
 
 
 def test_a_part_from_another_place_is_refused(tmp_path):

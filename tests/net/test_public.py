@@ -3,6 +3,7 @@
 import io
 import socket
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -137,6 +138,51 @@ def test_a_download_can_be_given_up(server):
         fetch_public(f"{server.url}/a", io.BytesIO(), len(CONTENT), lambda: True, is_loopback)
 
 
+def test_one_that_is_given_up_while_its_host_is_looked_up_connects_to_nobody(server):
+    answers = iter([False])
+    with pytest.raises(DownloadError, match="was given up"):
+        fetch_public(f"{server.url}/a", io.BytesIO(), len(CONTENT), lambda: next(answers, True), is_loopback)
+    assert server.connections == 0
+
+
+def test_nobody_waits_for_a_name_server_that_never_answers(monkeypatch):
+    """Neither who gives the download up, nor the end of the process."""
+    done, daemons, answers = threading.Event(), [], iter([False, False])
+
+    def ask(*_, **__):
+        daemons.append(threading.current_thread().daemon)
+        done.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
+    monkeypatch.setattr(public, "_SLICE_SECONDS", 0.01)
+    try:
+        with pytest.raises(DownloadError, match="was given up"):
+            fetch_public("https://a.example/x", io.BytesIO(), 1000, lambda: next(answers, True))
+    finally:
+        done.set()
+    assert daemons == [True]
+
+
+def test_nobody_waits_for_a_server_that_never_shakes_hands(monkeypatch):
+    """The socket is closed as well, and waits in slices in which it can be given up."""
+    made, answers = [], iter([False] * 4)
+    monkeypatch.setattr(public, "_SLICE_SECONDS", 0.01)
+
+    class Silent(public._PatientSocket):
+        def do_handshake(self, *args):
+            made.append((self, self.gettimeout()))
+            super().do_handshake(*args)
+
+    monkeypatch.setattr(public, "_PatientSocket", Silent)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/a"
+        with pytest.raises(DownloadError, match="was given up"):
+            fetch_public(url, io.BytesIO(), 1000, lambda: next(answers, True), is_loopback)
+    assert {seconds for _, seconds in made} == {0.01}
+    assert made[0][0].fileno() == -1
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1/a", "file:///etc/passwd", "https://"])
 def test_only_https_is_fetched(url):
     with pytest.raises(DownloadError, match="no https address"):
@@ -156,9 +202,15 @@ def test_the_first_address_that_may_be_reached_and_answers_is_taken(server, monk
         taken.bind(("127.0.0.1", 0))
         ports = (port, taken.getsockname()[1], port)
         monkeypatch.setattr(socket, "getaddrinfo", addresses("10.0.0.1", "127.0.0.1", "127.0.0.1", port=ports))
+        tried, honest = [], socket.socket.connect
+        monkeypatch.setattr(
+            socket.socket, "connect", lambda self, where: tried.append((self, self.gettimeout())) or honest(self, where)
+        )
         file = io.BytesIO()
         fetch_public(f"{server.url}/a", file, len(CONTENT), may_reach=is_loopback)
     assert file.getvalue() == CONTENT
+    assert [seconds for _, seconds in tried] == [public._CONNECT_SECONDS] * 2, "one that is silent is passed over, too"
+    assert tried[0][0].fileno() == -1, "the one that refused is closed"
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")])

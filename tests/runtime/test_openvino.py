@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unmask.errors import ModelError
-from unmask.runtime.openvino import compile_network, op, ov, port_shapes, read_network
+from unmask.runtime.openvino import compile_network, computes_in_bf16, op, ov, port_shapes, read_network
 
 
 @pytest.fixture
@@ -25,6 +25,14 @@ def test_a_network_is_read_and_compiled(doubling):
     request = compiled.create_infer_request()
     request.infer({0: np.ones((2, 3), np.float32)})
     assert request.get_output_tensor(0).data.tolist() == [[2, 2, 2]] * 2
+
+
+@pytest.mark.parametrize("variable", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
+def test_bf16_is_not_used_where_the_kernels_may_not(doubling, monkeypatch, variable):
+    monkeypatch.setenv(variable, "avx512_core")
+    assert not computes_in_bf16()
+    compiled = compile_network(read_network(doubling[0], "model.xml", doubling[1]), "bf16")
+    assert compiled.get_property("INFERENCE_PRECISION_HINT") == ov.Type.f32
 
 
 def test_what_is_no_network_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 from pyarrow import parquet
@@ -9,7 +10,7 @@ from pyarrow import parquet
 from tests.scale.stubs import line_of
 from unmask.errors import UsageError
 from unmask.scale.index import Index
-from unmask.scale.manifest import Manifest, write_manifest
+from unmask.scale.manifest import Manifest, Piece, write_manifest
 from unmask.scale.merge import TABLE, Merge, write_dataset
 from unmask.scale.parts import Part
 from unmask.scale.rows import Answer, Row
@@ -90,3 +91,37 @@ def test_a_dataset_has_files_of_bounded_length(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="holds notes"):
         write_dataset(merge.rows(), tmp_path / "d")
     assert write_dataset(iter(()), tmp_path / "empty") == 1
+
+
+def test_a_line_that_others_refer_to_and_that_is_gone_is_an_error(tmp_path):
+    sha256 = answer(ROWS[0], content="the same").sha256
+    with pytest.raises(UsageError, match="a line that others refer to is gone from the parts"):
+        merge_of(tmp_path, [(row, Answer(sha256, "same", b"")) for row in ROWS])
+
+
+def test_of_many_parts_few_are_open_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("unmask.scale.merge._OPEN_FILES", 2)
+    merge = merge_of(tmp_path, *([(row, answer(row))] for row in ROWS))
+    files, honest, opened = [], os.open, []
+    monkeypatch.setattr(os, "open", lambda *a, **k: opened.append(honest(*a, **k)) or opened[-1])
+    monkeypatch.setattr(os, "close", lambda number, close=os.close: files.append(number) or close(number))
+    lines = merge.lines()
+    for count, (row, line) in enumerate(lines, 1):
+        assert line == line_of(row)
+        assert len(opened) - len(files) <= min(count, 2)
+    assert sorted(opened) == sorted(files)
+
+
+def test_a_folder_of_others_is_not_replaced_by_a_dataset(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"holds notes\.txt, which is no part of a dataset"):
+        write_dataset(iter(()), tmp_path)
+    assert write_dataset(iter(()), tmp_path / "none") == 1, "of no rows there is one part, without any"
+    assert parquet.read_table(tmp_path / "none" / "part-00000.parquet").num_rows == 0
+
+
+def test_a_manifest_without_its_columns_is_told(tmp_path):
+    write_manifest(ROWS, tmp_path / "m.parquet")
+    (piece,) = Manifest(tmp_path / "m.parquet").pieces()
+    with pytest.raises(UsageError, match=r"the manifest is damaged: .*note.*; make it anew"):
+        list(Piece(piece.batch.drop_columns(["note"])).rows())

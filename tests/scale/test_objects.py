@@ -125,6 +125,7 @@ def test_objects_are_listed_with_lengths_and_etags(store):
     assert [row.uri for row in Sources(["s3://bucket/in"], recursive=True).rows()][-1] == "s3://bucket/in/deep/last.mp4"
     assert [row.name for row in Sources(["s3://bucket/in/00*.mp4"]).rows()] == [f"00{n}.mp4" for n in range(10)]
     assert list(Sources(["s3://bucket/in/005.mp4"]).rows()) == [rows[5]]
+    assert not len(objects.open_store("s3://bucket/").dircache), "a listing of millions is not kept"
 
 
 @pytest.mark.slow

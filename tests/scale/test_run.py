@@ -179,6 +179,17 @@ def test_parts_that_nobody_committed_are_adopted(tmp_path):
     assert merged(tmp_path) == expected(rows)
 
 
+def test_a_part_under_another_name_does_not_count(tmp_path):
+    rows = rows_named(["quick"] * 20)
+    do(tmp_path, rows, engine=LocalEngine(1))
+    (log,) = (tmp_path / "commits").iterdir()
+    log.unlink()
+    first = sorted((tmp_path / "parts" / "1-of-1").iterdir())[0]
+    first.rename(first.with_name(f"x{first.name}"))
+    assert do(tmp_path, rows, engine=LocalEngine(1), resume=True) >= 1
+    assert merged(tmp_path) == expected(rows)
+
+
 def test_a_part_that_is_cut_short_does_not_count(tmp_path):
     rows = rows_named(["quick"] * 20)
     do(tmp_path, rows)

@@ -56,6 +56,10 @@ def test_each_unseen_shot_is_looked_at_the_longest_first():
     assert 400 <= frames[0] < 420 <= frames[1] < 425
     (longest,) = unseen_shots(film, looked, 1).tolist()
     assert 400 <= longest < 420
+    (last,) = unseen_shots(replace(film, end_seconds=999.0), looked[:1], 1).tolist()
+    assert last >= 800, "it ends with the video"
+    assert len(unseen_shots(film, looked[:1], 9)) == 4
+    assert not len(unseen_shots(film, looked, 0))
 
 
 def test_gaps_are_halved_until_they_are_close_or_the_room_is_used():
@@ -77,6 +81,8 @@ def test_a_long_video_gets_more_frames_within_the_budget():
     looked = np.linspace(0, 5999, 32).astype(int).tolist()
     known = progress(looked, [seen([(i, 0.1) for i in looked])], timeline(6000, 0.1))
     assert len(RULE.next_step(known).frames) == 56
+    three_minutes = progress(np.linspace(0, 1799, 32).astype(int).tolist(), [], timeline(1800, 0.1))
+    assert len(RULE.next_step(three_minutes).frames) == int(32 * 3 * 128 / 180), "the longer, the fewer: 128 s get 96"
     assert len(replace(RULE, max_frames=40).next_step(known).frames) == 8
     assert replace(RULE, max_frames=32).next_step(known) is None
     assert RULE.next_step(replace(known, is_pooled=True)) is None
@@ -106,6 +112,8 @@ def test_in_a_long_video_both_sides_of_each_burst_are_looked_at():
     assert len(step.frames) == 32 + 56
     assert not beside & set(replace(RULE, max_frames=33).next_step(start).frames.tolist()) - {1232}
     assert frames_beside_bursts(film, np.array([1233]), 9).tolist() == [1236, 4319, 4323]
+    at_the_end = replace(timeline(100, 0.1), bursts=np.array([98]))
+    assert frames_beside_bursts(at_the_end, np.array([0]), 9)[-1] == 99
 
 
 def test_who_was_seen_briefly_is_looked_at_in_their_shot():
@@ -117,6 +125,28 @@ def test_who_was_seen_briefly_is_looked_at_in_their_shot():
     )
     assert len(step.frames) == 5
     assert all(95 <= index < 125 and index not in looked for index in step.frames)
+
+
+def test_who_was_seen_briefly_is_looked_at_up_to_the_frames_without_them():
+    looked, brief = list(range(0, 300, 10)), [100, 110, 120]
+    steady = [i for i in looked if i not in brief]
+    people = [seen([(i, 0.1) for i in steady]), seen([(i, 0.5) for i in brief], 2)]
+    step = RULE.next_step(progress(looked, people, timeline(300, 0.1)))
+    assert len(step.frames) == 5
+    assert all(90 < index < 130 for index in step.frames)
+    assert step.frames[0] < 100
+    assert step.frames[-1] > 120
+
+
+def test_a_frame_between_two_that_are_seconds_apart_is_looked_at():
+    assert frames_in_gaps(timeline(10, 2.0), np.array([0, 2, 4, 6, 8]), 9).tolist() == [1, 3, 5, 7]
+    assert frames_in_gaps(timeline(3, 2.0), np.array([0]), 9).tolist() == [1], "also up to the end"
+
+
+def test_a_score_at_the_threshold_is_not_above_it():
+    looked = list(range(0, 300, 10))
+    scores = [(i, 0.8 if i == 150 else 0.1) for i in looked]
+    assert RULE.next_step(progress(looked, [seen(scores)], timeline(300, 0.1))) is None
 
 
 def test_a_short_run_of_high_scores_is_looked_at_around():
@@ -144,6 +174,19 @@ def test_the_most_suspicious_come_first():
     frames = closer_frames(suspects, np.array([50, 550]), film, 8)
     assert len(frames) == 8
     assert sum(frames >= 500) == 6
+
+
+def test_suspects_at_both_ends_of_a_film_are_looked_at():
+    film = timeline(100, 0.1)
+    ends = [Suspect(0.9, 0, 20, 2), Suspect(0.8, 80, 99, 2)]
+    frames = closer_frames(ends, np.array([10, 90]), film, 8).tolist()
+    assert len(frames) == 4
+    assert all(0 < frame < 20 for frame in frames[:2])
+    assert all(80 <= frame < 99 for frame in frames[2:])
+    assert len(closer_frames(ends, np.array([10, 90]), film, 2)) == 2, "there is no room for the other one"
+    slow = timeline(100, 0.2)
+    assert closer_frames([Suspect(0.9, 90, 99, 1)], np.arange(88, 98), slow, 8).tolist() == [98]
+    assert closer_frames([Suspect(0.9, 0, 9, 1)], np.arange(2, 12), slow, 8).tolist() == [1]
 
 
 def test_after_an_early_stop_frames_of_a_full_scan_fill_the_gaps_up_to_both_ends():

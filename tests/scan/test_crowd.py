@@ -5,9 +5,10 @@ import time
 import numpy as np
 import pytest
 
+from tests.scan.sayable import assert_sayable
 from unmask.errors import TimedOutError
 from unmask.scan import crowd as module
-from unmask.scan.crowd import FACES_BEYOND, MAX_FACES_A_FILE, MAX_FACES_A_FRAME, Crowd
+from unmask.scan.crowd import FACES_BEYOND, MAX_FACES_A_FILE, MAX_FACES_A_FRAME, Crowd, are_alike, in_small, pairs_of
 from unmask.scan.decide import Judgement
 from unmask.types import Face
 
@@ -75,6 +76,8 @@ def test_of_many_the_largest_are_judged_and_the_others_counted():
     limited = crowd.limit(REAL)
     assert (limited.label, limited.fake_probability) == ("inconclusive", 0.1)
     assert "68 smaller ones were left out" in limited.reasons[0]
+    assert_sayable(limited.reasons[:1])
+    assert limited.reasons[1:] == REAL.reasons
     assert crowd.limit(None) is None
 
 
@@ -85,7 +88,7 @@ def test_a_background_that_is_far_smaller_keeps_nothing_from_being_real(small, l
     assert crowd.limit(REAL).label == label
 
 
-@pytest.mark.parametrize("faces", [5, 25, 60])
+@pytest.mark.parametrize("faces", [5, 25, MAX_FACES_A_FRAME, 60])
 def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
     """A meeting of twenty-five tiles is judged frame after frame; only of very many frames fewer of each are."""
     crowd = Crowd(Finds(*[50] * faces), 60, 10)
@@ -125,3 +128,45 @@ def test_a_crowd_in_a_short_film_is_searched_for_a_short_time(monkeypatch):
     assert crowd.limit(REAL).label == "inconclusive"
     few = Crowd(Finds(50), 60, 0.5)
     assert [len(few.look(IMAGE)) for _ in range(9)] == [1] * 9
+
+
+def box(left, top, side=20):
+    return Face((left, top, left + side, top + side), 0.9)
+
+
+def test_faces_of_two_frames_are_paired_with_the_nearest():
+    first, second = box(0, 0), box(30, 0)
+    assert pairs_of([first, second], [box(33, 2), box(1, 4)]) == [(first, box(1, 4)), (second, box(33, 2))]
+    assert pairs_of([], []) == []
+    assert pairs_of([first], []) is None
+    assert pairs_of([first], [box(1, 4), box(33, 2)]) is None
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one"),
+    [
+        (box(50, 0), True), (box(51, 0), False), (box(0, 50), True), (box(0, 51), False), (box(-50, -50), True),
+        (box(0, -51), False), (box(-6, -6, 32), True), (box(-6, -6, 33), False), (box(4, 4, 12.5), True),
+        (box(4, 4, 12), False),
+    ],
+)  # fmt: skip
+def test_a_face_that_moves_or_grows_too_far_is_another(other, is_one):
+    """In the time between two frames that are searched: two and a half sides, one and a half times as large."""
+    assert (pairs_of([box(0, 0)], [other]) is not None) == is_one
+
+
+@pytest.mark.parametrize("shape", [(90, 160), (90, 3200), (1080, 160), (1080, 1920), (9, 16)])
+def test_a_frame_in_small_keeps_where_it_is_bright(shape):
+    image = np.zeros((*shape, 3), np.uint8)
+    image[shape[0] // 9 * 5 :, : shape[1] // 16 * 5] = 200
+    small = in_small(image)
+    assert small.shape == (9, 16, 3)
+    assert (small[5:, :5] == 200).all()
+    assert not small[:5].any()
+    assert not small[:, 5:].any()
+
+
+def test_frames_are_alike_by_their_mean_difference():
+    dark, light = in_small(np.full((90, 160, 3), 10, np.uint8)), in_small(np.full((90, 160, 3), 50, np.uint8))
+    assert are_alike(dark, light, 40.5)
+    assert not are_alike(light, dark, 40)

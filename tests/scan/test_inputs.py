@@ -2,12 +2,16 @@
 
 import os
 import sys
+import tarfile
+from io import BytesIO
 
 import pytest
 
-from unmask.errors import InputError, UnreadableError
+from unmask.errors import InputError, LimitError, UnreadableError
 from unmask.media.regular import open_regular
-from unmask.scan.inputs import Input, hash_input, list_inputs, open_input, read_names
+from unmask.scan import inputs
+from unmask.scan.inputs import Input, hash_input, list_inputs, open_input, read_names, survey_inputs
+from unmask.storage.members import Member
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")
 
@@ -151,11 +155,16 @@ def test_a_shut_folder_is_a_row_and_not_the_end(tmp_path, monkeypatch):
 
 def test_folders_in_folders_have_an_end(tmp_path):
     levels = [tmp_path]
-    for _ in range(sys.getrecursionlimit() + 50):
+    usual, few = sys.getrecursionlimit(), 400
+    for _ in range(few + 50):
         levels.append(levels[-1] / "d")
         levels[-1].mkdir()
     (levels[-1] / "film.mp4").write_bytes(b"x")
-    (item,) = list_inputs([tmp_path], recursive=True)
+    sys.setrecursionlimit(few)
+    try:
+        (item,) = list_inputs([tmp_path], recursive=True)
+    finally:
+        sys.setrecursionlimit(usual)
     assert item.path == str(levels[-1] / "film.mp4")
     (levels[-1] / "film.mp4").unlink()
     for level in reversed(levels[1:]):
@@ -168,3 +177,83 @@ def test_a_password_in_an_address_goes_no_further(scanner):
     verdict = scanner.scan("https://user:secret@example.org/film.mp4")
     assert verdict.status == "unreadable"
     assert "secret" not in str(verdict.to_dict())
+
+
+def test_what_is_passed_over_is_told_by_kind(tmp_path):
+    for name in ("a.jpg", "b.png", "c.wav", "1.a", "2.a", "3.b", "4.c", "5.d", "6", ".hidden", "film.mp4", "f.MKV"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "deep").mkdir(), (tmp_path / ".git").mkdir()
+    found = survey_inputs([tmp_path])
+    assert [item.name for item in found.items] == ["f.MKV", "film.mp4"]
+    assert found.passed_over() == (
+        "2 images (name them to have them judged), 1 sound file, 6 other files (.a, .b, .c, .d, without suffix), "
+        "1 folder (-r looks into them)"
+    )
+    (tmp_path / "7.e").write_bytes(b"x")
+    assert "(.a, .b, .c, .d, without suffix, ...)" in survey_inputs([tmp_path]).passed_over()
+    assert survey_inputs([tmp_path / "film.mp4"]).passed_over() is None
+
+
+def test_a_film_without_a_suffix_is_taken_by_how_it_begins(tmp_path):
+    for name in ("film", ".film", "film.bin"):
+        (tmp_path / name).write_bytes(b"\x00\x00\x00\x18ftypmp42" + bytes(100))
+    (tmp_path / "pipe").symlink_to("film")
+    assert [item.name for item in list_inputs([tmp_path])] == ["film", "film.bin"]
+
+
+def test_files_of_one_name_have_their_whole_paths(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "film.mp4").write_bytes(b"x")
+    (tmp_path / "a" / "own.mp4").write_bytes(b"x")
+    items = list_inputs([tmp_path / "a", tmp_path / "b"])
+    assert [item.name for item in items] == [str(tmp_path / "a/film.mp4"), "own.mp4", str(tmp_path / "b/film.mp4")]
+    assert [item.below for item in items] == [str(tmp_path / "a")] * 2 + [str(tmp_path / "b")]
+
+
+def test_a_folder_that_cannot_be_read_is_a_row(tmp_path, monkeypatch):
+    (tmp_path / "film.mp4").write_bytes(b"x")
+    (tmp_path / "shut").mkdir()
+    honest = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return honest(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert [item.path for item in list_inputs([tmp_path], recursive=True)] == [
+        str(tmp_path / "film.mp4"), str(tmp_path / "shut"),
+    ]  # fmt: skip
+
+
+def test_a_member_of_an_archive_is_read_from_its_bytes(tmp_path, monkeypatch):
+    """In pieces, no byte more or less; one that is too long or ends early is told."""
+    monkeypatch.setattr(inputs, "_COPY_BYTES", 7)
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, data in (("1.mp4", b"0123456789" * 3), ("2.mp4", b"x" * 600)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, BytesIO(data))
+    archive = str(tmp_path / "a.tar")
+    address = Member("1.mp4", 512, 30, archive).address
+    with open_input(address, 30) as file:
+        assert file.read() == b"0123456789" * 3
+    with pytest.raises(LimitError, match="has 30 bytes; at most 29 are read, see --limits download="):
+        hashed(address, 29)
+    os.truncate(archive, 540)
+    with pytest.raises(UnreadableError, match=r"a\.tar ends before this member does"):
+        hashed(address, 30)
+    with pytest.raises(UnreadableError, match="the server gives an empty file"):
+        hashed(Member("1.mp4", 512, 0, archive).address, 30)
+
+
+def hashed(path, max_bytes):
+    with open_input(path, max_bytes) as file:
+        return file.read()
+
+
+def test_a_hash_that_nobody_waits_for_is_given_up(tmp_path):
+    (tmp_path / "a").write_bytes(b"1234567")
+    assert hash_input(tmp_path / "a", 0) == "8bb0cf6eb9b17d0f7d22b456f121257dc1254e1f01665370476383ea776df414"
+    assert hash_input(tmp_path / "a", 0, lambda: True) is None

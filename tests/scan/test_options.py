@@ -28,6 +28,7 @@ def test_keywords_replace_the_options_fields():
     [
         ({"frames": 0}, "at least one"),
         ({"workers": 0}, "at least one"),
+        ({"max_frames": -1}, "must be 0 or more"),
         ({"sampling": "random"}, "use one of time, reference"),
         ({"frame": 8}, "unknown options of a scan: frame; use some of frames"),
     ],
@@ -35,3 +36,9 @@ def test_keywords_replace_the_options_fields():
 def test_what_makes_no_sense_is_refused(wrong, words):
     with pytest.raises(UsageError, match=words):
         ScanOptions().changed(**wrong)
+
+
+def test_closer_looks_take_eight_times_as_many_frames_at_most():
+    assert ScanOptions(frames=5).most_frames == 40
+    assert ScanOptions(frames=5, max_frames=0).most_frames == 0
+    assert ScanOptions(frames=1, workers=1).changed(workers=None).workers is None

@@ -1,6 +1,7 @@
 """Who is who in a whole scan: cuts between like scenes never make two people one."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -98,3 +99,16 @@ def test_two_speakers_in_one_studio_are_never_one_person(scanner, tmp_path, one,
     assert first
     assert second
     assert not first & second
+
+
+def embedded(index, left, vector):
+    return seen(index, replace(cut(left, (90, 90, 90)), embedding_C=np.array(vector, np.float32)))
+
+
+@pytest.mark.parametrize(("most", "people"), [(3, [[1], [2], [1]]), (2, [[1], [2], [3]])])
+def test_embeddings_join_the_tracks_of_one_person_across_shots_unless_there_are_very_many(monkeypatch, most, people):
+    monkeypatch.setattr("unmask.scan.people.MAX_JOINED", most)
+    frames = [embedded(0, 10, (1, 0)), embedded(30, 200, (0, 1)), embedded(60, 400, (0.99, 0.01))]
+    shots = Shots(np.array([0, 20, 50]))
+    assert number_people(frames, shots, 0.3) == people
+    assert number_people([seen(0, cut(10, (90, 90, 90)))], shots, 0.3) == [[1]], "one without an embedding"

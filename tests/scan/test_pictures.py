@@ -60,6 +60,9 @@ def test_each_person_gets_their_own_pictures_in_the_order_of_the_verdict():
     assert scene.time_seconds == 1.0, "the largest face"
     assert (scene.width_px, scene.height_px) == (SCENE_PX, SCENE_PX // 2)
     assert scene.xyxy_px == (5, 10, 50, 55), "in pixels of the small frame"
+    thirds = {10: small_frame(np.zeros((720, 1440, 3), np.uint8))}
+    (other,) = pictures_of([person()], first, thirds)
+    assert other.scene.xyxy_px == (3.3, 6.7, 20.0, 23.3), "to a tenth of a pixel"
 
 
 def test_the_scene_is_of_a_frame_that_was_kept():

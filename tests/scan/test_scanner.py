@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -8,8 +9,15 @@ import numpy as np
 import pytest
 
 from tests.media_factory import cut_without_reencoding, on_canvas, pattern, write_film, write_sound, write_video
-from unmask import ModelError, Scanner, UsageError, Verdict
+from tests.scan.sayable import assert_sayable
+from tests.scan.test_scores import Says
+from unmask import ModelError, Scanner, ScanOptions, UsageError, Verdict
+from unmask.media.frame_list import video_of_arrays
+from unmask.models import Fusion
 from unmask.models.card import bundled_folder
+from unmask.scan.sampler import EvenSampler, KeyframeSampler
+from unmask.scan.stop import Adaptive, FullScan
+from unmask.types import Face
 
 
 def people_clip(path, pictures, frames=20):
@@ -216,12 +224,20 @@ def test_pooled_people_are_judged_together(scanner, tmp_path, portrait, blended)
     assert verdict.reasons[0].startswith(f"All {len(scores)} faces together score")
 
 
-def test_models_that_search_differently_cannot_be_mixed(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"detection": {"scale": 0.5}}, "search faces with different settings and cannot share one scan"),
+        ({"colours": "bt601"}, "see different colours, bt601 and tagged; scan with one kind"),
+    ],
+)
+def test_models_that_look_differently_cannot_be_mixed(tmp_path, change, words):
     folder = shutil.copytree(bundled_folder(), tmp_path / "other")
     card = json.loads((folder / "card.json").read_text())
-    card["crop"]["detection"]["scale"] = 0.5
+    for name, value in change.items():
+        card["crop"][name] = card["crop"].get(name, {}) | value if isinstance(value, dict) else value
     (folder / "card.json").write_text(json.dumps(card))
-    with pytest.raises(UsageError, match="different settings"):
+    with pytest.raises(UsageError, match=words):
         Scanner(["bundled", folder])
 
 
@@ -319,3 +335,149 @@ def test_verdicts_are_told_as_they_come(scanner, clips, tmp_path):
     assert sorted(verdict.path for verdict in told) == sorted(verdict.path for verdict in verdicts)
     with pytest.raises(OSError, match="disk full"):
         list(scanner.scan_many(inputs, on_verdict=lambda verdict: (_ for _ in ()).throw(OSError("disk full"))))
+
+
+class Finds:
+    """A detector that finds a face of so many pixels in each frame; none in one that lies on its side."""
+
+    def __init__(self, side_px=100):
+        self.side_px = side_px
+
+    def detect(self, image_HW3):
+        top, bottom = image_HW3[: len(image_HW3) // 4].mean(), image_HW3[-len(image_HW3) // 4 :].mean()
+        return [Face((10, 10, 10 + self.side_px, 10 + self.side_px), 1.0)] if top > bottom + 50 else []
+
+
+UPRIGHT = np.zeros((200, 200, 3), np.uint8)
+UPRIGHT[:100] = 200
+
+
+@pytest.fixture
+def quick(scanner, monkeypatch):
+    """A scanner whose network says one thing of each face, and takes no time for it."""
+    monkeypatch.setattr(scanner, "detector", Finds())
+    monkeypatch.setattr(scanner, "networks", [Says(scanner.cards[0], -9.0)])
+    return scanner
+
+
+def moving(image, frames=20):
+    """A film of an image over which a shadow moves."""
+    images = [image.copy() for _ in range(frames)]
+    for number, moved in enumerate(images):
+        left = 12 * number % 150
+        moved[:, left : left + 40] -= moved[:, left : left + 40] // 5
+    return images
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_video_that_lies_on_its_side_is_turned(quick, turns):
+    verdict = quick.scan_frames([np.rot90(image, -turns) for image in moving(UPRIGHT)])
+    assert (verdict.turned_degrees, verdict.frames_with_faces) == (90 * turns, 16)
+    assert any(f"turned by {90 * turns} degrees" in warning for warning in verdict.warnings) == bool(turns)
+
+
+def test_a_scanner_that_is_told_so_turns_nothing(quick, monkeypatch):
+    monkeypatch.setattr(quick, "finds_lost_turns", False)
+    verdict = quick.scan_frames([np.rot90(image) for image in moving(UPRIGHT)])
+    assert (verdict.status, verdict.turned_degrees) == ("no_face", 0)
+    assert verdict.reasons[0].startswith("No face was found in 16 frames.")
+
+
+def judged(scanner, frames=20, **facts):
+    """Return the verdict on a video of which something else is known."""
+    video = video_of_arrays(moving(UPRIGHT, frames), None)
+    draft = Verdict("clip.mp4", "internal_error", None, None)
+    verdict = scanner.scan_video(replace(video, facts=replace(video.facts, **facts)), draft)
+    assert_sayable(verdict.reasons)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("facts", "warning"),
+    [
+        ({"sample_aspect_ratio": 1.1}, "Pixels are not square (1.10): faces look squeezed to the model."),
+        ({"sample_aspect_ratio": 0.9}, "Pixels are not square (0.90): faces look squeezed to the model."),
+        ({"sample_aspect_ratio": 1.09}, ""),
+        ({"high_range": "HLG"}, "The footage is of high dynamic range (HLG): the model saw it brought to ordinary "),
+        ({"is_followed": True}, "Another recording follows in the file, and was not looked at: files were joined; "),
+        ({"interlaced": True}, "The footage is interlaced: where rows show two moments, the model saw one, at half "),
+        ({"pieces": 5, "missing_pieces": 2}, "2 of the 5 pieces of the recording could not be read."),
+        ({"cut_short": True}, "The file is cut short: its header promises more than the 20 frames that are there."),
+    ],
+)
+def test_what_limits_the_answer_is_told(quick, facts, warning):
+    verdict = judged(quick, **facts)
+    assert (verdict.status, verdict.label) == ("ok_partial" if "cut_short" in facts else "ok", "real")
+    assert [told.startswith(warning) for told in verdict.warnings] == [True] * bool(warning)
+
+
+def test_faces_that_are_too_small_are_told(quick, monkeypatch):
+    monkeypatch.setattr(quick, "detector", Finds(10))
+    least = quick.cards[0].crop.min_side_px
+    verdict = judged(quick)
+    assert verdict.reasons == (f"The faces are too small to judge: below {least} pixels.",)
+    assert (verdict.reasons[0].code, verdict.warnings) == ("faces_too_small", ("16 faces were too small to judge.",))
+    assert judged(quick, 1).warnings == ("One face was too small to judge.",)
+
+
+def test_a_picture_without_a_face_has_a_cure_of_its_own(quick, monkeypatch):
+    monkeypatch.setattr(quick, "finds_lost_turns", False)
+    monkeypatch.setattr(Finds, "detect", lambda *_: [])
+    assert judged(quick, 1, is_picture=True).reasons[0].code == "no_face_in_picture"
+    assert judged(quick, 1, is_picture=False).reasons[0].startswith("No face was found in 1 frame. ")
+
+
+def test_of_a_file_that_is_cut_short_a_quarter_and_eight_frames_are_worth_a_verdict(quick):
+    """Of what a full scan would have asked for: what the header claims, or else what a scan looks at."""
+    assert judged(quick, 8, cut_short=True).status == "ok_partial"
+    assert judged(quick, 7, cut_short=True).status == "unreadable"
+    seven = judged(quick, 7, cut_short=True, frames_claimed=9)
+    assert (seven.frames_asked, seven.reasons[0]) == (9, "The file is damaged: 7 of 9 frames could be decoded.")
+    assert judged(quick, 1, cut_short=True, is_picture=True).status == "ok_partial"
+
+
+def test_a_damaged_file_is_looked_at_in_full_however_clear_it_is(quick, monkeypatch):
+    monkeypatch.setattr(quick, "stop_rule", Adaptive())
+    assert (judged(quick).frames_asked, judged(quick).label) == (8, "real")
+    assert judged(quick, cut_short=True).frames_asked == 16
+
+
+def test_a_video_is_real_where_frames_of_each_second_were_looked_at(quick, monkeypatch):
+    each_second = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33) / 2)
+    assert (each_second.label, [reason.code for reason in each_second.reasons]) == ("real", ["no_trace"])
+    monkeypatch.setattr(quick, "stop_rule", FullScan())
+    apart = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (apart.label, apart.reasons[-1].code) == ("inconclusive", "frames_apart_not_real")
+    assert apart.reasons[-1] == (
+        "Frames are up to 3.0 s apart: what is shorter may lie between them, so the video is not called real (--frames "
+        "34 looks at every second)."
+    )
+    quick.networks[0].logit = 0.0
+    open_answer = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (open_answer.label, open_answer.reasons[-1].code) == ("inconclusive", "frames_apart")
+    quick.networks[0].logit = 9.0
+    accused = quick.scan_frames(moving(UPRIGHT, 33), np.arange(33.0))
+    assert (accused.label, [reason.code for reason in accused.reasons]) == ("fake", ["person_fake"])
+
+
+def test_options_choose_the_frames_and_when_to_stop(scanner):
+    assert scanner.make_sampler(ScanOptions(frames=3)) == EvenSampler(3, "time")
+    assert scanner.make_sampler(ScanOptions(frames=3, sampling="keyframes")) == KeyframeSampler(3)
+    rules = [
+        scanner.make_stop_rule(ScanOptions(sampling="reference", adaptive=adaptive))
+        for adaptive in (False, True, Adaptive(sigmas=3))
+    ]
+    assert rules == [FullScan(), Adaptive(), Adaptive(sigmas=3)]
+    closer = scanner.make_stop_rule(ScanOptions(frames=3, adaptive=True))
+    assert (closer.rule, closer.frames, closer.max_frames) == (Adaptive(), 3, 24)
+
+
+def test_a_verdict_has_all_that_it_takes_to_repeat_the_scan(scanner):
+    assert set(scanner.settings) == {
+        "scanner", "frames", "max_frames", "sampling", "adaptive", "limits", "identity", "precision", "crops",
+        "fusion", "thresholds", "calibration", "signatures",
+    }  # fmt: skip
+    told = Scanner(frames=3, adaptive=True, fuse=Fusion(frames="max"), sampling="reference").settings
+    assert (told["scanner"], told["max_frames"], told["adaptive"]["first_frames"]) == ("Scanner", None, 8)
+    assert (told["fusion"]["frames"], told["fusion"]["weight"]) == ("max", scanner.cards[0].fusion.weight)
+    assert (scanner.settings["max_frames"], scanner.settings["adaptive"]) == (128, None)

@@ -53,8 +53,11 @@ def test_every_member_judges_every_face_once(card):
     for index in range(3):
         frame = Frame(IMAGE, index / 10, index)
         scores.add(frame, cutter.cut(frame, [FACE]))
+    scores.ask(1)
+    assert all(seen.faces[0].crops for seen in scores.frames()), "another one will want them"
     scores.ask(2)
     scores.ask(2)
+    assert not any(seen.faces[0].crops for seen in scores.frames()), "some 100 MB, which nobody wants any more"
     scored = scores.scored_faces([[1]] * 3)
     assert [network.faces for network in networks] == [3, 3]
     assert [[score.logit for score in face.scores] for face in scored] == [[1, -1]] * 3
@@ -78,3 +81,25 @@ def test_faces_beyond_the_limit_and_small_ones_are_counted_but_not_judged(card):
         scores.add(frame, cutter.cut(frame, [FACE, tiny]))
     assert [face.index for face in scores.scored_faces([[1, 2]] * 3)] == [0, 1]
     assert (scores.small_faces, scores.dropped_faces, scores.decoded) == (3, 1, 3)
+
+
+def test_of_a_video_in_which_nobody_is_judged_no_frame_is_kept(card):
+    scores, cutter = FaceScores([Says(card, 1)], pictures=True), Cutter([card])
+    scores.ask(1)
+    for index, faces in enumerate(([], [FACE], [FACE], [FACE, FACE], [FACE])):
+        frame = Frame(IMAGE, index * 0.4, index)
+        scores.add(frame, cutter.cut(frame, faces))
+    assert sorted(scores.small_frames()) == [1, 3], "one a second, and each that shows more people than the last one"
+    again = Frame(IMAGE, 2.2, 6)
+    scores.add(again, cutter.cut(again, [FACE]))
+    assert sorted(scores.small_frames()) == [1, 3, 6]
+
+
+def test_how_far_a_face_moves_is_told_in_its_sides_a_second(card):
+    scores, cutter = FaceScores([Says(card, 1)]), Cutter([card])
+    scores.ask(1)
+    for index, left in enumerate((50.0, 80.0, 80.0)):
+        frame = Frame(IMAGE, index * 0.5, index)
+        scores.add(frame, cutter.cut(frame, [Face((left, left / 3, left + 100, left / 3 + 100), 1.0)]))
+    motions = [scored.quality.motion for scored in scores.scored_faces([[1], [1], [1]])]
+    assert motions == [None, pytest.approx(np.hypot(30, 10) / 100 / 0.5), 0]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unmask.augment.codec import compress_h264
-from unmask.scan.stillness import is_still, still_view
+from unmask.scan.stillness import is_still, still_people, still_view
 
 COUNT = 8
 
@@ -57,4 +57,36 @@ def test_a_mouth_that_opens_is_not_still(small, box):
 
 def test_a_glimpse_is_not_called_still(small, box):
     assert not answer([small] * COUNT, box, seconds=0.5)
+    assert not is_still([still_view(small)] * 2, [box] * 2, [5.0, 5.5])
     assert not answer([small], box)
+
+
+def test_a_face_beyond_the_frame_or_a_film_that_changes_its_size_is_not_called_still(small, box):
+    width = small.shape[1]
+    assert not answer([small] * COUNT, (width + 5.0, 10.0, width + 50.0, 60.0))
+    assert not answer([small] * (COUNT - 1) + [np.rot90(small)], box)
+    assert answer([small] * COUNT, (-20.0, -20.0, 50.0, 60.0)), "what reaches past the border is cut off"
+
+
+def test_a_second_is_long_enough(small, box):
+    assert answer([small] * COUNT, box, seconds=1.0)
+    assert answer([small] * 2, box, seconds=1.0)
+
+
+def test_each_person_is_looked_at_alone(small):
+    """In frames of their own: that another frame shows something else says nothing of who is not in it."""
+    other = small.copy()
+    other[:, : small.shape[1] // 2] = 255 - other[:, : small.shape[1] // 2]
+    views = [still_view(frame) for frame in (small, small, other, small)]
+    boxes = [(10.0, 10.0, 90.0, 90.0)] * 6
+    times = [0.0, 1.0, 2.0, 3.0]
+    assert still_people([1, 1, 2, 1, 2], [0, 1, 2, 3, 3], boxes[:5], views, times) == {1}
+    assert still_people([2, 1, 2, 1], [0, 0, 2, 1], boxes[:4], views, times) == {1}
+    assert still_people([1, 1], [0, 2], boxes[:2], views, times) == frozenset()
+
+
+@pytest.mark.parametrize(("shape", "kept"), [((100, 200), (48, 96)), ((1200, 900), (96, 72)), ((30, 40), (30, 40))])
+def test_what_is_kept_of_a_frame_is_small(shape, kept):
+    view = still_view(np.zeros((*shape, 3), np.uint8))
+    assert view.gray_HW.shape == kept
+    assert view.pixels_per_pixel == kept[1] / shape[1]

@@ -37,19 +37,22 @@ def test_stages_are_nested_from_coarse_to_fine(count, sizes):
 def test_frames_that_closer_looks_saw_are_not_asked_for_again(card):
     wanted = np.arange(32) * 3
     first, second, third = RULE.stages(wanted)
-    progress = Progress(
+    start = Progress(
         wanted=wanted,
-        looked=np.concatenate([first, second[2:4], third[:1]]),
+        looked=np.empty(0, np.int64),
         all_members=1,
-        members=1,
-        judgement=judgement(card, 0.2),
+        members=0,
+        judgement=None,
         is_whole=True,
         thresholds=card.thresholds,
         is_pooled=False,
         min_frames=card.fusion.min_frames,
         timeline=timeline(100, 0.1),
     )
-    steps = []
+    begin = RULE.next_step(start)
+    assert (begin.frames.tolist(), begin.members) == (first.tolist(), 1)
+    looked = np.concatenate([first, second[2:4], third[:1]])
+    progress, steps = replace(start, looked=looked, members=1, judgement=judgement(card, 0.2)), []
     while (step := RULE.next_step(progress)) is not None:
         assert len(step.frames), "a step without frames or members would be asked for again and again"
         steps.append(step.frames.tolist())
@@ -67,7 +70,7 @@ def judgement(card, *people, members=(), frames=()):
     return Judgement(verdicts[0].label, people[0], (), (), tuple(verdicts), seen)
 
 
-def next_step(judgement, card, frames_left, members_left, rule=RULE):
+def next_step(judgement, card, frames_left, members_left, rule=RULE, *, is_whole=True):
     """Return ``frames``, ``member`` or ``stop``: what the rule does next, given shares of what is left."""
     wanted = np.arange(100)
     looked = np.concatenate(rule.stages(wanted))[: round(100 * (1 - frames_left))]
@@ -77,7 +80,7 @@ def next_step(judgement, card, frames_left, members_left, rule=RULE):
         all_members=10,
         members=round(10 * (1 - members_left)),
         judgement=judgement,
-        is_whole=True,
+        is_whole=is_whole,
         thresholds=card.thresholds,
         is_pooled=card.fusion.pooled,
         min_frames=card.fusion.min_frames,
@@ -113,6 +116,14 @@ def test_a_scan_stops_when_more_can_change_little(card, probability, frames_left
     assert next_step(judgement(card, probability), card, frames_left, members_left) == step
 
 
+def test_without_a_verdict_or_of_a_damaged_file_all_frames_are_looked_at_first(card):
+    """Where nobody was found, no member is asked: there is no face to show it."""
+    damaged = judgement(card, 0.999)
+    assert next_step(None, card, 0.5, 0.5) == next_step(damaged, card, 0.5, 0.5, is_whole=False) == "frames"
+    assert next_step(None, card, 0, 0.5) == "stop"
+    assert next_step(damaged, card, 0, 0.5, is_whole=False) == "member"
+
+
 def test_what_varies_most_is_asked_for(card):
     assert next_step(judgement(card, 0.9, frames=[0.5, 0.99] * 4), card, 0.75, 0.1) == "frames"
     assert next_step(judgement(card, 0.9, members=(0.2, 0.99)), card, 0.75, 0.1) == "member"
@@ -135,6 +146,7 @@ def test_who_was_seen_too_briefly_is_looked_at_again(card):
 def test_nonsense_is_refused(wrong):
     with pytest.raises(ValueError, match="must be at least 1"):
         Adaptive(**wrong)
+    assert Adaptive(first_frames=1, sigmas=0, max_loss=0).first_frames == 1
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ def test_a_shot_ends_where_the_next_one_begins():
 def test_a_key_frame_is_easiest():
     known = timeline(100, 0.1, keys=(0, 30, 60))
     assert 30 <= known.easiest(10, 52) <= 35
-    assert known.easiest(31, 59) == 45, "there is none within"
-    assert known.easiest(58, 60) in (59, 60)
+    assert known.easiest(31, 58) == 44, "there is none within"
+    assert known.easiest(58, 60) == 60
+    assert known.easiest(30, 31) == 30
 
 
 def test_the_middle_is_a_key_frame_if_one_is_near():
@@ -27,6 +28,14 @@ def test_the_middle_is_a_key_frame_if_one_is_near():
     assert known.middle(0, 50, easy=False) == 25
     assert known.middle(30, 60, easy=True) == 45
     assert known.middle(7, 9, easy=True) == 8
+    quarter = timeline(9, 1.0, keys=(2,))
+    assert quarter.middle(0, 8, easy=True) == 2, "a quarter of the gap away is near"
+    assert timeline(9, 1.0, keys=(1,)).middle(0, 8, easy=True) == 4
+    paused = replace(timeline(4, 1.0), times_seconds=np.array([0.0, 1.0, 10.0, 11.0]))
+    assert paused.middle(0, 2, easy=False) == 1, "the end of the pause may not be taken"
+    assert paused.middle(0, 2, easy=True) == 1, "nor may its beginning, a key frame"
+    late = replace(timeline(3, 1.0, keys=(0, 2)), times_seconds=np.array([0.0, 9.0, 10.0]))
+    assert late.middle(0, 2, easy=True) == 1, "nor a key frame at its end"
 
 
 @pytest.mark.parametrize(("looked", "gap"), [([], None), ([50], 5), ([0, 99], 9.9), ([20, 30, 90], 6), ([99], 9.9)])

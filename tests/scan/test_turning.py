@@ -46,6 +46,7 @@ def test_half_of_the_frames_are_enough():
     sure, unsure = [Face((0, 0, 50, 50), 1.0)], [Face((0, 0, 50, 50), 0.96)]
     assert looks_upright([sure, sure, unsure])
     assert not looks_upright([sure, unsure, unsure, []])
+    assert looks_upright([[Face((0, 0, 50, 50), 0.999), Face((0, 0, 20, 20), 0.5)]]), "the largest face tells"
 
 
 def test_frames_that_are_tried_are_kept_as_they_come_and_spread_evenly():

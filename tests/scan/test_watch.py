@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 from tests.web.stub import PICTURE, StubScanner
 from unmask import UsageError, Verdict
 from unmask.cli import app
-from unmask.scan.watch import Watch
+from unmask.scan.watch import POLL_SECONDS, Watch
 
 
 @pytest.fixture
@@ -107,6 +109,31 @@ def test_a_file_that_still_grows_is_waited_for(folder):
         watched._seen = {path: (facts, since - 61) for path, (facts, since) in watched._seen.items()}
         assert [row["status"] for row in watched.look(60)] == ["ok"]
     assert begun(folder) == ["aaa"]
+
+
+def test_it_looks_again_after_a_pause_until_it_is_ended(folder, monkeypatch):
+    pauses = []
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+        put(folder / f"{len(pauses)}.mp4", f"{len(pauses)}")
+
+    monkeypatch.setattr("unmask.scan.watch.time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    monkeypatch.setattr("unmask.scan.watch.SETTLE_SECONDS", 0.0)
+    seen = []
+    with watch(folder) as watched, pytest.raises(KeyboardInterrupt):
+        seen.extend(os.path.basename(row["path"]) for row in watched.rows())
+    assert pauses == [POLL_SECONDS] * 3
+    assert begun(folder) == ["1", "2"]
+
+
+def test_what_is_gone_before_it_is_judged_has_no_row(folder, monkeypatch):
+    put(folder / "a.mp4", "a")
+    with watch(folder) as watched:
+        monkeypatch.setattr("unmask.scan.watch._facts", lambda _: None)
+        assert look(watched) == []
 
 
 def test_wrong_use(folder):

@@ -35,7 +35,7 @@ def test_a_header_that_is_parsed_is_not_disturbed_by_another_thread(tmp_path):
             gc.set_threshold(*threshold)
             gc.callbacks.remove(read_in_another_thread)
     assert [other.result(timeout=10).tolist() for other in others] == [[0, 0, 0]] * len(others)
-    assert len(others) == (sys.version_info < (3, 12))  # later versions collect between two instructions alone
+    assert others
 
 
 def test_arrays_come_back_as_they_were(tmp_path):

@@ -18,6 +18,7 @@ pytest.importorskip("torch")
 from tests.training.conftest import SMALLEST, TINY
 from tests.training.ranks import ranks
 from unmask.cli import app
+from unmask.storage.lock import sole_writer
 from unmask.training.cluster import first_node, slurm_rendezvous
 from unmask.training.plot import candidate_epochs, weighted_loss, write_plot
 from unmask.training.rehearsal import Rehearsal
@@ -81,6 +82,22 @@ def ended(process):
     """How a process ended; None where it still runs."""
     process.join(300)
     return process.exitcode
+
+
+@pytest.mark.parametrize("recipe", [TINY, "mtcnn", "embedder"])
+def test_a_second_training_in_the_same_folder_is_refused(tmp_path, recipe):
+    (tmp_path / "data").mkdir()
+    with sole_writer(tmp_path / "run"):
+        done = unmask("train", recipe, "--data", tmp_path / "data", "--out", tmp_path / "run", "--device", "cpu")
+    assert (done.exit_code, "another run is writing" in done.stderr) == (2, True), done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_where_the_first_process_is_refused_all_are(tmp_path):
+    """The others would otherwise wait for it."""
+    options = ["--data", tmp_path, "--out", tmp_path / "run", "--device", "cpu"]
+    with sole_writer(tmp_path / "run"), ranks("train", TINY, *options) as processes:
+        assert [ended(process) for process in processes] == [2, 2]
 
 
 @pytest.mark.kills
@@ -149,6 +166,15 @@ class TestPlot:
         (tmp_path / "log.jsonl").write_text("\n".join(map(json.dumps, [{"event": "step"}, *lines])))
         assert write_plot(tmp_path, tmp_path / "loss.html") == [18, 19, 20]
         assert unmask("train", "--plot", tmp_path).stdout.endswith("candidate epochs: 18, 19, 20\n")
+
+    @pytest.mark.parametrize(
+        "line", ["torn", "[1]", '{"event": "epoch", "epoch": 0, "loss": 1}',
+                 '{"event": "epoch", "epoch": 0, "loss": 1, "real_loss": "x", "fake_loss": 0.1}'],
+    )  # fmt: skip
+    def test_a_damaged_log_is_told(self, tmp_path, line):
+        (tmp_path / "log.jsonl").write_text(line)
+        done = unmask("train", "--plot", tmp_path)
+        assert (done.exit_code, "cannot read the log" in done.stderr) == (2, True), done.output
 
     def test_a_log_of_the_winners_script(self, tmp_path):
         """Candidates recorded from plot_loss.py on the same log."""

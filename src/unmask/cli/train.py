@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +78,10 @@ def train(
                 raise UsageError(f"--dry-run is for recipes of networks that judge, and {file.name} is of kind {kind}")
             form, run = _OTHERS[kind]
             check_output("--out", out, form, [data, recipe])
-            run(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
+            from unmask.storage.lock import sole_writer
+
+            with sole_writer(out):
+                run(file, data, out, dict(map(_change, changes or ())), device, resume, quiet)
             return
         check_output("--out", out, RUN, [data, recipe])
         from unmask.training.cluster import join
@@ -92,19 +95,24 @@ def train(
                     raise UsageError("--dry-run is for one process; start it without torchrun or srun")
                 _rehearse(loaded, data, out, cluster, workers)
                 return
-            trainer = Trainer(
-                loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
-            )
-            try:
-                with _stop_on_sigterm(trainer):
-                    _run(trainer, quiet or not cluster.is_first)
-            except KeyboardInterrupt:
-                say("unmask: interrupted; --resume goes on from the last checkpoint")
-                raise SystemExit(ExitCode.INTERRUPTED) from None
-            if trainer.stopped:
-                if cluster.is_first:
-                    say(f"unmask: told to end; {out / 'last'} is written, --resume goes on")
-                raise SystemExit(ExitCode.TERMINATED)
+            with _sole_run(out, cluster):
+                trainer = Trainer(
+                    loaded, data, out, cluster, resume=resume, workers=workers, checkpoint_every=checkpoint_every
+                )
+                _train_to_the_end(trainer, out, quiet or not cluster.is_first)
+
+
+def _train_to_the_end(trainer: Trainer, out: Path, quiet: bool) -> None:
+    try:
+        with _stop_on_sigterm(trainer):
+            _run(trainer, quiet)
+    except KeyboardInterrupt:
+        say("unmask: interrupted; --resume goes on from the last checkpoint")
+        raise SystemExit(ExitCode.INTERRUPTED) from None
+    if trainer.stopped:
+        if trainer.cluster.is_first:
+            say(f"unmask: told to end; {out / 'last'} is written, --resume goes on")
+        raise SystemExit(ExitCode.TERMINATED)
 
 
 def _rehearse(recipe: Recipe, data: Path, out: Path, cluster: Cluster, workers: int) -> None:
@@ -124,6 +132,24 @@ def _rehearse(recipe: Recipe, data: Path, out: Path, cluster: Cluster, workers: 
     if found.shortages:
         raise UsageError("; ".join(found.shortages))
     print(f"ready: the same command without --dry-run trains {recipe.name}")
+
+
+@contextmanager
+def _sole_run(out: Path, cluster: Cluster) -> Iterator[None]:
+    """Hold the folder of a run for the length of the block; where the first process cannot, all of them are refused."""
+    from unmask.errors import UsageError
+    from unmask.storage.lock import sole_writer
+
+    with ExitStack() as held:
+        refused: UsageError | None = None
+        if cluster.is_first:
+            try:
+                held.enter_context(sole_writer(out))
+            except UsageError as error:
+                refused = error
+        if cluster.any_of(refused is not None):
+            raise refused or UsageError(f"the first process cannot write {out}")
+        yield
 
 
 @contextmanager

@@ -93,11 +93,9 @@ class _Counted(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         count = self._raw.readinto(buffer)
-        self._allowance.take(count or 0)
+        if count:
+            self._allowance.take(count)
         return count
-
-    def fileno(self) -> int:
-        return self._raw.fileno()
 
     def close(self) -> None:
         self._raw.close()

@@ -178,7 +178,7 @@ def _copy(response: HTTPResponse, part: PartialFile, max_bytes: int, on_progress
     done = part.length
     length = response.headers.get("Content-Length", "")
     total = done + int(length) if length.isdecimal() else None
-    _check_size(response.url, total or 0, max_bytes)
+    _check_size(response.url, total or done, max_bytes)
     _check_room(part, done, total)
     while chunk := response.read1(_CHUNK_BYTES):
         done += len(chunk)

@@ -75,7 +75,6 @@ def fetch_object(
             store.get_file(uri, _path_of(room), callback=_watch(check))
         else:
             start, size = part
-            check(size)
             for first in range(start, start + size, _CHUNK_BYTES):
                 check(size)
                 room.write(store.cat_file(uri, start=first, end=min(first + _CHUNK_BYTES, start + size)))
@@ -115,9 +114,6 @@ def list_objects(uri: str, *, recursive: bool) -> Iterator[StoredObject]:
                 return
         for _, _, files in store.walk(uri, maxdepth=None if recursive else 1, detail=True):
             yield from (stored(files[name]) for name in sorted(files) if name)
-            store.invalidate_cache()  # it would keep all
-    except DownloadError:
-        raise
     except Exception as error:
         raise DownloadError(f"cannot list {uri}: {_reason(error)}") from error
 
@@ -129,8 +125,9 @@ def open_object(uri: str) -> BinaryIO:
         DownloadError: It cannot be opened.
         UsageError: A package is missing.
     """
+    store = open_store(uri)
     try:
-        file: BinaryIO = open_store(uri).open(uri, "rb", block_size=_LISTING_BLOCK_BYTES)
+        file: BinaryIO = store.open(uri, "rb", block_size=_LISTING_BLOCK_BYTES)
         return file
     except Exception as error:
         raise DownloadError(f"cannot open {uri}: {_reason(error)}") from error
@@ -161,7 +158,7 @@ def _watch(check: Callable[[int], None]) -> Any:
 
     class Watch(Callback):  # type: ignore[misc]
         def set_size(self, size: int | None) -> None:
-            check(size or 0)
+            check(size or self.value)
 
         def relative_update(self, inc: int = 1) -> None:
             super().relative_update(inc)

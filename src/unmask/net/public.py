@@ -116,17 +116,13 @@ class _PublicConnection(http.client.HTTPSConnection):
         self._tls.sslsocket_class = _PatientSocket
 
     def connect(self) -> None:
-        connected = self._reach()
-        connected.settimeout(_SLICE_SECONDS)
-        try:
-            wrapped = self._tls.wrap_socket(connected, server_hostname=self.host, do_handshake_on_connect=False)
-            self.sock = sock = cast(_PatientSocket, wrapped)
-            sock.patience = self._patience
-            while not self._has_shaken_hands(sock):
-                self._patience.check()
-        except BaseException:
-            connected.close()
-            raise
+        self.sock = self._reach()  # whoever opens the connection closes this where what follows fails
+        self.sock.settimeout(_SLICE_SECONDS)
+        wrapped = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        self.sock = sock = cast(_PatientSocket, wrapped)
+        sock.patience = self._patience
+        while not self._has_shaken_hands(sock):
+            self._patience.check()
 
     @staticmethod
     def _has_shaken_hands(sock: ssl.SSLSocket) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import locale
+import os
 import sys
 from contextlib import suppress
 from os import PathLike, fspath
@@ -21,6 +22,9 @@ if "openvino" not in sys.modules:
 
 import openvino as ov
 from openvino import opset13 as op
+
+_WITHOUT_BF16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+"""Sets of instructions, as oneDNN's variables name them, that know no bf16."""
 
 
 def _keep_plain_case() -> None:
@@ -38,7 +42,16 @@ _keep_plain_case()
 # The first such call looks numpy up; two threads that make it at once wait for each other for ever.
 ov.Type.u8.to_dtype()
 
-__all__ = ["compile_network", "computes_in_bf16", "cpu_name", "op", "ov", "port_shapes", "read_network"]
+__all__ = [
+    "compile_network",
+    "computes_in_bf16",
+    "cpu_name",
+    "import_network",
+    "op",
+    "ov",
+    "port_shapes",
+    "read_network",
+]
 
 
 def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b"") -> ov.Model:
@@ -75,19 +88,44 @@ def compile_network(
 
     Args:
         model: What `read_network` read, or a network built from OpenVINO's operations.
-        precision: Number format as OpenVINO calls it: ``f32`` or ``bf16``.
+        precision: Number format as OpenVINO calls it: ``f32``, or ``bf16``, which is ``f32`` where the CPU has no bf16.
         threads: Threads that compute.
         streams: Inferences that run at the same time, sharing the threads; None lets OpenVINO choose.
     """
+    return ov.Core().compile_model(model, "CPU", _settings(precision, threads, streams))
+
+
+def import_network(
+    exported: bytes, precision: str = "f32", threads: int = 1, streams: int | None = 1
+) -> ov.CompiledModel:
+    """Return a network that `compile_network` compiled with the same settings, and that was exported.
+
+    Args:
+        exported: What ``export_model`` gave; from the same version of OpenVINO, and from nobody who may not be trusted.
+        precision: See `compile_network`, as the other settings.
+        threads: Threads that compute.
+        streams: Inferences that run at the same time.
+
+    Raises:
+        RuntimeError: OpenVINO cannot read it.
+    """
+    return ov.Core().import_model(exported, "CPU", _settings(precision, threads, streams))
+
+
+def _settings(precision: str, threads: int, streams: int | None) -> dict[str, object]:
+    if precision == "bf16" and not computes_in_bf16():
+        precision = "f32"
     # OpenVINO would otherwise pin each network's first thread to the same core, and with it the threads that call it,
     # so that several scans at a time share one core.
-    config = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return ov.Core().compile_model(model, "CPU", config | ({} if streams is None else {"NUM_STREAMS": streams}))
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return settings | ({} if streams is None else {"NUM_STREAMS": streams})
 
 
 def computes_in_bf16() -> bool:
-    """Return whether this CPU computes in bf16."""
-    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Return whether this CPU computes in bf16, and may: OpenVINO's kernels also ask the environment."""
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in able and allowed.upper() not in _WITHOUT_BF16
 
 
 def cpu_name() -> str:

@@ -214,7 +214,7 @@ class BaseScanner(ABC):
                 hashed(file, self.limits.file_bytes, stop_check(stopping)) as sha256,
             ):
                 known = draft = replace(draft, sha256=sha256)
-                verdict = judge_films(lambda film: self._scan_film(file, film, known, stopping))
+                verdict = judge_films(lambda film: self._scan_film(file, sha256, film, known, stopping))
         except (InputError, DownloadError) as error:
             if stopping.is_set():  # what went wrong may be that nobody waits any more
                 raise Stopped from None
@@ -235,9 +235,10 @@ class BaseScanner(ABC):
             return open_playlist(item, *settings, (read_labels,))
         return None
 
-    def _scan_film(self, file: BufferedReader, film: int, draft: Verdict, stopping: threading.Event) -> Verdict:
+    def _scan_film(
+        self, file: BufferedReader, sha256: str, film: int, draft: Verdict, stopping: threading.Event
+    ) -> Verdict:
         """Judge one of the films of a file."""
-        sha256 = draft.sha256 or ""
         with open_video_file(file, sha256, self.limits, self.colours, film, READERS) as video:
             declared = checked(labels_of(video), file, self.trust, self.limits)
             return self._judge(video, replace(draft, declared=declared, traces=traces_of(video)), stopping)

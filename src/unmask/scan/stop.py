@@ -163,7 +163,9 @@ class Adaptive:
         """
         judgement = progress.judgement
         if judgement is None or not progress.is_whole:
-            return (math.inf, 0.0) if frames_left else (0.0, 0.0 if judgement is None else math.inf)
+            if frames_left:
+                return math.inf, 0.0
+            return 0.0, 0.0 if judgement is None else math.inf
         person = judgement.faces[0]
         frames = [f.fake_probability for f in judgement.frames if progress.is_pooled or f.person == person.person]
         return self._variance(frames) * frames_left, self._variance(person.models.values()) * members_left

@@ -54,8 +54,7 @@ class Timeline:
     def middle(self, left: int, right: int, *, easy: bool) -> int:
         """Return the frame midway between two others that may not be taken; a key frame near it if ``easy``."""
         times = self.times_seconds
-        middle = int(np.searchsorted(times, (times[left] + times[right]) / 2))
-        middle = min(max(middle, left + 1), right - 1)
+        middle = min(int(np.searchsorted(times, (times[left] + times[right]) / 2)), right - 1)
         keys = self.key_indices[(self.key_indices > left) & (self.key_indices < right)]
         if easy and len(keys):
             key = int(keys[np.abs(times[keys] - times[middle]).argmin()])
