@@ -6,7 +6,9 @@
 Both run in processes of their own with the same libraries and the weights of today's bundled model: the earlier version
 knows fp32 alone, so that today's is measured in fp32, the same network, and in int8, as it ships. CPU seconds are those
 of the process and of its decoders. What the network takes is measured beside it, for the crops of the scan, in batches
-as a scan has them: no scan can take less. The other floor is decoding all frames without looking at any.
+as a scan has them: no scan can take less. The other floors are decoding without looking at any frame: all of them,
+those that others refer to (no reader can skip these), and key frames alone. Beside the goals stands what both floors
+together take, and allow on two cores.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from bench_decode import decode_all
-from common import Goal, LineProcess, clips_of, interleave, load_clips, measure, median, parser, row, write
+from common import Goal, LineProcess, clips_of, interleave, load_clips, mean_ratio, measure, median, parser, row, write
 
 REPOSITORY = Path(__file__).parents[1]
 SIZES = ("480p", "720p", "1080p", "4k")
@@ -54,7 +56,8 @@ def main() -> None:
             clips[clip.name] = compare(clip.path, workers, arguments.rounds)
             row(clip.name, {key: value for key, value in clips[clip.name].items() if isinstance(value, float)})
     floors = {
-        name: {"network": costs["now_network_seconds"], "null_decode": costs["null_cpu_seconds"]}
+        name: {"network": costs["now_network_seconds"]}
+        | {f"{kind}_decode": costs[f"{kind}_cpu_seconds"] for kind in ("null", "referred", "key")}
         for name, costs in clips.items()
     }
     write(arguments, list(goals_of(clips, arguments.seed)), clips, floors=floors)
@@ -70,7 +73,10 @@ def compare(clip: Path, workers: dict[str, LineProcess], rounds: int) -> dict[st
     contestants: dict[str, Callable[[], dict[str, Any]]] = {
         **{name: partial(ask, worker) for name, worker in workers.items()},
         "keyframes": partial(ask, workers["now"], sampling="keyframes"),
-        "null": lambda: {"cpu": measure(partial(decode_all, clip))[0].cpu_seconds},
+        **{
+            name: lambda skip=skip: {"cpu": measure(partial(decode_all, clip, skip))[0].cpu_seconds}
+            for name, skip in (("null", "DEFAULT"), ("referred", "NONREF"), ("key", "NONKEY"))
+        },
     }
     interleave(1, *contestants.values())  # warm up: kernels are compiled for each new size
     runs = dict(zip(contestants, interleave(rounds, *contestants.values()), strict=True))
@@ -102,14 +108,29 @@ def goals_of(clips: dict[str, dict[str, Any]], seed: int) -> Iterator[Goal]:
             what = f"the same as it ships, in int8, {size}"
             yield Goal.of_clips("N1", what, ratios, seed, 0.5, 0.35, at_most=True)
             ratios = [without_network(costs, "fp32") / without_network(costs, "before") for costs in chosen]
+            floors = [costs["referred_cpu_seconds"] + costs["fp32_network_seconds"] for costs in chosen]
+            ratios = [floor / costs["before_cpu_seconds"] for floor, costs in zip(floors, chosen, strict=True)]
+            what = f"floor: frames that others refer to, and the network alone / before, {size}"
+            yield Goal.watched("N1", what, mean_ratio(ratios, seed, at_most=True)[0])
             what = f"the same but for what the network takes, {size}"
             yield Goal.of_clips("N1", what, ratios, seed, 0.5, 0.35, at_most=True)
     large = [costs for name, costs in clips.items() if name.startswith("1080p")]
-    for goal, key, least, stretch in (("N2", "now", 15.0, 25.0), ("N3", "keyframes", 40.0, 80.0)):
+    for goal, key, decode, least, stretch in (("N2", "now", "referred", 15, 25), ("N3", "keyframes", "key", 40, 80)):
         if large:
             speeds = [costs["clip_seconds"] / costs[f"{key}_wall_seconds"] for costs in large]
             what = f"1080p clip seconds / seconds of its scan, {key}"
             yield Goal.of_clips(goal, what, speeds, seed, least, stretch, at_most=False)
+            speeds = [
+                costs["clip_seconds"] / on_two_cores(costs[f"{decode}_cpu_seconds"], costs[f"{key}_network_seconds"])
+                for costs in large
+            ]
+            what = f"floor: what decoding and the network alone allow on two cores, {key}"
+            yield Goal.watched(goal, what, mean_ratio(speeds, seed, at_most=False)[0], at_most=False)
+
+
+def on_two_cores(decoding: float, network: float) -> float:
+    """Return the seconds that decoding on one thread and a network on any take at least."""
+    return max(decoding, (decoding + network) / 2)
 
 
 def without_network(costs: dict[str, Any], name: str) -> float:

@@ -31,12 +31,13 @@ def table() -> str:
         place = f"{result['source']}; {environment['processor']}, {environment['cores']} cores"
         places.setdefault(place, []).append(path.stem)
         for goal in result["goals"]:
-            if goal["goal"] is None:  # watched, see trend.py
+            if goal["goal"] is None and not goal["what"].startswith("floor"):  # watched, see trend.py
                 continue
             sign = "<=" if goal["at_most"] else ">="
+            must = "" if goal["goal"] is None else f"{sign} {goal['goal']:g}"
             stretch = "" if goal["stretch"] is None else f"{goal['stretch']:g}"
-            numbers = f"{goal['value']:.3g} | {goal['bound']:.3g} | {sign} {goal['goal']:g} | {stretch}"
-            met = "yes" if goal["met"] else "**no**"
+            numbers = f"{goal['value']:.3g} | {goal['bound']:.3g} | {must} | {stretch}"
+            met = "" if goal["goal"] is None else "yes" if goal["met"] else "**no**"
             rows.append(f"| {goal['name']} | {goal['what']} | {numbers} | {met} | {path.stem} |")
     rows.sort(key=lambda row: int(row.split()[1].removeprefix("P")) if row.startswith("| P") else 1000)
     head = ["| goal | what | value | bound | must | stretch | met | file |", "|---|---|---|---|---|---|---|---|"]

@@ -10,17 +10,24 @@ import pytest
 from tests.bench.test_tables import results
 from tests.evaluation.samples import made_up
 from tests.evidence.label_files import TERM, Content, manifest_store, write, xmp
+from tests.explore.conftest import dataset
 from tests.html.inert import NAME, NOTHING, TEXT, chromium, found_in, hostile, watch
 from tests.identities.test_people import CARD, FILES, SETTINGS, direction
+from tests.media_factory import pattern, write_video
 from tests.report.test_comparison import comparison  # noqa: F401 - a fixture
 from unmask.bench.outputs import Curve, Extra, Line, write_outputs
 from unmask.bench.tables import Table
+from unmask.datasets import Clip, Fault
 from unmask.evaluation import Labels, Prediction, evaluate, write_evaluation_page
+from unmask.explore.exploration import Exploration, ExploreSettings
+from unmask.explore.faces import show_faces, write_faces_page
+from unmask.explore.page import write_explore_page
 from unmask.identities.outputs import write_sheet
 from unmask.identities.people import Known, group_people
 from unmask.report import write_index
 from unmask.report.comparison import write_comparison_page
 from unmask.report.html import notebook
+from unmask.training.plot import write_plot
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +124,21 @@ def test_evaluations_and_benchmarks(assert_inert, tmp_path):
     curve = Curve(TEXT, ("0", TEXT), (Line(TEXT, 0, ((0, 0.9), (1, 0.5))),))
     write_outputs(named, tmp_path / "bench", Extra((Table(TEXT, (TEXT,), ((TEXT,),), (TEXT,)),), (curve,)))
     assert_inert(2)
+
+
+def test_explorations_found_faces_and_trainings(portrait, assert_inert, tmp_path):
+    write_video(tmp_path / "v.mp4", [pattern(i) for i in range(5)])
+    clip = Clip(NAME, "v.mp4", "real", method=TEXT, split=TEXT)
+    index = replace(dataset(tmp_path, [clip]), faults=(Fault(NAME, TEXT, TEXT),))
+    with Exploration(index, tmp_path / "out", ExploreSettings(sample=0)) as exploration:
+        list(exploration.run())
+        write_explore_page(index, exploration.clips(), ExploreSettings(sample=0), tmp_path / "explored.html")
+    write_faces_page(show_faces(portrait), TEXT, tmp_path / "faces.html")
+    (tmp_path / NAME).mkdir()
+    epoch = {"event": "epoch", "epoch": 0, "loss": 0.5, "real_loss": 0.4, "fake_loss": 0.6, "auc": 0.7}
+    (tmp_path / NAME / "log.jsonl").write_text(json.dumps(epoch))
+    write_plot(tmp_path / NAME, tmp_path / "loss.html")
+    assert_inert(3)
 
 
 def test_a_verdict_in_a_notebook(verdict, browser):

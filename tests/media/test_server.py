@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from unmask.errors import CrashedError
-from unmask.media import Limits, SignatureLog, guards_in_force, open_video, read_frames, sample_frames
+from unmask.media import Limits, SignatureLog, guards_in_force, open_video, prepare_decoding, read_frames, sample_frames
 from unmask.media.memory import nameless_memory
 from unmask.media.messages import Order, parse
 from unmask.media.server import CAN_ISOLATE, SERVER, DecoderServer, Fork, ServerLostError
@@ -115,6 +115,27 @@ def test_a_command_says_nothing_to_closed_streams_and_writes_all_else(tmp_path):
     code = "import sys; from unmask.cli import main; sys.argv = ['unmask', 'models', 'list']; main()"
     arguments = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", code]
     assert subprocess.run(arguments, timeout=60).returncode == 0
+
+
+def test_the_server_can_start_ahead(clips):
+    SERVER.stop()
+    prepare_decoding(Limits(isolate=False))
+    assert SERVER._process.poll() is not None, "nobody needs it"
+    prepare_decoding(Limits())
+    server = SERVER.pid
+    prepare_decoding(Limits())
+    assert len(list(sample_frames(clips["blended"], 1))) == 1
+    assert SERVER.pid == server
+
+
+def test_the_server_loads_nothing_that_checks_or_fetches():
+    code = (
+        "import sys, unmask.media.server as server, unmask.evidence.labels, unmask.evidence.traces\n"
+        "server._load_everything()\n"
+        "print({'pydantic', 'openvino', 'cv2', 'ssl', 'urllib.request'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_it_tells_its_time_once_it_runs():

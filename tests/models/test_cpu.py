@@ -42,13 +42,13 @@ def test_auto_precision_follows_the_card(tmp_path):
 
 
 def test_a_network_in_use_is_shared_and_then_given_back(tmp_path, monkeypatch):
-    compiled, compile_network = [], cpu.compile_network
+    compiled, compiled_once = [], cpu.compiled_once
 
     def count(*args):
         compiled.append(args[1:])
-        return compile_network(*args)
+        return compiled_once(*args)
 
-    monkeypatch.setattr(cpu, "compile_network", count)
+    monkeypatch.setattr(cpu, "compiled_once", count)
     monkeypatch.setattr(cpu, "_IN_USE", WeakValueDictionary())
     folder, copy = model_folder("bundled"), shutil.copytree(model_folder("bundled"), tmp_path / "copy")
     black = np.zeros((1, 224, 224, 3), np.uint8)

@@ -167,6 +167,15 @@ class TestPlot:
         assert write_plot(tmp_path, tmp_path / "loss.html") == [18, 19, 20]
         assert unmask("train", "--plot", tmp_path).stdout.endswith("candidate epochs: 18, 19, 20\n")
 
+    @pytest.mark.parametrize(
+        "line", ["torn", "[1]", '{"event": "epoch", "epoch": 0, "loss": 1}',
+                 '{"event": "epoch", "epoch": 0, "loss": 1, "real_loss": "x", "fake_loss": 0.1}'],
+    )  # fmt: skip
+    def test_a_damaged_log_is_told(self, tmp_path, line):
+        (tmp_path / "log.jsonl").write_text(line)
+        done = unmask("train", "--plot", tmp_path)
+        assert (done.exit_code, "cannot read the log" in done.stderr) == (2, True), done.output
+
     def test_a_log_of_the_winners_script(self, tmp_path):
         """Candidates recorded from plot_loss.py on the same log."""
         values = [((7 * i * i + 3 * i) % 41 / 41 + 0.1, (5 * i + 11) % 17 / 17 + 0.05) for i in range(30)]

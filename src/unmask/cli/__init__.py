@@ -29,6 +29,7 @@ from unmask.cli import (
 )
 from unmask.cli.commands import Commands
 from unmask.cli.console import flush_stdout
+from unmask.cli.start import keep_products_single
 from unmask.runtime.streams import restore_standard_streams
 
 app = typer.Typer(
@@ -76,6 +77,7 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    keep_products_single()
     restore_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr is: a name that has no bytes here ends nothing

@@ -28,6 +28,7 @@ from unmask.cli.scale import (
     write_outputs,
 )
 from unmask.cli.scan_outputs import ScanOutputs, named_inputs
+from unmask.cli.start import loading
 
 if TYPE_CHECKING:
     from unmask.scan.base import BaseScanner
@@ -178,9 +179,10 @@ def scan(
     outputs = ScanOutputs(csv, people, json, html, timing, maps)
     how_to_go_on = "--resume goes on" if outputs.files else "with --json FILE, --resume can go on another time"
     with wrong_use(), interruptible(how_to_go_on), ExitStack() as stack:
-        from unmask.errors import UsageError
-        from unmask.report.words import count_text
-        from unmask.scan.resume import scan_rows
+        with loading():
+            from unmask.errors import UsageError
+            from unmask.report.words import count_text
+            from unmask.scan.resume import scan_rows
 
         options = _options(context, preset, precision, device, workers, frames, fuse, adaptive, identity, sampling)
         if preset is not Preset.ROBUSTFORENSICS:
@@ -243,14 +245,23 @@ def _options(
 
 
 def _scanner(preset: Preset | None, models: Sequence[str], options: ScanKeywords, triage: float | None) -> BaseScanner:
-    from unmask.scan.scanner import Scanner
-    from unmask.scan.triage import with_triage
-    from unmask.systems.presets import open_preset
+    from unmask.media import prepare_decoding
 
-    scanner: BaseScanner = (
-        Scanner(models or "bundled", **options) if preset is None else open_preset(preset.value, models, **options)
-    )
-    return scanner if triage is None else with_triage(scanner, triage)
+    prepare_decoding(options["limits"])  # loads what it needs while networks are loaded here
+    if preset is None:
+        with loading():
+            from unmask.scan.scanner import Scanner
+
+        scanner: BaseScanner = Scanner(models or "bundled", **options)
+    else:
+        from unmask.systems.presets import open_preset
+
+        scanner = open_preset(preset.value, models, **options)
+    if triage is None:
+        return scanner
+    from unmask.scan.triage import with_triage
+
+    return with_triage(scanner, triage)
 
 
 def _scan_at_scale(

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from unmask.evidence.aigc import LABELS, read_aigc
 from unmask.evidence.c2pa import Claims, Store, read_store
 from unmask.evidence.pieces import MAX_PIECE_BYTES, Piece, find_pieces
@@ -25,13 +23,14 @@ from unmask.media.frames import OpenFile
 from unmask.media.readers import reader_name
 from unmask.media.tags import MAX_TAG_CHARACTERS, Sayings, Tag
 from unmask.runtime.jsonable import jsonable
+from unmask.runtime.validator import validator
 
 MAX_LABELS = 16
 """Labels that are told of one file, at most."""
 NOT_CHECKED = "Its signature was not checked."
 """Ends the sentence about a manifest until `unmask.evidence.signature` knows more."""
 _VALUE_CHARACTERS = 120
-_LABELS: TypeAdapter[tuple[DeclaredLabel, ...]] = TypeAdapter(tuple[DeclaredLabel, ...])
+_labels = validator(tuple[DeclaredLabel, ...])
 
 
 def read_labels(opened: OpenFile) -> list[dict[str, Any]]:
@@ -42,8 +41,8 @@ def read_labels(opened: OpenFile) -> list[dict[str, Any]]:
 def labels_of(video: Video) -> tuple[DeclaredLabel, ...]:
     """Return what `read_labels` found, checked: the decoder reads files that may be hostile."""
     try:
-        return _LABELS.validate_python(video.notes.get(reader_name(read_labels), ()))[:MAX_LABELS]
-    except ValidationError:
+        return _labels(video.notes.get(reader_name(read_labels), ()))[:MAX_LABELS]
+    except ValueError:
         return ()
 
 

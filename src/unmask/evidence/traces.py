@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from unmask.evidence.comb import comb_strength
 from unmask.evidence.labels import plain
@@ -25,6 +24,7 @@ from unmask.media import Video
 from unmask.media.frames import OpenFile
 from unmask.media.readers import reader_name
 from unmask.runtime.jsonable import jsonable
+from unmask.runtime.validator import validator
 
 MAX_TRACES = 32
 """Traces that are told of one file, at most."""
@@ -41,7 +41,7 @@ HOW_OFTEN = (
 
 _WRITERS = ("encoder", "software", "encoded_by", "writing_application", "major_brand", "handler_name", "vendor_id")
 _SETTING = re.compile(r"\b(crf|qp|bitrate|keyint|keyint_min|bframes|scenecut|rc)=(\S+)")
-_TRACES: TypeAdapter[tuple[Trace, ...]] = TypeAdapter(tuple[Trace, ...])
+_traces = validator(tuple[Trace, ...])
 
 
 def read_traces(opened: OpenFile) -> list[dict[str, Any]]:
@@ -52,8 +52,8 @@ def read_traces(opened: OpenFile) -> list[dict[str, Any]]:
 def traces_of(video: Video) -> tuple[Trace, ...]:
     """Return what `read_traces` found, checked: the decoder reads files that may be hostile."""
     try:
-        return _TRACES.validate_python(video.notes.get(reader_name(read_traces), ()))[:MAX_TRACES]
-    except ValidationError:
+        return _traces(video.notes.get(reader_name(read_traces), ()))[:MAX_TRACES]
+    except ValueError:
         return ()
 
 

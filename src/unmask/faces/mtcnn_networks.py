@@ -16,13 +16,12 @@ from importlib.metadata import PackageNotFoundError, distribution
 from io import BytesIO
 from pathlib import Path
 
-import joblib
-import lz4.frame
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.errors import ModelError
-from unmask.runtime.openvino import compile_network, op, ov
+from unmask.runtime.openvino import op, ov
+from unmask.storage.compiled import compiled_once
 
 Floats = NDArray[np.float32]
 
@@ -44,9 +43,9 @@ class Networks:
     """A set of compiled networks. It runs in the calling thread and serves one thread at a time."""
 
     def __init__(self) -> None:
-        models = {name: compile_network(_build(name)) for name in _BATCH}
+        models = {name: _compile(name) for name in _BATCH}
         # The dense P-net takes images of any size; OpenVINO caches kernels by shape.
-        models["pnet_dense"] = compile_network(_build("pnet", is_dense=True), "bf16")
+        models["pnet_dense"] = _compile("pnet", "bf16", is_dense=True)
         self._requests = {name: model.create_infer_request() for name, model in models.items()}
 
     def infer(self, network: str, x_NHW3: Floats) -> list[Floats]:
@@ -117,7 +116,15 @@ def load_weights(name: str) -> list[Floats]:
         hashlib.sha256(packed).hexdigest() != _SHA256[name]
     ):  # joblib files can run code: read only the one that was reviewed
         raise ModelError(f"{path} is not the file of mtcnn 1.0.0; run: pip install --force-reinstall mtcnn==1.0.0")
+    import joblib  # not at the top, as lz4: a network that was compiled before needs no weights
+    import lz4.frame
+
     return [np.asarray(array, np.float32) for array in joblib.load(BytesIO(lz4.frame.decompress(packed)))]
+
+
+def _compile(name: str, precision: str = "f32", *, is_dense: bool = False) -> ov.CompiledModel:
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return compiled_once([name, str(is_dense), _SHA256[name], code], lambda: _build(name, is_dense=is_dense), precision)
 
 
 def _build(name: str, *, is_dense: bool = False) -> ov.Model:

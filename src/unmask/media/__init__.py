@@ -10,7 +10,7 @@ regular file, opened once, handed over as a descriptor, never as a name or an ad
 but decode it. See `unmask.media.decoder`. `open_pieces_folder` and `open_playlist` open each piece of a recording so.
 """
 
-from unmask.media.decoder import guards_in_force
+from unmask.media.decoder import guards_in_force, prepare_decoding
 from unmask.media.frame_list import frames_of_folder, hash_frames, open_clip, open_frames_folder, video_of_arrays
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
@@ -55,6 +55,7 @@ __all__ = [
     "open_video",
     "open_video_file",
     "pick_frames",
+    "prepare_decoding",
     "probe",
     "read_description",
     "read_frames",

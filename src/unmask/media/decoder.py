@@ -19,7 +19,6 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from unmask.errors import CrashedError, InputError, TimedOutError
 from unmask.media.frames import StoredFrame, upright_frames
@@ -43,6 +42,7 @@ from unmask.media.orientation import Orientation
 from unmask.media.server import CAN_ISOLATE, SERVER, Fork, ServerLostError
 from unmask.media.signature import SignatureLog
 from unmask.media.sound import MAX_SOUND_BYTES, Sound
+from unmask.runtime.validator import validator
 from unmask.types import Colours, Frame, ImageHW3, MediaFacts
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ _MAX_MESSAGE_BYTES = MAX_SOUND_BYTES + (1 << 24)
 _MAX_VALUES_BYTES = 1 << 22
 """Length of the longest message of JSON values, which take a multiple of it in memory."""
 _ERRORS: dict[str, type[InputError]] = {kind.status: kind for kind in InputError.__subclasses__()}
-_FACTS: TypeAdapter[MediaFacts] = TypeAdapter(MediaFacts)
-_ORIENTATION: TypeAdapter[Orientation] = TypeAdapter(Orientation)
+_facts = validator(MediaFacts)
+_orientation = validator(Orientation)
 
 
 class Decoder:
@@ -132,8 +132,8 @@ class Decoder:
         self._fork("decode")
         header = self._receive_values()
         with _nonsense_is_a_crash():
-            facts = _FACTS.validate_python(header["facts"] | {"sha256": self._sha256, "size_bytes": size_bytes})
-            self._orientation = _ORIENTATION.validate_python(header["orientation"])
+            facts = _facts(header["facts"] | {"sha256": self._sha256, "size_bytes": size_bytes})
+            self._orientation = _orientation(header["orientation"])
             self._index = index_of([self._receive() for _ in range(4)], header["frame_index"])
             self.notes = dict(header["notes"])
         return facts, self._index
@@ -290,6 +290,12 @@ class Decoder:
             return TimedOutError("decoding takes more CPU time than the limits allow")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return CrashedError(f"the file brought its decoder down ({how})")
+
+
+def prepare_decoding(limits: Limits) -> None:
+    """Start what decoders are forked from, unless limits want none: it loads while the caller does something else."""
+    if limits.isolate and CAN_ISOLATE:
+        SERVER.start()
 
 
 def guards_in_force() -> tuple[str, ...]:

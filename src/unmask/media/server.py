@@ -89,6 +89,11 @@ class DecoderServer:
             return 0.0
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
+    def start(self) -> None:
+        """Start the server, unless it runs, without waiting until it has loaded everything."""
+        with self._lock:
+            self._ensure()
+
     def fork(self, order: Order, files: Sequence[int]) -> Fork:
         """Fork a decoder.
 
@@ -100,8 +105,7 @@ class DecoderServer:
             ServerLostError: The server does not answer; the next call starts another one.
         """
         with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
+            self._ensure()
             return Fork(int(self._ask({"fork": order.to_json()}, files)["pid"]), self._starts)
 
     def end(self, fork: Fork) -> int:
@@ -126,12 +130,17 @@ class DecoderServer:
                 self._process.kill()
                 self._process.wait()
 
+    def _ensure(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+
     def _start(self) -> None:
         if self._control is not None:
             self._control.close()
         fill_standard_streams()
         ours, theirs = socket.socketpair()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({theirs.fileno()})"
+        serving = f"from {__name__} import serve; serve({theirs.fileno()})"
+        code = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}; {serving}"  # what is loaded is no garbage
         paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(  # noqa: S603 - our own code
             [sys.executable, "-I", "-S", "-c", code],
@@ -175,6 +184,7 @@ def serve(descriptor: int) -> None:
     fill_standard_streams()  # else a file that comes takes such a number, and is lost where a decoder has its own
     _load_everything()
     gc.freeze()  # else the decoders' collectors would touch, and so copy, all that is loaded
+    gc.enable()
     control, decoders = socket.socket(fileno=descriptor), set[int]()
     while True:
         message, files, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, len(FILES))
@@ -205,7 +215,7 @@ def serve(descriptor: int) -> None:
 def _load_everything() -> None:
     """Import what libraries would import when they need it: a confined decoder can load nothing."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
-        if not module.name.endswith("__main__"):
+        if module.name not in ("av.__main__", "av.datasets"):  # these run something, and fetch something
             importlib.import_module(module.name)
     with os.fdopen(nameless_memory(0), "w+b") as file:  # decode a clip, for all that numpy imports late
         with av.open(file, "w", format="matroska") as film:

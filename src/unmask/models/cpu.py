@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -14,9 +15,10 @@ from unmask.errors import ModelError, UsageError
 from unmask.models.batching import BATCH_CROPS, Outputs, QueuedNetwork
 from unmask.models.card import INT8_FILES, ONNX_FILE, Card, load_card, read_verified
 from unmask.models.fastest import candidates, choose, keep_answer, known_answer, machine_key, measure
-from unmask.models.mapped import MappedWeights, map_weights, return_memory
+from unmask.models.mapped import MappedWeights, is_large, map_weights, return_memory
 from unmask.runtime.openvino import compile_network, computes_in_bf16, ov, port_shapes, read_network
 from unmask.runtime.parallel import cores
+from unmask.storage.compiled import compiled_once
 from unmask.types import ImageHW3
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
@@ -138,12 +140,22 @@ def compile_judge(folder: Path, card: Card, precision: str, streams: int) -> Jud
         ModelError: It is missing, damaged, or of another form.
         UsageError: int8 of a model without it.
     """
-    model = read_judge(folder, card, precision)  # looks at the files, which may be damaged by now
+    read_network_files(folder, card, precision)  # they may be damaged by now
     key = "".join(sorted(facts.sha256 for facts in card.files.values())), precision, streams
     if (judge := _IN_USE.get(key)) is None:
-        model, weights = map_weights(model, card.files[weights_file(precision)].bytes)
-        judge = _IN_USE[key] = Judge(compile_network(model, PRECISIONS[precision], streams, streams), weights)
+        judge = _IN_USE[key] = _compile(folder, card, precision, streams)
     return judge
+
+
+def _compile(folder: Path, card: Card, precision: str, streams: int) -> Judge:
+    """Compile a network, or take it as it was compiled before; of a large one the weights are kept instead."""
+    read, settings = partial(read_judge, folder, card, precision), (PRECISIONS[precision], streams, streams)
+    size_bytes = card.files[weights_file(precision)].bytes
+    if is_large(size_bytes):
+        model, weights = map_weights(read(), size_bytes)
+        return Judge(compile_network(model, *settings), weights)
+    hashes = [card.files[name].sha256 for name in network_files(precision)]
+    return Judge(compiled_once([*hashes, str(card.crop.size_px)], read, *settings), None)
 
 
 def batch_crops(size_px: int) -> int:
@@ -153,7 +165,7 @@ def batch_crops(size_px: int) -> int:
 
 def weights_file(precision: str) -> str:
     """Return the file of a model's folder that holds the weights it runs in a format."""
-    return INT8_FILES[1] if precision == "int8" else ONNX_FILE
+    return network_files(precision)[-1]
 
 
 def find_fastest(folder: Path, card: Card, streams: int) -> str:
@@ -199,15 +211,31 @@ def read_judge(folder: Path, card: Card, precision: str) -> ov.Model:
         ModelError: It is missing, damaged, or of another form.
         UsageError: int8 of a model without it.
     """
-    files = INT8_FILES if precision == "int8" else (ONNX_FILE,)
+    network, weights = [*read_network_files(folder, card, precision), b""][:2]
+    path = folder / network_files(precision)[0]
+    model = read_network(network, path, weights)
+    check_ports(model, card.crop.size_px, path)
+    return model
+
+
+def network_files(precision: str) -> tuple[str, ...]:
+    """Return the files of a model's folder that hold the network it runs in a format."""
+    return INT8_FILES if precision == "int8" else (ONNX_FILE,)
+
+
+def read_network_files(folder: Path, card: Card, precision: str) -> list[bytes]:
+    """Return what `network_files` hold, checked against the card.
+
+    Raises:
+        ModelError: One is missing or damaged.
+        UsageError: int8 of a model without it.
+    """
+    files = network_files(precision)
     if files[0] not in card.files:
         raise UsageError(
             f"model {card.name!r} has no int8 network; make it with: unmask models quantise {folder} --data CROPS"
         )
-    network, weights = [*(read_verified(folder, card, name) for name in files), b""][:2]
-    model = read_network(network, folder / files[0], weights)
-    check_ports(model, card.crop.size_px, folder / files[0])
-    return model
+    return [read_verified(folder, card, name) for name in files]
 
 
 def check_ports(model: ov.Model, size_px: int, path: Path) -> None:

@@ -33,6 +33,11 @@ class MappedWeights:
         self._map.madvise(mmap.MADV_DONTNEED)
 
 
+def is_large(size_bytes: int) -> bool:
+    """Return whether weights of so many bytes are worth a file, on a system that frees memory on request."""
+    return size_bytes >= MIN_BYTES and hasattr(mmap, "MADV_DONTNEED")
+
+
 def map_weights(model: ov.Model, size_bytes: int) -> tuple[ov.Model, MappedWeights | None]:
     """Return the same network with its weights in a mapped file of the cache folder.
 
@@ -47,7 +52,7 @@ def map_weights(model: ov.Model, size_bytes: int) -> tuple[ov.Model, MappedWeigh
         The network, and its weights, which must live as long; None where they stay in memory: small ones, those of
         systems that free nothing on request, and where the folder takes no file.
     """
-    if size_bytes < MIN_BYTES or not hasattr(mmap, "MADV_DONTNEED"):
+    if not is_large(size_bytes):
         return model, None
     folder = models_home().parent
     try:

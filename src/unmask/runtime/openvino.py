@@ -42,7 +42,16 @@ _keep_plain_case()
 # The first such call looks numpy up; two threads that make it at once wait for each other for ever.
 ov.Type.u8.to_dtype()
 
-__all__ = ["compile_network", "computes_in_bf16", "cpu_name", "op", "ov", "port_shapes", "read_network"]
+__all__ = [
+    "compile_network",
+    "computes_in_bf16",
+    "cpu_name",
+    "import_network",
+    "op",
+    "ov",
+    "port_shapes",
+    "read_network",
+]
 
 
 def read_network(content: bytes, path: str | PathLike[str], weights: bytes = b"") -> ov.Model:
@@ -83,12 +92,33 @@ def compile_network(
         threads: Threads that compute.
         streams: Inferences that run at the same time, sharing the threads; None lets OpenVINO choose.
     """
-    # OpenVINO would otherwise pin each network's first thread to the same core, and with it the threads that call it,
-    # so that several scans at a time share one core.
+    return ov.Core().compile_model(model, "CPU", _settings(precision, threads, streams))
+
+
+def import_network(
+    exported: bytes, precision: str = "f32", threads: int = 1, streams: int | None = 1
+) -> ov.CompiledModel:
+    """Return a network that `compile_network` compiled with the same settings, and that was exported.
+
+    Args:
+        exported: What ``export_model`` gave; from the same version of OpenVINO, and from nobody who may not be trusted.
+        precision: See `compile_network`, as the other settings.
+        threads: Threads that compute.
+        streams: Inferences that run at the same time.
+
+    Raises:
+        RuntimeError: OpenVINO cannot read it.
+    """
+    return ov.Core().import_model(exported, "CPU", _settings(precision, threads, streams))
+
+
+def _settings(precision: str, threads: int, streams: int | None) -> dict[str, object]:
     if precision == "bf16" and not computes_in_bf16():
         precision = "f32"
-    config = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return ov.Core().compile_model(model, "CPU", config | ({} if streams is None else {"NUM_STREAMS": streams}))
+    # OpenVINO would otherwise pin each network's first thread to the same core, and with it the threads that call it,
+    # so that several scans at a time share one core.
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return settings | ({} if streams is None else {"NUM_STREAMS": streams})
 
 
 def computes_in_bf16() -> bool:

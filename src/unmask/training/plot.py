@@ -12,6 +12,7 @@ from unmask.storage.atomic import write_file
 
 FAKE_WEIGHT = 1.4
 CANDIDATES, FIRST_EPOCH = 5, 17
+_LOSSES = ("real_loss", "fake_loss")
 
 
 def read_epochs(run: Path) -> list[dict[str, Any]]:
@@ -28,9 +29,11 @@ def read_epochs(run: Path) -> list[dict[str, Any]]:
     path = run / "log.jsonl"
     try:
         events = [json.loads(line) for line in path.read_text().splitlines() if line]
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read the log of {run}: {error}") from error
-    epochs = {event["epoch"]: event for event in events if event.get("event") == "epoch" and "loss" in event}
+        epochs = {int(event["epoch"]): event for event in events if event["event"] == "epoch" and "loss" in event}
+        if any(not isinstance(epoch[name], int | float | None) for epoch in epochs.values() for name in _LOSSES):
+            raise ValueError("a loss is no number")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"cannot read the log of {run}: {error}; it is to be as unmask train writes it") from error
     if not epochs:
         raise UsageError(f"{path} tells of no validated epoch yet")
     return [epochs[number] for number in sorted(epochs)]
