@@ -216,7 +216,6 @@ def confined(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "setsid", lambda: None)
     monkeypatch.setattr(module, "_limit", lambda _: None)
     monkeypatch.setattr(module, "Path", lambda *parts: tmp_path / parts[-1])
-    (tmp_path / "gid_map").mkdir()  # it cannot be written, as where a system forbids it
 
     def confined(kernel, **options):
         monkeypatch.setattr(module, "_libc", lambda: kernel)
@@ -298,14 +297,25 @@ def test_no_set_of_capabilities_keeps_one(files, kept, confined):
 )
 def test_the_network_is_left_as_root_or_as_a_user_of_its_own(may_leave, moved, confined, monkeypatch, tmp_path):
     monkeypatch.setattr(os, "getuid", lambda: 1234)
+    monkeypatch.setattr(os, "getgid", lambda: 56)
     kernel, in_force = confined(Kernel(may_leave=may_leave))
     assert kernel.moved == moved
     assert ("empty network" in in_force) is bool(moved)
     if NEW_USER in [flags & NEW_USER for flags in moved]:
         assert (tmp_path / "setgroups").read_text() == "deny"
         assert (tmp_path / "uid_map").read_text() == "1234 1234 1", "it keeps its name, for what it has open"
+        assert (tmp_path / "gid_map").read_text() == "56 56 1"
     else:
         assert not (tmp_path / "uid_map").exists()
+
+
+@linux
+def test_where_a_system_forbids_names_the_network_is_left_all_the_same(confined, tmp_path):
+    for name in ("setgroups", "uid_map", "gid_map"):
+        (tmp_path / name).mkdir()  # it cannot be written
+    kernel, in_force = confined(Kernel(may_leave=(NEW_NETWORK | NEW_USER,)))
+    assert kernel.moved == [NEW_NETWORK | NEW_USER]
+    assert "empty network" in in_force
 
 
 @linux

@@ -153,3 +153,8 @@ def test_it_is_confined_before_the_module_is_imported(run):
 def test_connections_and_processes_are_refused_by_name(event, is_refused):
     with pytest.raises(PermissionError, match=f"{event} is not allowed here") if is_refused else nullcontext():
         process._refuse(event, ())
+
+
+def test_what_it_said_is_shown_whatever_its_encoding(run):
+    with pytest.raises(ModelError, match="ended with 3 \\(caf\ufffd\\)"):
+        run("os.write(2, b'caf\\xe9'); os._exit(3)")

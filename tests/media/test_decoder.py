@@ -1,5 +1,6 @@
 """What a file may cost, and what its decoder may do."""
 
+import hashlib
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from unmask.media import (
     SignatureLog,
     guards_in_force,
     open_video,
+    probe,
     read_description,
     read_frames,
     read_sound,
@@ -256,3 +258,19 @@ def test_where_nothing_can_be_forked_nothing_is_in_force(monkeypatch, clips):
     monkeypatch.setattr("unmask.media.video.CAN_ISOLATE", False)
     assert guards_in_force() == ()
     assert len(list(sample_frames(clips["blended"], 2))) == 2
+
+
+def test_hash_and_length_of_a_file_are_not_asked_of_its_decoder(clips, monkeypatch):
+    """One that was taken over could name the hash of another file."""
+    original = Decoder._receive_values
+
+    def lie(self):
+        values = original(self)
+        if "facts" in values:
+            values["facts"] |= {"sha256": "f" * 64, "size_bytes": 1}
+        return values
+
+    monkeypatch.setattr(Decoder, "_receive_values", lie)
+    facts = probe(clips["blended"])
+    assert facts.size_bytes == clips["blended"].stat().st_size
+    assert facts.sha256 == hashlib.sha256(clips["blended"].read_bytes()).hexdigest()

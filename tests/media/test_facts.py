@@ -1,12 +1,14 @@
 import hashlib
 import io
+from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import pytest
 
 from tests.media_factory import cut_without_reencoding, pattern, write_video
 from unmask.media import probe
-from unmask.media.facts import _is_followed
+from unmask.media.facts import _is_cut_short, _is_followed
 
 
 def test_facts_of_an_ordinary_clip(tmp_path):
@@ -90,3 +92,65 @@ def test_where_the_container_tells_no_place_nothing_is_known_of_what_follows():
     assert not _is_followed(two, 0)
     assert _is_followed(two, 5)
     assert not _is_followed(two, 30)
+
+
+def test_pixels_are_square_unless_the_file_says_otherwise(tmp_path):
+    square = write_video(tmp_path / "square.y4m", map(pattern, range(3)), codec="wrapped_avframe")
+    square.write_bytes(square.read_bytes().replace(b" A1:1", b"").replace(b" A0:0", b""))
+    assert probe(square).sample_aspect_ratio == 1
+    options = {"aspect": "4:3"}  # of a pixel
+    wide = write_video(tmp_path / "wide.mkv", map(pattern, range(3)), options=options)
+    assert probe(wide).sample_aspect_ratio == pytest.approx(4 / 3)
+
+
+def test_sound_of_an_unknown_codec_is_told_as_such(tmp_path):
+    path = write_video(tmp_path / "v.mkv", map(pattern, range(10)), tone=True)
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    audio = probe(path).audio
+    assert (audio.codec, audio.bit_rate, audio.start_seconds) == ("unknown", None, pytest.approx(0, abs=0.05))
+
+
+@pytest.mark.parametrize(
+    ("container", "frames", "packets", "last_tick", "expected"),
+    [
+        ("mp4", 100, 99, 0, False),
+        ("mp4", 100, 98, 500, True),
+        ("avi", 100, 60, 98, False),  # frames that were dropped have no packet, but a place
+        ("avi", 100, 60, 97, True),
+        ("avi", 100, 99, 5, False),
+    ],
+)
+def test_a_frame_less_than_the_header_counts_is_none(container, frames, packets, last_tick, expected):
+    index = SimpleNamespace(packets=packets)
+    stream = SimpleNamespace(frames=frames)
+    there = SimpleNamespace(frames=index, last_tick=last_tick)
+    assert _is_cut_short(SimpleNamespace(format=SimpleNamespace(name=container)), stream, there) is expected
+
+
+@pytest.mark.parametrize(
+    ("tag", "duration", "name", "sound", "end", "expected"),
+    [
+        ("00:00:02.600000000", None, "matroska,webm", [], 2.0, False),
+        ("00:00:02.610000000", None, "matroska,webm", [], 2.0, True),
+        ("01:02:03.5", None, "matroska,webm", [], 3500.0, True),
+        ("01:02:03.5", None, "matroska,webm", [], 3546.0, False),
+        ("no time", 9_000_000, "matroska,webm", [], 2.0, False),
+        (None, 2_600_000, "flv", [], 2.0, False),
+        (None, 2_610_000, "flv", [], 2.0, True),
+        (None, 9_000_000, "flv", ["sound"], 2.0, False),  # which may well outlast the video
+        (None, 9_000_000, "mpegts", [], 2.0, False),
+        (None, None, "flv", [], 2.0, False),
+    ],
+)
+def test_where_no_frames_are_counted_the_seconds_are(tag, duration, name, sound, end, expected):
+    stream = SimpleNamespace(
+        frames=0, metadata={"DURATION": tag} if tag else {}, time_base=Fraction(1, 10), start_time=0
+    )
+    container = SimpleNamespace(
+        duration=duration, format=SimpleNamespace(name=name), streams=SimpleNamespace(audio=sound)
+    )
+    there = SimpleNamespace(frames=SimpleNamespace(end_seconds=end))
+    assert _is_cut_short(container, stream, there) is expected
+    if expected and end < 3:
+        stream.start_time = 1  # the film begins later than its clock, by a tenth of a second
+        assert _is_cut_short(container, stream, there) is False

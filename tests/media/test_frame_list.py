@@ -65,6 +65,11 @@ def test_arrays_are_a_video():
     assert [(frame.index, frame.time_seconds) for frame in frames] == [(1, 0.5), (3, 2.0)]
     stacked = video_of_arrays(np.stack(images), None)
     assert stacked.facts.sha256 == video.facts.sha256
+    facts = stacked.facts
+    assert (facts.container, facts.codec, facts.pixel_format) == ("arrays in memory", "rawvideo", "rgb24")
+    assert (facts.width, facts.height, facts.size_bytes) == (*images[0].shape[1::-1], 4 * images[0].nbytes)
+    assert (facts.frames, facts.duration_seconds, facts.is_picture) == (4, pytest.approx(0.16), False)
+    assert (facts.sample_aspect_ratio, facts.rotation_degrees, facts.mirrored, facts.cut_short) == (1, 0, False, False)
     assert stacked.index.times_seconds.tolist() == pytest.approx([0, 0.04, 0.08, 0.12])
     assert video_of_arrays(images[:1], None).facts.is_picture
 

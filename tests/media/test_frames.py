@@ -1,12 +1,17 @@
 import contextlib
 import itertools
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
+from tests.media.odd import write_tracks
 from tests.media_factory import cut_without_reencoding, number_of, pattern, write_video
+from unmask.errors import NoVideoError
 from unmask.media import Limits, SignatureLog, open_video, pick_frames, read_frames, sample_frames
+from unmask.media.frames import _is_skippable, survey_packets
+from unmask.media.index import FrameIndex
 
 
 def full_decode(path):
@@ -118,3 +123,53 @@ def test_a_key_frame_far_ahead_is_jumped_to(tmp_path, monkeypatch):
         (late,) = read_frames(video, np.array([590]))
     assert number_of(late.image_HW3) == 590
     assert 0 < decoded < 20, "also the first one"
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize("film", [0, 2])
+def test_a_film_that_is_not_there_is_refused(tmp_path, film, isolate):
+    path = write_video(tmp_path / "a.mp4", map(pattern, range(3)))
+    with (
+        pytest.raises(NoVideoError, match=f"holds 1 films, and no number {film}"),
+        open_video(path, Limits(isolate=isolate), film=film),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("codec", "extradata", "may_skip"),
+    [
+        ("h264", None, True), ("mpeg4", b"", True), ("mpeg2video", None, True), ("mpeg1video", None, True),
+        ("vp9", None, False), ("av1", None, False), ("hevc", None, False), ("hevc", bytes(40), False),
+        ("hevc", b"\1" + bytes(20) + b"\x0f\3", True),  # one temporal layer
+        ("hevc", b"\1" + bytes(20) + b"\x17\3", False),  # two of them
+        ("hevc", b"\1" + bytes(20) + b"\x0f", False),  # cut short
+        ("hevc", b"\0" + bytes(20) + b"\x0f\3", False),
+    ],
+)  # fmt: skip
+def test_frames_that_nothing_refers_to_are_skipped_where_that_changes_no_other(codec, extradata, may_skip):
+    assert _is_skippable(SimpleNamespace(codec=SimpleNamespace(canonical_name=codec), extradata=extradata)) is may_skip
+
+
+def test_key_frames_are_surveyed_at_least_so_far_apart():
+    def surveyed(times, end):
+        keys = np.arange(len(times), dtype=np.int64)
+        index = FrameIndex(np.array(times, np.float64), 10 * keys, keys, True, end, len(times), 1)
+        return sorted(survey_packets(index))
+
+    assert surveyed([0, 0.5, 0.9, 1.7, 1.9, 5], 6) == [0, 20, 40, 50]
+    assert surveyed(np.arange(0, 2560, 5.0), 2560) == [20 * number for number in range(256)], "at most 256"
+    assert surveyed([7.0], 9) == [0]
+
+
+def test_each_film_of_a_file_can_be_read(tmp_path):
+    sizes = [(320, 192), (160, 96)]
+    path = write_tracks(
+        tmp_path / "a.mkv", [("libx264", size, list(range(first, 60, 2))) for first, size in enumerate(sizes)]
+    )
+    for film, (width, height) in enumerate(sizes):
+        with open_video(path, Limits(isolate=False), film=film + 1) as video:
+            facts = video.facts
+            (frame,) = read_frames(video, np.array([5]))
+        assert (facts.film, facts.films, facts.width, facts.height) == (film + 1, 2, width, height)
+        assert number_of(frame.image_HW3) == 10 + film

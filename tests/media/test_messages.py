@@ -1,13 +1,27 @@
 import json
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from socket import socketpair
 
 import numpy as np
 import pytest
 
+from unmask.media.bursts import MOST_BURSTS
 from unmask.media.index import FrameIndex
 from unmask.media.limits import Limits
-from unmask.media.messages import NONSENSE, Order, StoredImage, index_arrays, index_of, index_scalars, parse, send
+from unmask.media.messages import (
+    NONSENSE,
+    Order,
+    Request,
+    StoredImage,
+    index_arrays,
+    index_of,
+    index_scalars,
+    parse,
+    send,
+    signatures_of,
+)
+from unmask.media.signature import SIGNATURE_BYTES, SIGNATURE_SHAPE
 
 INDEX = FrameIndex(
     np.array([0, 0.04, 0.16]), np.array([0]), np.array([0]), stamped=True, end_seconds=0.2, packets=3, size_bytes=999,
@@ -56,3 +70,51 @@ def test_messages_are_objects():
 def test_anything_else_is_refused(message):
     with pytest.raises(NONSENSE):
         parse(message)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_request_survives(signed):
+    request = Request.from_bytes(Request(np.array([3, 5, 1 << 40]), signed).to_bytes())
+    assert (request.indices.tolist(), request.signed) == ([3, 5, 1 << 40], signed)
+
+
+@pytest.mark.parametrize(
+    ("index", "height", "width", "quantiser", "can_be"),
+    [
+        (0, 1, 1, None, True), (0, 1, 1, 0.0, True), (0, 1, 1, 1.0, True), (-1, 1, 1, None, False),
+        (0, 0, 1, None, False), (0, 1, 0, None, False), (0, 1, 1, 1.01, False), (0, 1, 1, -0.01, False),
+        (0, 1, 1, float("nan"), False),
+    ],
+)  # fmt: skip
+def test_an_image_lies_within_the_memory(index, height, width, quantiser, can_be):
+    values = {"index": index, "height": height, "width": width, "quantiser": quantiser}
+    with nullcontext() if can_be else pytest.raises(ValueError, match="no such image"):
+        assert StoredImage.from_json(values) == StoredImage(index, height, width, quantiser)
+
+
+@pytest.mark.parametrize(
+    ("indices", "can_be"),
+    [([], True), ([0], True), ([0, 8, 9], True), ([9, 10], False), ([-1, 3], False), ([3, 3], False), ([4, 3], False)],
+)
+def test_signatures_belong_to_frames(indices, can_be, monkeypatch):
+    monkeypatch.setattr("unmask.media.messages.MAX_SIGNATURES", 3)
+    signatures = np.arange(SIGNATURE_BYTES * len(indices)).astype(np.uint8)
+    with nullcontext() if can_be else pytest.raises(ValueError, match="cannot be"):
+        numbers, found = signatures_of(np.array(indices, np.int64).tobytes(), signatures.tobytes(), 10)
+        assert numbers.tolist() == indices
+        assert found.shape == (len(indices), *SIGNATURE_SHAPE)
+        assert found.tobytes() == signatures.tobytes()
+    with pytest.raises(ValueError, match="4 frames with 4 signatures; at most 3"):
+        signatures_of(np.arange(4).tobytes(), bytes(4 * SIGNATURE_BYTES), 10)
+
+
+def test_an_index_keeps_all_that_it_was_sent_with():
+    index = FrameIndex(
+        np.array([0, 0.04, 0.16]), np.array([0, 4]), np.array([0, 2]), False, 0.2, 5, 999, np.array([0, 2])
+    )
+    found = index_of([array.tobytes() for array in index_arrays(index)], index_scalars(index))
+    for name in ("times_seconds", "key_packets", "key_frames", "bursts"):
+        assert getattr(found, name).tolist() == getattr(index, name).tolist(), name
+    assert (found.stamped, found.end_seconds, found.packets, found.size_bytes) == (False, 0.2, 5, 999)
+    many = FrameIndex(np.arange(99.0), np.array([0]), np.array([0]), True, 99, 99, 99, np.arange(MOST_BURSTS))
+    assert len(index_of([array.tobytes() for array in index_arrays(many)], index_scalars(many)).bursts) == MOST_BURSTS

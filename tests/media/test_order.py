@@ -157,3 +157,16 @@ def test_avi_does_not_say_when_frames_are_shown(tmp_path):
     options = {"x264-params": "bframes=3:b-pyramid=normal:b-adapt=0"}
     path = write_video(tmp_path / "clip.avi", map(pattern, FIRST), options=options)
     assert read_numbers(path) == FIRST
+
+
+def test_the_longest_time_between_two_frames_is_one_and_a_longer_one_a_jump():
+    assert order_of([0, 1000, 2000]).ticks.tolist() == [0, 1000, 2000]
+    assert order_of([0, 1001, 2002]).ticks.tolist() == [0, 10, 20]
+    assert order_of([0, 40, 1041, 1081]).ticks.tolist() == [0, 40, 80, 120]
+
+
+@pytest.mark.parametrize("frames", ["1", "3"])
+def test_an_avi_that_only_says_when_to_decode_gives_all_frames_in_order(tmp_path, frames):
+    options = {"x264-params": f"b-adapt=0:bframes={frames}:b-pyramid=none"}
+    path = write_video(tmp_path / "a.avi", map(pattern, range(24)), options=options)
+    assert read_numbers(path) == list(range(24))

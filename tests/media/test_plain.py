@@ -77,7 +77,9 @@ def test_a_comb_is_where_rows_alternate():
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le", "nv12", "gbrp", "pal8"])
 def test_the_moment_of_a_frame_of_any_format_has_its_size(pixel_format):
-    whole = first_moment(av.VideoFrame(64, 48, pixel_format))
+    frame = av.VideoFrame(64, 48, pixel_format)
+    whole = first_moment(frame)
+    assert whole is not frame
     assert (whole.width, whole.height) == (64, 48)
 
 
@@ -101,6 +103,9 @@ def rows(*levels, columns=16):
 def test_a_comb_is_deep_and_wide_enough():
     assert not is_combed(rows(100, 109))
     assert is_combed(rows(100, 110))
+    for base in (0, 100):
+        assert not is_combed(base + rows(0, 13, 0)), "rows that stand alone have to stand out more"
+        assert is_combed(base + rows(0, 14, 0))
     for columns, expected in ((5, False), (6, True)):
         level = rows(100)
         level[:, :columns] = rows(100, 200)[:, :columns]

@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import av
@@ -12,7 +13,7 @@ from tests.media_factory import number_of, pattern, write_video
 from unmask.errors import ChangedError, LimitError, UnreadableError, UnsupportedError
 from unmask.evidence.labels import labels_of, read_labels
 from unmask.media import Limits, SignatureLog, is_playlist, open_pieces_folder, open_playlist, read_frames
-from unmask.media.playlist import MAX_LIST_BYTES, read_playlist
+from unmask.media.playlist import MAX_LIST_BYTES, Part, Piece, read_playlist
 
 LIMITS = Limits(isolate=False)
 FRAMES, EACH = 30, 10
@@ -223,3 +224,53 @@ def test_the_times_of_pieces_follow_one_another(numbered):
     assert (index.packets, index.stamped) == (FRAMES, True)
     assert index.end_seconds == video.facts.duration_seconds == pytest.approx(FRAMES / 25, abs=0.01)
     assert video.facts.bit_rate == round(8 * index.size_bytes / index.end_seconds)
+
+
+def test_a_quality_whose_number_makes_no_sense_is_the_last_choice(tmp_path):
+    lists = {"a": "9" * 15, "b": "9" * 16, "c": "-5", "d": "", "e": "9" * 15}
+    master = "".join(f"#EXT-X-STREAM-INF:BANDWIDTH={number}\n{name}.m3u8\n" for name, number in lists.items())
+    (tmp_path / "master.m3u8").write_text(f"#EXTM3U\n#EXT-X-VERSION:3\n{master}")
+    for name in lists:
+        (tmp_path / f"{name}.m3u8").write_text(f"#EXTM3U\n#EXTINF:1,\n{name}.ts\n")
+    (piece,) = read_playlist(tmp_path / "master.m3u8")
+    assert piece.body.path == str(tmp_path / "e.m3u8").replace("m3u8", "ts")
+    (tmp_path / "one.m3u8").write_text("#EXTM3U\n#EXT-X-STREAM-INF:PROGRAM-ID=1\nb.m3u8\n")
+    assert read_playlist(tmp_path / "one.m3u8")[0].body.path.endswith("b.ts")
+
+
+def test_ranges_follow_one_another_within_each_file(tmp_path):
+    text = """#EXTM3U
+#EXT-X-MAP:URI="head.mp4",BYTERANGE="7@3"
+#EXT-X-BYTERANGE:10@5
+a.ts
+#EXT-X-BYTERANGE: 20
+a.ts
+#EXT-X-BYTERANGE:4
+b.ts
+#EXT-X-MAP:URI="other.mp4"
+#EXT-X-KEY:METHOD=NONE
+a%20b.ts
+"""
+    (tmp_path / "list.m3u8").write_text(text)
+    head, other = Part(str(tmp_path / "head.mp4"), 3, 7), Part(str(tmp_path / "other.mp4"))
+    assert read_playlist(tmp_path / "list.m3u8") == [
+        Piece(Part(str(tmp_path / "a.ts"), 5, 10), head),
+        Piece(Part(str(tmp_path / "a.ts"), 15, 20), head),
+        Piece(Part(str(tmp_path / "b.ts"), 0, 4), head),
+        Piece(Part(str(tmp_path / "a b.ts")), other),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("span", "fits"), [("0", False), ("{whole}@0", True), ("{whole}@1", False), ("1@{whole}", False)]
+)
+def test_a_range_lies_within_its_file(numbered, tmp_path, span, fits):
+    content = (numbered / "piece8.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content)
+    text = f"#EXTM3U\n#EXT-X-BYTERANGE:{span.format(whole=len(content))}\na.mp4\n"
+    (tmp_path / "list.m3u8").write_text(text)
+    with (
+        nullcontext() if fits else pytest.raises(UnreadableError, match="beyond the end of its file"),
+        open_playlist(tmp_path / "list.m3u8", LIMITS) as video,
+    ):
+        assert len(video.index) == EACH

@@ -42,3 +42,16 @@ def test_a_log_keeps_a_bounded_number(monkeypatch):
 def test_an_empty_log_gives_empty_arrays():
     indices, signatures = SignatureLog().arrays()
     assert (len(indices), signatures.shape) == (0, (0, *SIGNATURE_SHAPE))
+
+
+def test_every_second_one_stays_where_there_are_too_many(monkeypatch):
+    monkeypatch.setattr("unmask.media.signature.MAX_SIGNATURES", 4)
+    log = SignatureLog()
+    for index in range(5):
+        log.add(index, np.full(SIGNATURE_SHAPE, index, np.uint8))
+    assert log.arrays()[0].tolist() == [0, 2, 4]
+    for index in range(5, 24):
+        log.add(index, np.full(SIGNATURE_SHAPE, index, np.uint8))
+    indices, signatures = log.arrays()
+    assert indices.tolist() == [0, 7, 15, 23], "at last one in eight of those that come"
+    assert signatures[:, 2, 8, 15].tolist() == [0, 7, 15, 23]

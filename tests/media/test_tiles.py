@@ -202,6 +202,12 @@ def test_a_grid_is_read_in_both_its_forms(content, long):
     assert read_grid(grid_file(content, before=15 * box(b"free", b"x"))) is None, "nobody writes so many boxes"
 
 
+def test_what_follows_the_list_of_items_is_no_part_of_it():
+    content = grid_file().getvalue()
+    for kind in (b"pitm", b"iinf", b"iref", b"iloc"):
+        assert read_grid(io.BytesIO(content + box(kind, b""))) is not None
+
+
 @pytest.mark.parametrize(
     "file",
     [
@@ -222,3 +228,8 @@ def test_a_grid_is_turned_to_the_left_and_then_mirrored(turned, mirrored):
     expected = np.rot90(image, turned or 0)
     expected = expected if mirrored is None else expected[:, ::-1] if mirrored else expected[::-1]
     assert np.array_equal(read_grid(grid_file(turned=turned, mirrored=mirrored)).orientation.apply(image), expected)
+
+
+def test_a_picture_may_have_one_tile():
+    picture = joined([tile(70)], Grid(1, 1, 60, 50, (1,), Orientation()))
+    assert (picture.width, picture.height, picture.pts) == (60, 50, 0)

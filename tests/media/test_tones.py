@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from unmask.media import open_video, read_frames
+from unmask.media import open_video, read_frames, tones
 from unmask.media.colours import RgbConverter
 from unmask.media.plain import Plain
 from unmask.media.tones import forget_unknown_tags, high_range_of, to_ordinary
@@ -110,3 +110,46 @@ def test_no_tag_keeps_a_frame_from_being_seen(pixel_format, colours):
                 setattr(frame, tag, value)
                 forget_unknown_tags(frame)
                 assert RgbConverter(colours).convert(Plain()(frame)).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "signal", "light"),
+    [
+        # ITU-R BT.2408, table 1: reference white, skin and grey; and what the curves' standards say of their ends.
+        ("PQ", 0.58, 203 / 203), ("PQ", 0.38, 26 / 203), ("PQ", 1.0, 10_000 / 203), ("PQ", 0.0, 0.0),
+        ("HLG", 0.75, 0.265), ("HLG", 0.5, 1 / 12), ("HLG", 0.38, 0.0481), ("HLG", 1.0, 1.0), ("HLG", 0.0, 0.0),
+        (None, 1.0, 1.0), (None, 0.5, 0.1895), (None, 0.0, 0.0),
+    ],
+)  # fmt: skip
+def test_the_curves_are_those_of_their_standards(kind, signal, light):
+    assert tones._curve(kind)[round(65535 * signal)] == pytest.approx(light, rel=0.02, abs=1e-6)
+
+
+def test_light_below_the_knee_stays_and_no_light_is_above_white():
+    light = np.linspace(0, 60, 2000, dtype=np.float32)[:, None]
+    shown = light * tones._compression(light)
+    assert np.allclose(shown[light <= 0.8], light[light <= 0.8], atol=1e-5)
+    assert (np.diff(shown[:, 0]) >= -1e-6).all()
+    assert shown.max() <= 1 + 1e-6
+    assert shown[np.argmin(np.abs(light - 1))] == pytest.approx(0.8 + 0.2 * (1 - np.exp(-1)), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "is_wide"),
+    [(PQ, 1, True), (HLG, 2, True), (14, BT2020, True), (14, 1, False), (1, 12, False)],
+)
+def test_what_is_not_ordinary(transfer, primaries, is_wide):
+    frame = av.VideoFrame(16, 16, "yuv420p")
+    frame.color_trc, frame.color_primaries = transfer, primaries
+    assert tones.is_wide(frame) is is_wide
+
+
+def test_known_tags_stay_and_others_are_taken_away():
+    for matrix in range(20):
+        frame = av.VideoFrame(16, 16, "yuv420p")
+        frame.colorspace, frame.color_range = matrix, 1
+        forget_unknown_tags(frame)
+        assert (frame.colorspace, frame.color_range) == (matrix if matrix in (0, 1, 2, 4, 5, 6, 7, 9) else 2, 1)
+    frame.color_range = 3
+    forget_unknown_tags(frame)
+    assert frame.color_range == 0
