@@ -99,7 +99,7 @@ def test_between_two_frames_the_same_boxes_are_found(detector, portrait):
 
 def test_parts_of_a_level_hold_the_pixels_of_the_whole():
     image = np.random.default_rng(0).integers(0, 256, (300, 517, 3), dtype=np.uint8)
-    sums = cv2.integral(image)
+    sums = pyramid.sums_of(image)
     whole = {level.scale: level.pixels_HW3 for level in pyramid.pyramid(sums, 20)}
     ways = np.array([[[30, 40, 75, 90], [50, 40, 95, 90]], [[440, 200, 500, 280], [470, 220, 530, 300]]], np.float32)
     parts = list(pyramid.pyramid(sums, 20, ways))
@@ -159,7 +159,7 @@ def test_a_replaced_weight_file_is_refused(monkeypatch):
 
 def test_area_pooling_is_adaptive_average_pooling():
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    sums = cv2.integral(image)
+    sums = pyramid.sums_of(image)
     expected = np.empty((11, 80, 3))
     for i in range(11):
         for j in range(80):
@@ -169,7 +169,7 @@ def test_area_pooling_is_adaptive_average_pooling():
     assert pyramid.area_pool(sums, (11, 80)) == pytest.approx(expected, abs=1e-6)
     crops = pyramid.area_crops(sums, np.array([[0, 0, 53, 37], [5, 7, 30, 20]]), 24)
     assert crops[0] == pytest.approx(pyramid.area_pool(sums, (24, 24)), abs=1e-6)
-    assert crops[1] == pytest.approx(pyramid.area_pool(cv2.integral(image[7:20, 5:30]), (24, 24)), abs=1e-6)
+    assert crops[1] == pytest.approx(pyramid.area_pool(pyramid.sums_of(image[7:20, 5:30]), (24, 24)), abs=1e-6)
 
 
 def test_of_too_many_candidates_the_largest_faces_remain(portrait, monkeypatch):

@@ -3,6 +3,7 @@
 python -m pytest tests/hostile/test_fuzz.py -m fuzz      # 10,000 files
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -114,6 +115,20 @@ def test_what_the_guided_fuzzer_found_is_read(name, tmp_path):
 def test_something_is_kept_and_it_is_small():
     assert sum(bool(kept(name)) for name in PARSERS) > len(PARSERS) / 2
     assert KEPT.stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_numbers_that_no_float_holds_are_refused_in_words(name, tmp_path):
+    """No guided fuzzer comes to write four hundred digits."""
+    for data in PARSERS[name].seeds(tmp_path):
+        if len(data) > 5000 or b"\0" in data:
+            continue  # not a text
+        for number in list(re.finditer(rb"-?\d+(\.\d+)?", data))[:8]:
+            changed = data[: number.start()] + b"1" + b"0" * 400 + data[number.end() :]
+            try:
+                PARSERS[name](changed, tmp_path)
+            except Exception as error:
+                raise AssertionError(f"{changed[:2000]!r}") from error
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=pytest.mark.fuzz)])

@@ -71,6 +71,13 @@ def test_a_worker_without_a_place_is_asked_again(tmp_path):
     assert all(worker.closed for worker in engine.workers)
 
 
+def test_a_worker_that_never_gets_a_place_keeps_nobody_waiting(tmp_path):
+    rows, engine = rows_named(["quick"] * 30), Threads(Worker(), Worker(waits=1_000_000))
+    assert do(tmp_path, rows, engine=engine) == 30
+    assert merged(tmp_path) == expected(rows)
+    assert engine.workers[1].closed
+
+
 def test_what_a_worker_wrote_before_it_was_lost_counts_and_the_rest_is_done_again(tmp_path):
     rows, seen = rows_named(["quick"] * 30), []
 

@@ -93,6 +93,14 @@ def test_a_dataset_has_files_of_bounded_length(tmp_path, monkeypatch):
     assert write_dataset(iter(()), tmp_path / "empty") == 1
 
 
+def test_a_file_of_a_dataset_holds_several_groups_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("unmask.scale.merge._GROUP_ROWS", 2)
+    merge = merge_of(tmp_path, [(row, answer(row)) for row in ROWS])
+    assert write_dataset(merge.rows(), tmp_path / "d") == 1
+    rows = parquet.read_table(tmp_path / "d" / "part-00000.parquet").to_pylist()
+    assert [row["path"] for row in rows] == [row.uri for row in ROWS]
+
+
 def test_a_line_that_others_refer_to_and_that_is_gone_is_an_error(tmp_path):
     sha256 = answer(ROWS[0], content="the same").sha256
     with pytest.raises(UsageError, match="a line that others refer to is gone from the parts"):
@@ -117,7 +125,9 @@ def test_a_folder_of_others_is_not_replaced_by_a_dataset(tmp_path):
     with pytest.raises(UsageError, match=r"holds notes\.txt, which is no part of a dataset"):
         write_dataset(iter(()), tmp_path)
     assert write_dataset(iter(()), tmp_path / "none") == 1, "of no rows there is one part, without any"
-    assert parquet.read_table(tmp_path / "none" / "part-00000.parquet").num_rows == 0
+    none = parquet.read_table(tmp_path / "none" / "part-00000.parquet")
+    assert (none.num_rows, none.schema.names) == (0, list(TABLE))
+    assert none.schema.metadata[b"unmask_dataset"] == b"1", "the number of this form"
 
 
 def test_a_manifest_without_its_columns_is_told(tmp_path):

@@ -1,5 +1,6 @@
 """What lies around Ray's calls, with a stand-in for Ray; tests/scale/test_ray.py has a whole cluster."""
 
+import os
 import sys
 import threading
 from types import ModuleType, SimpleNamespace
@@ -88,7 +89,9 @@ class Actor:
 def ray(monkeypatch):
     ray = Ray()
     monkeypatch.setitem(sys.modules, "ray", ray)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    for name in ("RAY_ADDRESS", "RAY_USAGE_STATS_ENABLED"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     return ray
 
 
@@ -100,6 +103,7 @@ def worker_of(ray, tmp_path, stopping=None, **answers):
 def test_without_a_cluster_one_of_this_machine_begins_and_ends(ray):
     engine = RayEngine(workers=3)
     assert (ray.began["address"], ray.began["num_cpus"], ray.began["include_dashboard"]) == ("local", 3, False)
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0", "nobody is told of it"
     assert engine.size() == 3
     assert ray.needs == {"max_concurrency": 2, "num_cpus": 1}
     engine.close()

@@ -45,7 +45,9 @@ def test_one_row_for_each_in_their_order_and_none_again(tmp_path):
     assert merged(tmp_path / "run") == expected(rows)
     assert 'unmask_rows_total{status="ok"} 300\n' in metrics.read_text()
     assert "unmask_rows_left 0\n" in metrics.read_text()
+    known = commits(tmp_path / "run")
     assert do(tmp_path / "run", rows, resume=True) == 0
+    assert commits(tmp_path / "run") == known, "what is done is not committed again"
     assert do(tmp_path / "run", rows + rows_named(["quick"] * 301)[-1:], resume=True) == 1
     with pytest.raises(UsageError, match="--resume"):
         do(tmp_path / "run", rows)

@@ -17,7 +17,7 @@ from unmask.runtime.parallel import Stopped
 from unmask.scale import child, worker
 from unmask.scale.child import Done, Hello, Refusal
 from unmask.scale.engines import LocalEngine
-from unmask.scale.rows import Lease
+from unmask.scale.rows import Answer, Lease, Row, Spent
 from unmask.scale.worker import WorkerProcess
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "socketpair"), reason="workers talk over sockets of Unix")
@@ -74,9 +74,27 @@ def test_one_that_answers_nonsense_loses_its_lease_and_is_ended(started, tmp_pat
     assert process.start() == Hello("stub", 2), "it runs, and is not started again"
     rows = tuple(rows_named(["quick"] * 3))
     pid = process.pid
+    assert os.path.exists(f"/proc/{pid}")
     ended = process.run(Lease("a", rows, (frozenset(),) * 3))
     assert (ended.commits, ended.unanswered) == ((), (0, 1, 2))
     assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_each_lease_costs_what_its_rows_did(started):
+    """A worker tells its CPU time since it began; files of unknown length add none."""
+    rows = [Row("/in/a", "a", 700), Row("/in/b", "b", None), Row("/in/c", "c", 30)]
+    messages = [pickle.dumps(Hello("stub", 1))]
+    messages += [
+        pickle.dumps(Done(place, Answer("", "ok", b"{}"), seconds)) for place, seconds in ((0, 2.0), (1, 3.5), (0, 4.0))
+    ]
+    process = started(
+        f"c = Connection(int(sys.argv[1])); m = {messages!r}; c.recv_bytes(); c.send_bytes(m[0]); c.recv_bytes(); "
+        "c.send_bytes(m[1]); c.send_bytes(m[2]); c.recv_bytes(); c.send_bytes(m[3]); c.recv_bytes()"
+    )
+    first = process.run(Lease("a", tuple(rows[:2]), (frozenset(),) * 2))
+    second = process.run(Lease("b", (rows[2],), (frozenset(),)))
+    assert (first.spent, second.spent) == (Spent(3.5, 700), Spent(0.5, 30))
+    assert (first.unanswered, second.lost, len(second.commits)) == ((), False, 1)
 
 
 def test_one_that_ended_before_its_lease_came_is_its_rows_fault(started):
@@ -104,10 +122,10 @@ def test_what_cannot_be_sent_is_the_end_of_a_worker(tmp_path):
 
 
 def test_each_graphics_card_has_a_worker_with_its_share_of_the_cores(tmp_path):
-    engine = LocalEngine(3, devices=2)
-    assert (engine.size(), LocalEngine(3).size()) == (2, 3)
-    environments = [engine.worker(stubs.make(), tmp_path, threading.Event())._process._environment for _ in range(3)]
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1", "0"]
+    engine = LocalEngine(3, devices=3)
+    assert (engine.size(), LocalEngine(5).size()) == (3, 5)
+    environments = [engine.worker(stubs.make(), tmp_path, threading.Event())._process._environment for _ in range(4)]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["0", "1", "2", "0"]
     assert {each["UNMASK_CORES"] for each in environments} == {"3"}
     plain = LocalEngine(3).worker(stubs.make(), tmp_path, threading.Event())._process._environment
     assert plain == {"UNMASK_CORES": "1", "OMP_NUM_THREADS": "1"}

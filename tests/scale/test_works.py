@@ -140,7 +140,7 @@ def test_a_family_that_brought_workers_down_has_a_record_for_each_clip(index, tm
     assert {(record.status, record.notes["video"]) for record in records} == {
         ("crashed", "2 workers died of this file.")
     }
-    assert (answer.status, answer.is_final, done) == ("crashed", False, {})
+    assert (answer.sha256, answer.status, answer.is_final, done) == ("", "crashed", False, {})
     assert work.width == 1
     assert work.cpu_seconds() > 0
 

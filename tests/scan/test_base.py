@@ -11,6 +11,7 @@ from tests.media_factory import pattern, write_video
 from unmask import BaseScanner, Scanner, UsageError
 from unmask.errors import UnreadableError
 from unmask.evidence.signature import extra_version
+from unmask.runtime.parallel import Stopped
 from unmask.scale.rows import Row
 from unmask.scale.scanning import ScanWork
 from unmask.systems.robustforensics.scanner import RobustScanner
@@ -71,6 +72,16 @@ def test_inputs_that_come_one_by_one_start_no_threads(tmp_path):
     row = json.loads(work(Row(str(good), good.name), ()).line)
     assert (row["path"], row["frames_decoded"]) == (str(good), 3)
     assert set(seen) == {threading.current_thread()}
+
+
+def test_what_fails_when_nobody_waits_any_more_has_no_verdict(tmp_path):
+    """It may have failed for that reason: a later run would take the row for the file's."""
+    counter, stopping = Counter([], {}), threading.Event()
+    stopping.set()
+    with pytest.raises(Stopped):
+        counter._scan(tmp_path / "missing.mp4", stopping)
+    with pytest.raises(Stopped):
+        counter._scan(write_video(tmp_path / "a.mp4", map(pattern, range(3))), stopping)
 
 
 def test_the_hash_tells_settings_and_models_apart():

@@ -96,6 +96,8 @@ def test_the_faces_of_a_file_have_a_price_however_many_frames_it_has(faces):
     assert sum(counts) < MAX_FACES_A_FILE + MAX_FACES_A_FRAME + 400 * FACES_BEYOND
     assert counts[:64] == [min(faces, MAX_FACES_A_FRAME)] * 64
     assert counts[-1] == min(faces, FACES_BEYOND)
+    if faces >= MAX_FACES_A_FRAME:
+        assert counts[64] == FACES_BEYOND, "64 frames of 32 are as many as a file may have"
     assert crowd.limit(REAL).label == ("inconclusive" if faces > MAX_FACES_A_FRAME else "real")
 
 

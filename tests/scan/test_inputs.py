@@ -7,10 +7,19 @@ from io import BytesIO
 
 import pytest
 
-from unmask.errors import InputError, LimitError, UnreadableError
+from unmask.errors import InputError, LimitError, UnreadableError, UsageError
 from unmask.media.regular import open_regular
 from unmask.scan import inputs
-from unmask.scan.inputs import Input, hash_input, list_inputs, open_input, read_names, survey_inputs
+from unmask.scan.inputs import (
+    Input,
+    clip_folders,
+    clip_input,
+    hash_input,
+    list_inputs,
+    open_input,
+    read_names,
+    survey_inputs,
+)
 from unmask.storage.members import Member
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="this platform has no such links")
@@ -253,7 +262,43 @@ def hashed(path, max_bytes):
         return file.read()
 
 
+def test_an_address_is_fetched_from_the_public_internet_within_the_limit(monkeypatch):
+    asked = []
+
+    def fetch(url, file, max_bytes, is_given_up, may_reach):
+        asked.append((url, max_bytes, may_reach("127.0.0.1"), is_given_up()))
+        file.write(b"content")
+        file.flush()
+
+    monkeypatch.setattr(inputs, "fetch_public", fetch)
+    with open_input("https://host/a.mp4", 99, lambda: "given up") as file:
+        assert file.read() == b"content"
+    assert asked == [("https://host/a.mp4", 99, False, "given up")]
+
+
 def test_a_hash_that_nobody_waits_for_is_given_up(tmp_path):
     (tmp_path / "a").write_bytes(b"1234567")
     assert hash_input(tmp_path / "a", 0) == "8bb0cf6eb9b17d0f7d22b456f121257dc1254e1f01665370476383ea776df414"
     assert hash_input(tmp_path / "a", 0, lambda: True) is None
+
+
+def test_folders_that_hold_a_clip_each(tmp_path):
+    for name in ("a/1/x.png", "a/2/x.jpg", "b/1/x.png", "b/film/x.mp4", "b/notes/x.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    one = clip_folders([tmp_path / "a/1"])
+    assert one == (Input(str(tmp_path / "a/1"), "1", is_frames=True, below=str(tmp_path / "a/1")),)
+    within = clip_folders([tmp_path / "a", tmp_path / "b"], recursive=True, follow_links=True)
+    assert [(item.name, item.below) for item in within] == [
+        (str(tmp_path / "a/1"), None), ("2", None), (str(tmp_path / "b/1"), None),
+    ]  # fmt: skip
+    (film,) = clip_folders([tmp_path / "b"], pieces=True, recursive=True)
+    assert (film.name, film.is_pieces, film.is_frames) == ("film", True, False)
+    with pytest.raises(UsageError, match="is no folder; --frames-folder and --pieces take folders"):
+        clip_folders([tmp_path / "a/1/x.png"])
+    with pytest.raises(UsageError, match=r"no folder in .* holds films"):
+        clip_folders([tmp_path / "a"], pieces=True, recursive=True)
+    with pytest.raises(UsageError, match=r"no folder in .* holds pictures"):
+        clip_folders([tmp_path / "b/notes"], recursive=True)
+    assert clip_input(tmp_path / "a/1") == Input(str(tmp_path / "a/1"), "1", is_frames=True)
+    assert not clip_input(tmp_path / "b/film/x.mp4").is_frames

@@ -20,6 +20,7 @@ def test_a_key_frame_is_easiest():
     assert known.easiest(31, 58) == 44, "there is none within"
     assert known.easiest(58, 60) == 60
     assert known.easiest(30, 31) == 30
+    assert timeline(100, 0.125, keys=(30,)).easiest(10, 92) == 34, "half a second after it"
 
 
 def test_the_middle_is_a_key_frame_if_one_is_near():

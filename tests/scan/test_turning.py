@@ -60,6 +60,12 @@ def test_frames_that_are_tried_are_kept_as_they_come_and_spread_evenly():
     assert {image.shape for image in tried.images} == {(45, 320, 3)}
 
 
+def test_a_small_frame_is_tried_as_it_is():
+    tiny = np.zeros((90, 200, 3), np.uint8)
+    assert small_frame(tiny) is tiny
+    assert small_frame(np.zeros((640, 480, 3), np.uint8)).shape == (320, 240, 3)
+
+
 def test_of_no_frames_none_is_tried():
     tried = TriedFrames()
     tried.expect(np.empty(0, np.int64))

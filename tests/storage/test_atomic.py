@@ -227,3 +227,17 @@ def test_what_a_killed_writer_left_beside_a_file_goes(tmp_path):
         (tmp_path / name).touch()
     sweep_beside(tmp_path / "a.csv")
     assert names(tmp_path) == sorted(kept)
+
+
+def test_a_new_folder_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def write():
+        with atomic_folder(tmp_path / "new") as folder:
+            (folder / "a").write_text("a")
+            monkeypatch.setattr(Path, "replace", fail)
+
+    with pytest.raises(OSError, match="Read-only"):
+        write()
+    assert list(tmp_path.iterdir()) == []

@@ -170,7 +170,7 @@ def _probability(cell: Any, where: str) -> float | None:
         return None
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = float("nan")
     if not 0 <= value <= 1:
         raise UsageError(f"{where}: {cell!r} is no fake probability in 0..1; leave it empty where there is none")

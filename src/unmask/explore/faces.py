@@ -21,7 +21,7 @@ from unmask._version import __version__
 from unmask.errors import UsageError
 from unmask.faces.detect import scaled_frame
 from unmask.faces.mtcnn import Mtcnn, Stage
-from unmask.faces.pyramid import pyramid
+from unmask.faces.pyramid import pyramid, sums_of
 from unmask.html import render
 from unmask.media import Limits, open_video, read_frames
 from unmask.storage.atomic import write_file
@@ -95,7 +95,7 @@ def write_faces_page(shown: FacesShown, source: str, path: Path) -> None:
 
 def _pyramid_panel(image_HW3: ImageHW3, spec: DetectorSpec) -> Panel:
     """Lay the levels of the pyramid beside each other, largest first, in their own pixels."""
-    levels = [level.pixels_HW3 for level in pyramid(cv2.integral(image_HW3), spec.min_face_px)]
+    levels = [level.pixels_HW3 for level in pyramid(sums_of(image_HW3), spec.min_face_px)]
     height, width = (max([1, *(level.shape[0] for level in levels)]), sum(level.shape[1] + 4 for level in levels) + 1)
     canvas_HW3 = np.full((height, width, 3), 40, np.uint8)
     left = 0

@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from unmask.faces.box_rules import largest_regions, nms, nms_of_smaller, pixel_regions, regress, square
 from unmask.faces.detect import detector_scale, register, scaled_frame
 from unmask.faces.mtcnn_networks import CELL_PX, STRIDE_PX, Networks, lend_networks
-from unmask.faces.pyramid import FACTOR, Patch, area_crops, pyramid
+from unmask.faces.pyramid import FACTOR, Patch, Sums, area_crops, pyramid, sums_of
 from unmask.types import DetectorSpec, Face, ImageHW3
 
 Floats = NDArray[np.float32]
@@ -117,20 +116,20 @@ class Mtcnn:
         return self._cascade(image_HW3)
 
     def _cascade(self, image_HW3: ImageHW3, ways_N24: Floats | None = None) -> list[Stage]:
-        sums_HW3, stages = cv2.integral(image_HW3), list[Stage]()
-        patches = pyramid(sums_HW3, self.settings.min_face_px, ways_N24)
+        sums_HW4, stages = sums_of(image_HW3), list[Stage]()
+        patches = pyramid(sums_HW4, self.settings.min_face_px, ways_N24)
         with lend_networks() as networks:
             boxes_N4 = self._propose(patches, self.settings.thresholds[0], networks, stages.append)
-            self._sift(boxes_N4, sums_HW3, networks, stages.append)
+            self._sift(boxes_N4, sums_HW4, networks, stages.append)
         return stages
 
-    def _sift(self, boxes_N4: Floats, sums_HW3: NDArray[np.int32], networks: Networks, note: Note) -> None:
+    def _sift(self, boxes_N4: Floats, sums_HW4: Sums, networks: Networks, note: Note) -> None:
         """Run stages two and three on what stage one proposes, the best first."""
         _, t_refine, t_output = self.settings.thresholds
-        squares, shape = square(boxes_N4)[:_MAX_REFINED], (sums_HW3.shape[0] - 1, sums_HW3.shape[1] - 1)
+        squares, shape = square(boxes_N4)[:_MAX_REFINED], (sums_HW4.shape[0] - 1, sums_HW4.shape[1] - 1)
 
         regions, inside = pixel_regions(squares, shape)
-        probability, shift = networks.run("rnet", area_crops(sums_HW3, regions, 24))
+        probability, shift = networks.run("rnet", area_crops(sums_HW4, regions, 24))
         passed = probability[:, 1] > t_refine
         boxes, scores, shift = squares[inside][passed], probability[passed, 1], shift[passed]
         note(Stage("R-Net candidates", boxes, scores))
@@ -141,7 +140,7 @@ class Mtcnn:
 
         regions, inside = pixel_regions(squares, shape)
         regions, inside = largest_regions(regions, inside, _MAX_OUTPUT)
-        probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions, 48))
+        probability, shift, points = networks.run("onet", area_crops(sums_HW4, regions, 48))
         passed = probability[:, 1] > t_output
         boxes, scores, shift, points = squares[inside][passed], probability[passed, 1], shift[passed], points[passed]
         landmarks = _landmarks(points, boxes)
@@ -217,8 +216,8 @@ def _output_near(image_HW3: ImageHW3, square_4: Floats, networks: Networks) -> t
     if not len(regions):
         return square_4, 0.0, np.zeros((5, 2), np.float32)
     left, top, right, bottom = regions[0].tolist()
-    sums_HW3 = cv2.integral(image_HW3[top:bottom, left:right])
-    probability, shift, points = networks.run("onet", area_crops(sums_HW3, regions - [left, top, left, top], 48))
+    sums_HW4 = sums_of(image_HW3[top:bottom, left:right])
+    probability, shift, points = networks.run("onet", area_crops(sums_HW4, regions - [left, top, left, top], 48))
     return regress(square_4[None], shift, 1)[0], float(probability[0, 1]), _landmarks(points, square_4[None])[0]
 
 

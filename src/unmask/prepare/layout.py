@@ -84,7 +84,7 @@ def read_boxes(path: Path) -> Boxes:
         boxes = {int(frame): [[float(edge) for edge in box] for box in found or ()] for frame, found in content.items()}
         whole = all(len(box) == 4 and all(map(math.isfinite, box)) for found in boxes.values() for box in found)
         whole = whole and min(boxes, default=0) >= 0
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UnmaskError(f"{path} holds no boxes ({error}); run the step boxes again") from error
     if not whole:
         raise UnmaskError(f"{path} holds boxes without four numbers or of no frame; run the step boxes again")

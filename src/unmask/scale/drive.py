@@ -104,7 +104,6 @@ class Driver:
         except BaseException as error:  # noqa: BLE001 - raised again by `run`
             self._errors.append(error)
             self._stopping.set()
-            leases.stop()
         finally:
             worker.close()
 

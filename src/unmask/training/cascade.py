@@ -26,7 +26,7 @@ from pydantic import ConfigDict, TypeAdapter
 from torch import Tensor
 
 from unmask.errors import UsageError
-from unmask.faces.pyramid import area_crops
+from unmask.faces.pyramid import area_crops, sums_of
 from unmask.faces.track import iou
 from unmask.models.networks.mtcnn import CASCADE
 from unmask.storage.atomic import atomic_file
@@ -235,7 +235,7 @@ def draw_crops(images: list[BoxedImage], side_px: int, rng: np.random.Generator,
         drawn = _draw(image, image_HW3.shape[:2], rng)
         if drawn:
             squares = np.array([square for square, *_ in drawn], np.int64)
-            pixels = area_crops(cv2.integral(image_HW3[:, :, ::-1].copy()), squares, side_px)
+            pixels = area_crops(sums_of(image_HW3[:, :, ::-1].copy()), squares, side_px)
             parts += [(x, *rest) for x, (_, *rest) in zip(pixels, drawn, strict=True)]
     if not parts:
         raise UsageError("no crop can be drawn: the faces are below 12 pixels, or fill their images")
