@@ -107,11 +107,11 @@ def goals_of(clips: dict[str, dict[str, Any]], seed: int) -> Iterator[Goal]:
             ratios = [costs["now_cpu_seconds"] / costs["before_cpu_seconds"] for costs in chosen]
             what = f"the same as it ships, in int8, {size}"
             yield Goal.of_clips("N1", what, ratios, seed, 0.5, 0.35, at_most=True)
-            ratios = [without_network(costs, "fp32") / without_network(costs, "before") for costs in chosen]
             floors = [costs["referred_cpu_seconds"] + costs["fp32_network_seconds"] for costs in chosen]
             ratios = [floor / costs["before_cpu_seconds"] for floor, costs in zip(floors, chosen, strict=True)]
             what = f"floor: frames that others refer to, and the network alone / before, {size}"
             yield Goal.watched("N1", what, mean_ratio(ratios, seed, at_most=True)[0])
+            ratios = [without_network(costs, "fp32") / without_network(costs, "before") for costs in chosen]
             what = f"the same but for what the network takes, {size}"
             yield Goal.of_clips("N1", what, ratios, seed, 0.5, 0.35, at_most=True)
     large = [costs for name, costs in clips.items() if name.startswith("1080p")]
