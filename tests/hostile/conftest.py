@@ -32,10 +32,6 @@ sys.exit(code)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "hostile.md"
 
 
-_CACHED = re.compile(r"home/\.cache(/unmask(/compiled(/[0-9a-f]{32}\.blob)?)?)?")
-"""The cache folder, and a network in it."""
-
-
 @dataclass(frozen=True)
 class Listener:
     """A server on loopback that must not be called."""
@@ -67,12 +63,6 @@ class Scan:
     """Most memory of one of its processes, decoders included."""
     place: Path
     """Holds its home, its temporary and working folders, and its outputs in ``out``."""
-
-    def written_elsewhere(self) -> list[str]:
-        """Return what lies in those folders but for outputs, and compiled networks in the cache folder."""
-        found = [path for folder in ("home", "tmp", "work") for path in (self.place / folder).rglob("*")]
-        names = [path.relative_to(self.place).as_posix() for path in found]
-        return [name for name in names if not _CACHED.fullmatch(name)]
 
 
 def documented() -> dict[str, str]:

@@ -12,6 +12,7 @@ from unmask.storage.compiled import compiled_once
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("UNMASK_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
     return tmp_path / "home"
 
 
@@ -44,6 +45,12 @@ def test_a_network_is_compiled_once(home, times):
     assert times(5) == (15, 1), "it is read again"
     assert times(5, ("another",)) == (15, 2)
     assert len(kept(home)) == 2
+
+
+def test_where_the_user_has_no_folder_none_is_made(home, times):
+    home.rmdir()
+    assert [times(2), times(5)] == [(6, 1), (15, 2)]
+    assert not home.exists()
 
 
 @pytest.mark.parametrize("name", ["cpu_name", "version"])

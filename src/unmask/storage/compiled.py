@@ -2,7 +2,8 @@
 
 They lie in ``compiled`` in ``~/.cache/unmask`` (or ``UNMASK_HOME``), each in a file named after all that it depends
 on: the network, how it is to compute, the processor, and OpenVINO's version. A file that is missing, damaged, or that
-others might have written counts as none; where the folder takes no file, networks are compiled each time.
+others might have written counts as none. Where the user has no such folder, none is made, for who judges a clip asks
+for no files; there, and where it takes no file, networks are compiled each time.
 """
 
 from __future__ import annotations
@@ -48,16 +49,24 @@ def compiled_once(
         streams: Inferences that run at the same time; None lets OpenVINO choose.
     """
     settings = precision, threads, streams
-    try:
-        path = models_home().parent / "compiled" / f"{_key(source, settings)}.blob"
-    except RuntimeError:  # the user has no home
+    if (home := _home()) is None:
         return compile_network(build(), *settings)
+    path = home / "compiled" / f"{_key(source, settings)}.blob"
     if (known := _read(path)) is not None:
         with suppress(RuntimeError):
             return import_network(known, *settings)
     compiled = compile_network(build(), *settings)
     _keep(path, compiled)
     return compiled
+
+
+def _home() -> Path | None:
+    """Return unmask's folder of the user; None where there is none."""
+    try:
+        home = models_home().parent
+    except RuntimeError:  # nor is there a home of the user
+        return None
+    return home if home.is_dir() else None
 
 
 def _key(source: Sequence[str], settings: tuple[str, int, int | None]) -> str:
@@ -93,7 +102,7 @@ def _keep(path: Path, compiled: ov.CompiledModel) -> None:
         content = compiled.export_model().getvalue()
         if len(content) > MAX_FILE_BYTES:
             return
-        path.parent.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=stat.S_IRWXU, exist_ok=True)
         path.unlink(missing_ok=True)  # it was no use, and may be no file
         _make_room(path.parent, len(content))
         with atomic_file(path) as file:
