@@ -47,6 +47,7 @@ __all__ = [
     "computes_in_bf16",
     "cpu_name",
     "import_network",
+    "instructions_allowed",
     "op",
     "ov",
     "port_shapes",
@@ -121,11 +122,15 @@ def _settings(precision: str, threads: int, streams: int | None) -> dict[str, ob
     return settings | ({} if streams is None else {"NUM_STREAMS": streams})
 
 
+def instructions_allowed() -> str:
+    """Return the set of instructions that the environment keeps OpenVINO's kernels to; empty where it does not."""
+    return (os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "").upper()
+
+
 def computes_in_bf16() -> bool:
-    """Return whether this CPU computes in bf16, and may: OpenVINO's kernels also ask the environment."""
-    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    """Return whether this CPU computes in bf16, and may."""
     able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "BF16" in able and allowed.upper() not in _WITHOUT_BF16
+    return "BF16" in able and instructions_allowed() not in _WITHOUT_BF16
 
 
 def cpu_name() -> str:

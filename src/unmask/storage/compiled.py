@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from unmask.runtime.openvino import compile_network, cpu_name, import_network, ov
+from unmask.runtime.openvino import compile_network, cpu_name, import_network, instructions_allowed, ov
 from unmask.storage.atomic import atomic_file
 from unmask.storage.home import models_home
 from unmask.storage.plain import open_plain
@@ -28,8 +28,6 @@ MAX_FILE_BYTES, MAX_BYTES = 64 << 20, 256 << 20
 """Longest file, and all of them together: larger networks are compiled each time, and what was not used for the longest
 goes first."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_LIMITS_OF_THE_PROCESSOR = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Variables that keep OpenVINO from some of the processor's instructions."""
 
 
 def compiled_once(
@@ -70,8 +68,7 @@ def _home() -> Path | None:
 
 
 def _key(source: Sequence[str], settings: tuple[str, int, int | None]) -> str:
-    limits = [os.environ.get(name) for name in _LIMITS_OF_THE_PROCESSOR]
-    text = json.dumps([list(source), settings, cpu_name(), limits, ov.__version__])
+    text = json.dumps([list(source), settings, cpu_name(), instructions_allowed(), ov.__version__])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
