@@ -288,7 +288,7 @@ def compare(root: Path, arguments: Any) -> dict[str, Any]:
 
 
 def least(root: Path) -> float:
-    """Return CPU seconds of what cannot be left out: decoding the frames that are kept, and writing the same pictures."""
+    """Return CPU seconds of what cannot be left out: decoding the kept frames, and writing the same pictures."""
     ours = outputs(root)[0]
     clips = sorted((root / PART).glob("*.mp4"))
     pictures = [read_image(path) for path in sorted(ours.glob("crops/*/*.png"))]
