@@ -27,9 +27,9 @@ def test_all_are_run():
 
 
 @pytest.fixture
-def given(clips, tmp_path):
+def given(short_clips, tmp_path):
     """What an example is given; the others make it themselves."""
-    return {"01_scan": clips.values()}
+    return {"01_scan": short_clips.values()}
 
 
 @pytest.mark.parametrize("name", PRINTED)
