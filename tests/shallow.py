@@ -11,18 +11,21 @@ import pytest
 import timm
 from timm.layers import Conv2dSame
 from timm.models.efficientnet import EfficientNet, EfficientNetFeatures
+from timm.models.regnet import RegStage
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.xception import Xception
 from torch import nn
+
+CREATE_WHOLE = timm.create_model
+"""For tests that want it."""
 
 
 @contextmanager
 def shallow_encoders() -> Iterator[None]:
     """Let timm build its networks so; those of a kind that is not known here are whole."""
-    create_whole = timm.create_model
 
     def create_shallow(*args, **options) -> nn.Module:
-        encoder = create_whole(*args, **options)
+        encoder = CREATE_WHOLE(*args, **options)
         if isinstance(encoder, VisionTransformer):
             encoder.blocks = encoder.blocks[:1]
         elif isinstance(encoder, Xception):
@@ -31,6 +34,9 @@ def shallow_encoders() -> Iterator[None]:
         elif isinstance(encoder, (EfficientNet, EfficientNetFeatures)):
             for number, stage in enumerate(encoder.blocks):
                 encoder.blocks[number] = _convolution_for(stage)
+        for name, stage in encoder.named_children():
+            if isinstance(stage, RegStage):
+                setattr(encoder, name, _convolution_for(stage))
         return encoder
 
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +50,7 @@ def _convolution_for(stage: nn.Module) -> nn.Module:
     before, after, stride = every[0].in_channels, every[-1].out_channels, max(conv.stride[0] for conv in every)
     if (before, stride) == (after, 1):
         return nn.Identity()
-    return Conv2dSame(before, after, 3, stride, bias=False)
+    return nn.Sequential(Conv2dSame(before, after, 3, stride, bias=False), nn.BatchNorm2d(after), nn.ReLU())
 
 
 def _one_convolution(channels: int, inner: int, stride: int, *, temporal: bool) -> nn.Module:

@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
-timm = pytest.importorskip("timm")
+pytest.importorskip("timm")
 pytest.importorskip("onnxscript")
 
 from tests.models.checkpoints.files import TINY, network, published, save, tensors
 from tests.server import serve
-from tests.shallow import shallow_encoders
+from tests.shallow import CREATE_WHOLE, shallow_encoders
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
@@ -27,7 +27,6 @@ from unmask.models.checkpoints.convert import main as convert_main
 from unmask.models.networks import build_network
 from unmask.types import CropSpec, DetectorSpec
 
-CREATE_WHOLE = timm.create_model
 VIT = {"encoder": "test_vit", "size_px": 64}
 
 install = importlib.import_module("unmask.models.checkpoints.install")
