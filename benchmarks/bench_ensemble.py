@@ -36,6 +36,7 @@ from common import (
     clips_of,
     cores_and_processor,
     interleave,
+    mean_ratio,
     measure,
     median,
     open_reference,
@@ -49,7 +50,7 @@ from random_models import random_models, timm_weights
 from unmask import Scanner
 from unmask.faces import crop_face
 from unmask.media import open_video, read_frames
-from unmask.models import load_card
+from unmask.models import Network, load_card
 from unmask.models.card import INT8_FILES
 from unmask.models.cpu import resolve_precision
 from unmask.models.quantise import quantise_model
@@ -63,6 +64,7 @@ BACKBONES = {True: ("tf_efficientnet_b0.ns_jft_in1k", 224, 2), False: ("tf_effic
 """Whether small -> encoder, side of its crops, networks."""
 CALIBRATING = 64
 THROUGHPUT, ENSEMBLE = "--throughput-of", "--ensemble-of"
+ALONE = "networks alone"
 
 
 def main() -> None:
@@ -91,8 +93,9 @@ def main() -> None:
         for name in precisions:
             with Ensemble(name, models) as ensemble:
                 ensemble.scan(clips[0])  # kernels are compiled
+                crop_seconds = ensemble.crop_seconds()
                 for clip in clips:
-                    answer = compare(clip, ensemble, reference, rounds)
+                    answer = compare(clip, ensemble, reference, rounds) | {"networks_seconds_a_crop": crop_seconds}
                     row(f"{clip.name} {name}", answer)
                     rows[clip.name] |= {f"{name}_{what}": value for what, value in answer.items()}
                 memory_mb[name] = ensemble.peak_mb
@@ -159,23 +162,34 @@ class Ensemble(LineProcess):
 
     def __init__(self, precision: str, models: Sequence[Path]) -> None:
         super().__init__(sys.executable, __file__, ENSEMBLE, precision, *map(str, models))
-        self.peak_mb = 0.0
+        self.peak_mb, self.crops = 0.0, 0
+
+    def crop_seconds(self) -> float:
+        """Return how long all networks take for a crop, on all cores, if nothing else is done."""
+        return float(self.ask_line(ALONE))
 
     def scan(self, clip: Clip) -> tuple[Measure, float]:
         """Return the cost of a scan, and the fake probability."""
         answer = json.loads(self.ask_line(str(clip.path)))
         if answer["fake_probability"] is None:
             raise SystemExit(f"{clip.name}: {answer['reason']}; take another clip")
-        self.peak_mb = answer["peak_mb"]
+        self.peak_mb, self.crops = answer["peak_mb"], answer["crops"]
         return Measure(answer["wall_seconds"], answer["cpu_seconds"]), answer["fake_probability"]
 
 
 def serve_ensemble(precision: str, models: Sequence[str]) -> None:
     """Be such a process."""
     scanner = Scanner(models, precision=precision, sampling="reference", device="cpu")
-    for line in sys.stdin:
-        cost, verdict = measure(partial(scanner.scan, line.rstrip("\n")))
-        said = {"fake_probability": verdict.fake_probability, "reason": verdict.reasons[0]}
+    side_px = scanner.cards[0].crop.size_px
+    noise = np.random.default_rng(0).integers(0, 256, (CALIBRATING // 4, side_px, side_px, 3), np.uint8)
+    for line in map(str.strip, sys.stdin):
+        if line == ALONE:
+            alone = [measure(partial(Network(Path(model), precision).score, noise))[0] for model in models]
+            print(sum(cost.wall_seconds for cost in alone) / len(noise), flush=True)
+            continue
+        cost, verdict = measure(partial(scanner.scan, line))
+        crops = len(verdict.frames)
+        said = {"fake_probability": verdict.fake_probability, "reason": verdict.reasons[0], "crops": crops}
         print(json.dumps(asdict(cost) | said | {"peak_mb": status_mb("VmHWM")}), flush=True)
 
 
@@ -196,11 +210,13 @@ def compare(clip: Clip, ensemble: Ensemble, reference: Reference | Kept | None, 
         return cost
 
     if reference is None:
-        return {"wall_seconds": median(scan().wall_seconds for _ in range(rounds)), "fake_probability": ours[-1]}
+        seconds = median(scan().wall_seconds for _ in range(rounds))
+        return {"wall_seconds": seconds, "crops": ensemble.crops, "fake_probability": ours[-1]}
     theirs_wall, ours_wall = (median(cost.wall_seconds for cost in runs) for runs in interleave(rounds, ask, scan))
     return {
         "reference_wall_seconds": theirs_wall,
         "wall_seconds": ours_wall,
+        "crops": ensemble.crops,
         "fake_probability": ours[-1],
         "difference": abs(ours[-1] - theirs[-1]),
     }
@@ -217,6 +233,12 @@ def judge(name: str, rows: dict[str, dict[str, Any]], seed: int) -> list[Goal]:
     goals = [Goal.of_clips(number, what, ratios, seed, must, stretch, at_most=False)]
     if name in RAISED:
         goals.append(Goal.of_clips("N4", f"{what}, {len(rows)} clips", ratios, seed, *RAISED[name], at_most=False))
+        most = [
+            clip[f"{name}_reference_wall_seconds"] / (clip[f"{name}_crops"] * clip[f"{name}_networks_seconds_a_crop"])
+            for clip in rows.values()
+        ]
+        told = f"floor: the reference's wall time / that of our networks alone in {name}"
+        goals.append(Goal.watched("N4", told, mean_ratio(most, seed, at_most=False)[0], at_most=False))
     if bound is not None:
         worst = max(clip[f"{name}_difference"] for clip in rows.values())
         told = f"largest difference of a video's fake probability, {name}"

@@ -85,6 +85,7 @@ def _portraits(size_px: int, rng: np.random.Generator) -> torch.Tensor:
 
 def timm_weights(models: Sequence[Path], folder: Path) -> list[Path]:
     """Write the weights of models of the kind ``classifier`` under timm's names, for the reference."""
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, model in enumerate(models):
         spec = load_card(model).network

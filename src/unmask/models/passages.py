@@ -94,28 +94,29 @@ def strongest_run(scores_n: ArrayLike, rule: PassageRule, times_n: ArrayLike | N
     times = None if times_n is None else np.asarray(times_n, np.float64)
     total = len(scores)
     sums = np.concatenate(([0.0], np.cumsum(scores)))
+    shown = None if times is None or total == 1 else np.append(np.diff(times), np.median(np.diff(times)))
     best: Run | None = None
     for width in range(total, min(rule.min_frames, total) - 1, -1):
         means = np.minimum(np.maximum((sums[width:] - sums[:-width]) / width, 0.0), 1.0)  # np.clip takes thrice as long
         start = int(means.argmax())
-        evidence = _logit(float(means[start])) - rule.of_runs * math.log(_places(times, start, width, total))
+        evidence = _logit(float(means[start])) - rule.of_runs * math.log(_places(times, shown, start, width, total))
         if best is None or evidence > best.evidence:
             best = Run(start, start + width, float(means[start]), evidence)
     assert best is not None
     return best
 
 
-def _places(times: NDArray[np.float64] | None, start: int, width: int, total: int) -> float:
+def _places(
+    times: NDArray[np.float64] | None, shown: NDArray[np.float64] | None, start: int, width: int, total: int
+) -> float:
     """Return at how many places that were looked at a run of ``width`` frames could have lain, at least 1.
 
-    Each frame stands for the time to the next one, and for no more than the length of the run.
+    Each frame stands for the time to the next one, ``shown``, and for no more than the length of the run.
     """
-    if times is None or width == total or times[start + width - 1] <= times[start]:
+    if times is None or shown is None or width == total or times[start + width - 1] <= times[start]:
         return total / width
     length = (times[start + width - 1] - times[start]) * width / (width - 1)
-    gaps = np.diff(times)
-    looked = np.minimum(np.append(gaps, np.median(gaps)), length).sum()
-    return max(1.0, float(looked / length))
+    return max(1.0, float(np.minimum(shown, length).sum() / length))
 
 
 def discounted(fake_probabilities_P: ArrayLike, rule: PassageRule) -> NDArray[np.float64]:
