@@ -87,24 +87,24 @@ def test_the_command_line_starts_without_the_heavy_parts():
     assert loaded_by("import unmask.cli") <= {"typer"}
 
 
-def test_scanning_never_loads_torch(clips, tmp_path, monkeypatch):
+def test_scanning_never_loads_torch(short_clips, tmp_path, monkeypatch):
     for name in ("torch", "torchvision", "timm"):
         (tmp_path / f"{name}.py").touch()  # so that importing it would succeed
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert loaded_by("import torch") == {"torch"}
     assert not {"torch", "torchvision", "timm"} & loaded_by(
-        f"import unmask; unmask.Scanner(frames=2).scan({str(clips['authentic'])!r})"
+        f"import unmask; unmask.Scanner(frames=2).scan({str(short_clips['authentic'])!r})"
     )
 
 
-def test_scanning_makes_no_connection_starts_its_decoder_alone_and_writes_nothing(clips, tmp_path):
+def test_scanning_makes_no_connection_starts_its_decoder_alone_and_writes_nothing(short_clips, tmp_path):
     code = f"""
 import sys
 events = []
 watched = ("socket.connect", "socket.bind", "subprocess.Popen", "os.system")
 sys.addaudithook(lambda event, args: events.append((event, args)) if event in watched else None)
 import unmask
-assert unmask.Scanner(frames=2).scan({str(clips["authentic"])!r}).status == "ok"
+assert unmask.Scanner(frames=2).scan({str(short_clips["authentic"])!r}).status == "ok"
 started = [args[1] for event, args in events if event == "subprocess.Popen"]
 assert len(started) == len(events) <= 1, events
 assert all("from unmask.media.server import serve" in command[-1] for command in started), started

@@ -34,15 +34,15 @@ def test_every_field_is_described():
             assert len(facts.get("description", "")) > 5, f"{name}.{key}: run python scripts/make_schema.py"
 
 
-def test_verdicts_are_valid(scanner, clips, tmp_path):
-    for path in (clips["authentic"], clips["blended"], tmp_path / "missing.mp4"):
+def test_verdicts_are_valid(scanner, short_clips, tmp_path):
+    for path in (short_clips["authentic"], short_clips["blended"], tmp_path / "missing.mp4"):
         verdict = scanner.scan(path)
         VALIDATOR.validate(json.loads(json.dumps(verdict.to_dict())))
         VALIDATOR.validate(json.loads(json.dumps(verdict.to_dict(timing=True))))
 
 
-def test_a_changed_verdict_is_not(scanner, clips):
-    row = json.loads(json.dumps(scanner.scan(clips["authentic"]).to_dict()))
+def test_a_changed_verdict_is_not(scanner, short_clips):
+    row = json.loads(json.dumps(scanner.scan(short_clips["authentic"]).to_dict()))
     for change in ({"status": "fine"}, {"extra": 1}, {"fake_probability": "high"}):
         with pytest.raises(jsonschema.ValidationError):
             VALIDATOR.validate(row | change)

@@ -34,8 +34,8 @@ def unmask(*args):
 
 
 @pytest.fixture
-def files(clips):
-    return {f"{name}.mp4": path.read_bytes() for name, path in clips.items()}
+def files(short_clips):
+    return {f"{name}.mp4": path.read_bytes() for name, path in short_clips.items()}
 
 
 def row_of(scanner, url):
@@ -44,19 +44,21 @@ def row_of(scanner, url):
     return verdict.status, verdict.reasons[0]
 
 
-def test_an_address_is_judged_as_its_file_is(scanner, serve_tls, files, clips, tmp_path, monkeypatch):
+def test_an_address_is_judged_as_its_file_is(scanner, serve_tls, files, short_clips, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with serve_tls(files) as server:
         server.redirects["there"] = f"{server.url}/blended.mp4"
         verdict = scanner.scan(f"{server.url}/there").to_dict()
-    assert verdict == scanner.scan(clips["blended"]).to_dict() | {"path": f"{server.url}/there"}
+    assert verdict == scanner.scan(short_clips["blended"]).to_dict() | {"path": f"{server.url}/there"}
     assert [path.name for path in tmp_path.iterdir()] == ["authority.pem"]
 
 
-def test_rows_of_addresses_and_resuming(serve_tls, files, clips, tmp_path, monkeypatch):
+def test_rows_of_addresses_and_resuming(serve_tls, files, short_clips, tmp_path, monkeypatch):
     out, table = tmp_path / "o.jsonl", tmp_path / "s.csv"
     with serve_tls(files) as server:
-        named = [f"{server.url}/{name}" for name in ("blended.mp4?key=1", "missing.mp4")] + [str(clips["authentic"])]
+        named = [f"{server.url}/{name}" for name in ("blended.mp4?key=1", "missing.mp4")] + [
+            str(short_clips["authentic"])
+        ]
         named.append("http://example.org/a.mp4")
         args = ["scan", *named, "--json", out, "--csv", table, "--frames", 2, "-q"]
         server.break_after = [1000]
@@ -175,10 +177,10 @@ def test_a_slow_server_is_given_up(scanner, serve_tls, files, monkeypatch):
     assert "too slow" in reason
 
 
-def test_leaving_does_not_wait_for_a_server(scanner, serve_tls, files, clips):
+def test_leaving_does_not_wait_for_a_server(scanner, serve_tls, files, short_clips):
     with serve_tls(files) as server:
         server.pause_seconds = 30.0
-        verdicts = scanner.scan_many([clips["authentic"], f"{server.url}/blended.mp4"])
+        verdicts = scanner.scan_many([short_clips["authentic"], f"{server.url}/blended.mp4"])
         next(verdicts)
         started = time.monotonic()
         verdicts.close()

@@ -27,11 +27,11 @@ def unmask(*args, stdin=None):
 
 
 @pytest.fixture
-def folder(tmp_path, clips):
+def folder(tmp_path, short_clips):
     """Three short clips: authentic, blended, and one without a face."""
     folder = tmp_path / "videos"
     folder.mkdir()
-    for clip in clips.values():
+    for clip in short_clips.values():
         (folder / clip.name).write_bytes(clip.read_bytes())
     write_video(folder / "nobody.mp4", map(pattern, range(10)))
     return folder
@@ -145,39 +145,39 @@ def test_all_outputs(folder, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_json_to_stdout_and_a_list_from_stdin(clips):
-    done = unmask("scan", "-", "--json", "-", "--frames", 4, "-q", stdin="\n".join(map(str, clips.values())))
-    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == list(map(str, clips.values()))
+def test_json_to_stdout_and_a_list_from_stdin(short_clips):
+    done = unmask("scan", "-", "--json", "-", "--frames", 4, "-q", stdin="\n".join(map(str, short_clips.values())))
+    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == list(map(str, short_clips.values()))
     assert done.exit_code == 0
     assert not done.stderr
 
 
-def test_fusion_and_adaptive_reach_the_scanner(clips, tmp_path):
+def test_fusion_and_adaptive_reach_the_scanner(short_clips, tmp_path):
     out = tmp_path / "o.jsonl"
-    assert unmask("scan", clips["blended"], "--json", out, "--fuse", "max", "--adaptive", "-q").exit_code == 0
+    assert unmask("scan", short_clips["blended"], "--json", out, "--fuse", "max", "--adaptive", "-q").exit_code == 0
     row = json.loads(out.read_text())
     assert row["settings"]["fusion"]["frames"] == "max"
     assert row["settings"]["adaptive"]["first_frames"] == 8
     assert row["fake_probability"] == max(frame["fake_probability"] for frame in row["frames"])
 
 
-def test_verbose_shows_the_people(clips):
-    done = unmask("scan", clips["blended"], "-v", "--frames", 8)
+def test_verbose_shows_the_people(short_clips):
+    done = unmask("scan", short_clips["blended"], "-v", "--frames", 8)
     assert "person 1" in done.stdout
     assert done.exit_code == 0
 
 
-def test_exit_codes(tmp_path, clips):
-    expected = bad_inputs(tmp_path, clips)
+def test_exit_codes(tmp_path, short_clips):
+    expected = bad_inputs(tmp_path, short_clips)
     assert unmask("scan", *(tmp_path / name for name in expected), "-q").exit_code == 4
     assert (
         unmask(
-            "scan", clips["authentic"], tmp_path / "empty.mp4", tmp_path / "noise.mp4", "-q", "--frames", 2
+            "scan", short_clips["authentic"], tmp_path / "empty.mp4", tmp_path / "noise.mp4", "-q", "--frames", 2
         ).exit_code
         == 4
     )
-    assert unmask("scan", clips["authentic"], tmp_path / "empty.mp4", "-q", "--frames", 2).exit_code == 3
-    assert unmask("scan", clips["authentic"], "-q", "--frames", 2).exit_code == 0
+    assert unmask("scan", short_clips["authentic"], tmp_path / "empty.mp4", "-q", "--frames", 2).exit_code == 3
+    assert unmask("scan", short_clips["authentic"], "-q", "--frames", 2).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_wrong_use_is_code_2_and_a_sentence(tmp_path, args, message):
     assert "Traceback" not in done.output
 
 
-def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monkeypatch):
+def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, short_clips, monkeypatch):
     out = tmp_path / "o.jsonl"
     unmask("scan", folder, "--json", out, "--frames", 8, "-q")
     first = out.read_bytes()
@@ -225,7 +225,7 @@ def test_resume_scans_only_what_is_new_or_changed(folder, tmp_path, clips, monke
     assert unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume").exit_code == 3
     assert scanned == []
     assert out.read_bytes() == first
-    (folder / "nobody.mp4").write_bytes(clips["authentic"].read_bytes() + b"\0\0\0\x08free")
+    (folder / "nobody.mp4").write_bytes(short_clips["authentic"].read_bytes() + b"\0\0\0\x08free")
     unmask("scan", folder, "--json", out, "--frames", 8, "-q", "--resume")
     assert scanned == ["nobody.mp4"]
     done = unmask("scan", folder, "--json", out, "--frames", 7, "-q", "--resume")
@@ -288,8 +288,8 @@ def test_outputs_are_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_device_is_an_error(clips):
-    done = unmask("scan", clips["authentic"], "--csv", "/dev/full", "--frames", 2, "-q")
+def test_a_full_device_is_an_error(short_clips):
+    done = unmask("scan", short_clips["authentic"], "--csv", "/dev/full", "--frames", 2, "-q")
     assert done.exit_code == 2
     assert "No space left" in done.stderr
 
@@ -328,8 +328,8 @@ def test_help_prints_defaults():
     assert "Exit codes" in text
 
 
-def test_numbers_are_plain(clips, tmp_path):
-    unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2, "-q")
+def test_numbers_are_plain(short_clips, tmp_path):
+    unmask("scan", short_clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2, "-q")
     row = json.loads((tmp_path / "o.jsonl").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert isinstance(row["frames"][0]["xyxy_px"][0], float)
     assert np.isfinite(row["fake_probability"])
@@ -342,7 +342,7 @@ def run(*args, **options):
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_the_progress_bar_leaves_stdout_alone(clips):
+def test_the_progress_bar_leaves_stdout_alone(short_clips):
     main, terminal = os.openpty()
     shown = []
 
@@ -353,7 +353,7 @@ def test_the_progress_bar_leaves_stdout_alone(clips):
 
     reading = threading.Thread(target=read)  # a terminal that nobody reads is full some time, and the scan waits
     reading.start()
-    process = run("scan", *clips.values(), "--json", "-", "--frames", 4, stdout=subprocess.PIPE, stderr=terminal)
+    process = run("scan", *short_clips.values(), "--json", "-", "--frames", 4, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     try:
         out, _ = process.communicate(timeout=120)
@@ -362,53 +362,55 @@ def test_the_progress_bar_leaves_stdout_alone(clips):
         process.wait(30)
         reading.join(30)
         os.close(main)
-    assert [json.loads(line)["path"] for line in out.splitlines()] == list(map(str, clips.values()))
+    assert [json.loads(line)["path"] for line in out.splitlines()] == list(map(str, short_clips.values()))
     assert b"scanning" in b"".join(shown)
 
 
-def test_two_runs_on_one_output_do_not_mix(clips, tmp_path):
+def test_two_runs_on_one_output_do_not_mix(short_clips, tmp_path):
     from unmask.errors import UsageError
     from unmask.scan.journal import Journal
 
     with Journal(tmp_path / "o.jsonl.partial", "hash"):
-        done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
+        done = unmask("scan", short_clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
         assert done.exit_code == 2
         assert "another run" in done.stderr
         with pytest.raises(UsageError, match="another run"):
             Journal(tmp_path / "o.jsonl.partial", "hash", resume=True)
 
 
-def test_what_an_interrupted_run_left_is_not_wiped(clips, tmp_path):
+def test_what_an_interrupted_run_left_is_not_wiped(short_clips, tmp_path):
     (tmp_path / "o.jsonl.partial").write_text('{"schema_version":2}\n')
-    done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
+    done = unmask("scan", short_clips["authentic"], "--json", tmp_path / "o.jsonl", "--frames", 2)
     assert done.exit_code == 2
     assert "--resume" in done.stderr
     assert (tmp_path / "o.jsonl.partial").read_text() == '{"schema_version":2}\n'
 
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")
-def test_a_table_to_stdout(clips, tmp_path):
+def test_a_table_to_stdout(short_clips, tmp_path):
     with (tmp_path / "out.csv").open("wb") as out:
-        assert run("scan", clips["authentic"], "--csv", "/dev/stdout", "--frames", 2, "-q", stdout=out).wait() == 0
+        assert (
+            run("scan", short_clips["authentic"], "--csv", "/dev/stdout", "--frames", 2, "-q", stdout=out).wait() == 0
+        )
     assert "filename,label\nauthentic.mp4,0." in (tmp_path / "out.csv").read_text()
     assert Path("/dev/stdout").is_symlink()
 
 
-def test_a_link_stays_a_link(clips, tmp_path):
+def test_a_link_stays_a_link(short_clips, tmp_path):
     (tmp_path / "real.csv").write_text("filename,label\n")
     (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
-    unmask("scan", clips["authentic"], "--csv", tmp_path / "link.csv", "--frames", 2, "-q")
+    unmask("scan", short_clips["authentic"], "--csv", tmp_path / "link.csv", "--frames", 2, "-q")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text().startswith("filename,label")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_ctrl_c_ends_soon_and_keeps_what_is_done(clips, tmp_path, portrait):
+def test_ctrl_c_ends_soon_and_keeps_what_is_done(short_clips, tmp_path, portrait):
     folder = tmp_path / "videos"
     folder.mkdir()
     for i in range(60):
-        (folder / f"{i:02d}.mp4").write_bytes(clips["authentic"].read_bytes())
+        (folder / f"{i:02d}.mp4").write_bytes(short_clips["authentic"].read_bytes())
     out = tmp_path / "o.jsonl"
     process = run("scan", folder, "--json", out, "-q", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.readline()
@@ -422,8 +424,8 @@ def test_ctrl_c_ends_soon_and_keeps_what_is_done(clips, tmp_path, portrait):
     assert not out.exists()
 
 
-def test_an_unreadable_name_still_gets_a_row(clips):
-    done = unmask("scan", clips["authentic"], "", "-q", "--frames", 2)
+def test_an_unreadable_name_still_gets_a_row(short_clips):
+    done = unmask("scan", short_clips["authentic"], "", "-q", "--frames", 2)
     assert len(done.stdout.splitlines()) == 2
     assert done.exit_code == 3
 

@@ -28,7 +28,7 @@ def sure_model(clips=600, temperature=3.0, offset=1.0, seed=0):
     for i, honest in enumerate(rng.normal(0, 2, clips)):
         label = "fake" if rng.random() < 1 / (1 + np.exp(-honest)) else "real"
         p = 1 / (1 + np.exp(-(honest * temperature + offset)))
-        labelled.append(clip(f"{i}.mp4", label, [[p] * 8], f"source {i // 2}"))
+        labelled.append(clip(f"{i}.mp4", label, [[p] * 6], f"source {i // 2}"))
     return labelled
 
 

@@ -123,8 +123,8 @@ def test_labels_in_json(tmp_path):
         assert [clip.label for clip in read_truth(tmp_path / "l.json").clips] == ["real", "fake"]
 
 
-def test_what_is_no_table_of_labels_is_told_for_what_it_is(tmp_path, scanner, clips):
-    row = json.dumps(scanner.scan(clips["authentic"]).to_dict())
+def test_what_is_no_table_of_labels_is_told_for_what_it_is(tmp_path, scanner, short_clips):
+    row = json.dumps(scanner.scan(short_clips["authentic"]).to_dict())
     for text, words in (
         (row, "holds verdicts of unmask, not labels"),
         ("filename,label\na.mp4,0.7\n", "labels no clip: "),

@@ -9,11 +9,11 @@ from unmask.evaluation.scored_clips import ScoredClips
 from unmask.models.card import Calibration
 
 
-def test_a_clip_is_fused_as_a_scan_does(scanner, clips):
+def test_a_clip_is_fused_as_a_scan_does(scanner, short_clips):
     card = scanner.cards[0]
     labelled = [
         LabelledPrediction(prediction_of(scanner.scan(path).to_dict()), Truth(name, "real", name))
-        for name, path in clips.items()
+        for name, path in short_clips.items()
     ]
     again = ScoredClips(labelled, card).fake_probabilities(card.calibration)
     assert again == pytest.approx([pair.prediction.fake_probability for pair in labelled], abs=1e-5)

@@ -49,13 +49,13 @@ OLD = {
 
 
 @pytest.mark.parametrize("option", list(OLD))
-def test_a_full_disk_in_the_middle_of_a_scan(tiny_disk, clips, option):
+def test_a_full_disk_in_the_middle_of_a_scan(tiny_disk, short_clips, option):
     old = tiny_disk / "old"
     if option == "--html":
         old.mkdir()
     file = old / "index.html" if option == "--html" else old
     file.write_bytes(OLD[option])
-    done = unmask("scan", *clips.values(), option, old, "--frames", 16, "-q")
+    done = unmask("scan", *short_clips.values(), option, old, "--frames", 16, "-q")
     assert done.exit_code == 2
     assert "No space left on device; the disk is full: make room, or name another place" in done.stderr
     assert "Traceback" not in done.output
@@ -70,14 +70,14 @@ def test_a_full_disk_in_the_middle_of_a_preparation(tiny_disk, sample):
     assert "Traceback" not in done.output
 
 
-def test_room_on_a_full_disk_is_enough_to_go_on(tmp_path, clips):
+def test_room_on_a_full_disk_is_enough_to_go_on(tmp_path, short_clips):
     with mounted(tmp_path / "disk", "-o", "size=64k") as disk:
         (disk / "ballast").write_bytes(b"x" * (48 << 10))
-        args = ["scan", *clips.values(), "--json", disk / "o.jsonl", "--frames", 16, "-q"]
+        args = ["scan", *short_clips.values(), "--json", disk / "o.jsonl", "--frames", 16, "-q"]
         assert unmask(*args).exit_code == 2
         (disk / "ballast").unlink()
         assert unmask(*args, "--resume").exit_code == 0
-        assert len((disk / "o.jsonl").read_text().splitlines()) == len(clips)
+        assert len((disk / "o.jsonl").read_text().splitlines()) == len(short_clips)
 
 
 @contextmanager
@@ -92,11 +92,11 @@ def read_only(folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permission")
-def test_a_read_only_folder_is_reported_before_the_work(tmp_path, clips, sample, monkeypatch):
+def test_a_read_only_folder_is_reported_before_the_work(tmp_path, short_clips, sample, monkeypatch):
     monkeypatch.setattr(Scanner, "_scan", lambda *_: pytest.fail("nothing should be scanned"))
     with read_only(tmp_path / "closed") as folder:
         for args in (
-            ["scan", clips["authentic"], "--json", folder / "o.jsonl"],
+            ["scan", short_clips["authentic"], "--json", folder / "o.jsonl"],
             ["explore", sample, "--out", folder],
             ["prepare", sample, "--out", folder / "out"],
         ):
@@ -106,7 +106,7 @@ def test_a_read_only_folder_is_reported_before_the_work(tmp_path, clips, sample,
             assert "Traceback" not in done.output
 
 
-def test_an_output_folder_that_is_removed_ends_a_scan_soon(tmp_path, clips, monkeypatch):
+def test_an_output_folder_that_is_removed_ends_a_scan_soon(tmp_path, short_clips, monkeypatch):
     scanned, honest = [], Scanner._scan
     out = tmp_path / "out"
     out.mkdir()
@@ -117,7 +117,7 @@ def test_an_output_folder_that_is_removed_ends_a_scan_soon(tmp_path, clips, monk
         return honest(self, path, stopping)
 
     monkeypatch.setattr(Scanner, "_scan", scan)
-    args = ["scan", *[clips["authentic"]] * 20, "--csv", out / "s.csv", "--frames", 2, "--workers", 1, "-q"]
+    args = ["scan", *[short_clips["authentic"]] * 20, "--csv", out / "s.csv", "--frames", 2, "--workers", 1, "-q"]
     done = unmask(*args)
     assert done.exit_code == 2
     assert "was removed meanwhile: make it, or name another place" in done.stderr
@@ -137,26 +137,26 @@ def test_an_output_folder_that_is_removed_ends_a_preparation_soon(tmp_path, samp
     assert "was removed meanwhile" in done.stderr
 
 
-def test_two_runs_on_one_output(tmp_path, clips, sample):
+def test_two_runs_on_one_output(tmp_path, short_clips, sample):
     """Whatever else they write: each output is held."""
     from unmask.storage.lock import sole_writer
 
     table = tmp_path / "s.csv"
     table.write_bytes(OLD["--csv"])
     with sole_writer(table):
-        done = unmask("scan", clips["authentic"], "--json", tmp_path / "o.jsonl", "--csv", table)
+        done = unmask("scan", short_clips["authentic"], "--json", tmp_path / "o.jsonl", "--csv", table)
         assert done.exit_code == 2
         assert f"another run is writing {table}; wait for it, or name another output" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
     assert table.read_bytes() == OLD["--csv"]
 
 
-def test_what_a_killed_run_held_is_free(tmp_path, clips):
+def test_what_a_killed_run_held_is_free(tmp_path, short_clips):
     code = "import os, pathlib, sys, unmask.storage.lock\n"
     code += "held = unmask.storage.lock.sole_writer(pathlib.Path(sys.argv[1]))\nheld.__enter__()\nos._exit(9)"
     assert subprocess.run([sys.executable, "-c", code, tmp_path / "s.csv"], check=False).returncode == 9
     assert (tmp_path / ".s.csv.lock").exists()
-    assert unmask("scan", clips["authentic"], "--csv", tmp_path / "s.csv", "--frames", 2, "-q").exit_code == 0
+    assert unmask("scan", short_clips["authentic"], "--csv", tmp_path / "s.csv", "--frames", 2, "-q").exit_code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["s.csv"]
 
 

@@ -21,11 +21,11 @@ CLIPS, WORKERS = 8, 2
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, clips):
+def folder(tmp_path_factory, short_clips):
     """Clips of equal length, and one that is broken."""
     folder = tmp_path_factory.mktemp("videos")
     for number in range(CLIPS):
-        shutil.copy(list(clips.values())[number % 2], folder / f"{number}.mp4")
+        shutil.copy(list(short_clips.values())[number % 2], folder / f"{number}.mp4")
     (folder / "broken.mp4").write_bytes(b"not a video")
     return folder
 

@@ -87,7 +87,7 @@ def test_a_hostile_card_is_refused(small, text):
         load_card(small)
 
 
-def test_weights_that_are_no_numbers_never_give_one(tmp_path, clips):
+def test_weights_that_are_no_numbers_never_give_one(tmp_path, short_clips):
     """NaN in the last weights: the card is right about the file, so only its scores can tell."""
     onnx = pytest.importorskip("onnx")
     folder = shutil.copytree(bundled_folder(), tmp_path / "nan")
@@ -100,7 +100,16 @@ def test_weights_that_are_no_numbers_never_give_one(tmp_path, clips):
     (folder / "model.onnx").write_bytes(content)
     write_card(folder, replace(load_card(folder), files={"model.onnx": file_facts(content)}, precision="fp32"))
     out = tmp_path / "o.jsonl"
-    args = ["scan", str(clips["authentic"]), str(clips["blended"]), "--model", str(folder), "--json", str(out), "-q"]
+    args = [
+        "scan",
+        str(short_clips["authentic"]),
+        str(short_clips["blended"]),
+        "--model",
+        str(folder),
+        "--json",
+        str(out),
+        "-q",
+    ]
     assert CliRunner().invoke(app, [*args, "--frames", "4", "--precision", "fp32"]).exit_code == 4
     for row in map(json.loads, out.read_text().splitlines()):
         assert (row["status"], row["label"], row["fake_probability"]) == ("internal_error", None, None)

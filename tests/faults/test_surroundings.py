@@ -11,10 +11,10 @@ PLAIN = {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"}
 
 
 @pytest.fixture
-def folder(tmp_path, clips):
+def folder(tmp_path, short_clips):
     folder = tmp_path / "vidéos"
     folder.mkdir()
-    for name, clip in clips.items():
+    for name, clip in short_clips.items():
         (folder / f"é{name}.mp4").write_bytes(clip.read_bytes())
     (folder / "broken.mp4").write_bytes(b"no video")
     return folder

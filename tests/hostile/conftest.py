@@ -75,7 +75,7 @@ def scan(place: Path, *inputs: Path) -> Scan:
     for name in ("home", "tmp", "work", "out"):
         (place / name).mkdir(parents=True)
     outputs = "--csv", place / "out" / "s.csv", "--json", place / "out" / "o.jsonl", "--html", place / "out" / "report"
-    options = "--frames", "16", "-q"
+    options = "--frames", "12", "-q"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("UNMASK_", "XDG_"))}
     started = time.monotonic()
     with (place / "lines").open("wb") as stdout:
@@ -113,10 +113,10 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory, portrait, blended) -> list[Path]:
-    """Ten good clips, in the folder of the hostile ones."""
+    """Four good clips, in the folder of the hostile ones."""
     folder = tmp_path_factory.mktemp("hostile")
     clips = []
-    for number in range(10):
+    for number in range(4):
         images = portraits(blended if number % 2 else portrait, 16 + number)[number:]
         clips.append(write_video(folder / f"good_{number}.mp4", images, rate=RATE, options=QUICK))
     return clips

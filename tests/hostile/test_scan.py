@@ -1,4 +1,4 @@
-"""A folder of hostile files and ten good clips: one row each, as documented, and nothing else happens."""
+"""A folder of hostile files and good clips: one row each, as documented, and nothing else happens."""
 
 import csv
 import hashlib

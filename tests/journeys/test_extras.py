@@ -79,6 +79,6 @@ def test_shells_complete_commands_and_options(shell):
     assert "--json" in done.stdout
 
 
-def test_the_rows_of_a_scan_say_which_libraries_made_them(clips):
-    done = CliRunner().invoke(app, ["scan", str(clips["authentic"]), "--json", "-", "--frames", "2", "-q"])
+def test_the_rows_of_a_scan_say_which_libraries_made_them(short_clips):
+    done = CliRunner().invoke(app, ["scan", str(short_clips["authentic"]), "--json", "-", "--frames", "2", "-q"])
     assert set(json.loads(done.stdout)["libraries"]) == {"PyAV", "FFmpeg", "OpenVINO", "OpenCV"}

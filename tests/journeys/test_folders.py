@@ -41,12 +41,12 @@ def test_more_suffixes_are_taken_and_decoded(videos, scanner):
 
 
 @pytest.fixture
-def mixed(tmp_path, clips):
+def mixed(tmp_path, short_clips):
     """A folder with a video of every kind of name, and what is no video."""
-    shutil.copy(clips["authentic"], tmp_path / "named.mp4")
-    shutil.copy(clips["authentic"], tmp_path / "carved")
-    shutil.copy(clips["authentic"], tmp_path / "download.bin")
-    shutil.copy(clips["authentic"], tmp_path / ".hidden")
+    shutil.copy(short_clips["authentic"], tmp_path / "named.mp4")
+    shutil.copy(short_clips["authentic"], tmp_path / "carved")
+    shutil.copy(short_clips["authentic"], tmp_path / "download.bin")
+    shutil.copy(short_clips["authentic"], tmp_path / ".hidden")
     write_sound(tmp_path / "track.m4a").rename(tmp_path / "track.dat")
     write_sound(tmp_path / "song.m4a")
     for name in ("a.jpg", "b.png"):
@@ -55,7 +55,7 @@ def mixed(tmp_path, clips):
     for name in ("notes.txt", "more.txt", "README", ".DS_Store"):
         (tmp_path / name).write_text("text")
     (tmp_path / "below" / "deep").mkdir(parents=True)
-    shutil.copy(clips["authentic"], tmp_path / "below" / "c.mp4")
+    shutil.copy(short_clips["authentic"], tmp_path / "below" / "c.mp4")
     (tmp_path / "below" / "x.webp").write_bytes(b"RIFF0000WEBP")
     return tmp_path
 
@@ -79,8 +79,8 @@ def test_looking_deeper(mixed):
     assert listing.others == ((".txt", 2), ("", 1))
 
 
-def test_a_link_is_not_followed_to_be_looked_at(tmp_path, clips):
-    (tmp_path / "link").symlink_to(clips["authentic"])
+def test_a_link_is_not_followed_to_be_looked_at(tmp_path, short_clips):
+    (tmp_path / "link").symlink_to(short_clips["authentic"])
     assert list_inputs([tmp_path]) == []
     assert [item.name for item in list_inputs([tmp_path], follow_links=True)] == ["link"]
 

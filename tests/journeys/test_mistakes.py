@@ -10,12 +10,12 @@ from unmask.cli import app
 
 
 @pytest.fixture
-def folder(tmp_path, clips, monkeypatch):
+def folder(tmp_path, short_clips, monkeypatch):
     for name in ("empty", "unlabelled"):
         (tmp_path / name).mkdir()
-    for clip in clips.values():
+    for clip in short_clips.values():
         shutil.copy(clip, tmp_path / "unlabelled")
-    shutil.copy(clips["authentic"], tmp_path / "clip.mp4")
+    shutil.copy(short_clips["authentic"], tmp_path / "clip.mp4")
     (tmp_path / "notes.md").write_text("# Notes\nmine\n")
     (tmp_path / "gone.csv").write_text("path,label\nx/a.mp4,real\nx/b.mp4,fake\n")
     (tmp_path / "torn.csv").write_text('path,label\n"a.mp4,real\n')

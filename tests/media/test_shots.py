@@ -86,9 +86,10 @@ def test_one_shot_is_one_shot(tmp_path):
 def test_a_camera_that_moves_slowly_makes_no_shots(tmp_path, portrait):
     for seed in range(8):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", list(drift(np.random.default_rng(seed), 40)))) == []
+    images = [view for view, _ in film(portrait, 100)]
     for phase in (0, 50):  # the film of scripts/demo, begun at two moments
-        images = [view for view, _ in film(portrait, 75 + phase)][phase:]
-        assert found_in(write_video(tmp_path / f"film{phase}.mp4", images, rate=25)) == []
+        clip = write_video(tmp_path / f"film{phase}.mp4", images[phase:][:50], rate=25, options={"preset": "veryfast"})
+        assert found_in(clip) == []
 
 
 def test_cuts_are_seen_where_most_frames_are_skipped(tmp_path):

@@ -10,8 +10,8 @@ from unmask.report.html import TICKS, make_plot
 from unmask.report.words import clock, probability_text
 
 
-def test_a_page_is_self_contained_and_inert(scanner, clips, tmp_path):
-    row = scanner.scan(clips["blended"]).to_dict()
+def test_a_page_is_self_contained_and_inert(scanner, short_clips, tmp_path):
+    row = scanner.scan(short_clips["blended"]).to_dict()
     row["path"] = "<img src=x onerror=alert(1)>.mp4"
     row["reasons"] = ["<b>bold</b>", *row["reasons"]]
     write_page(row, tmp_path / "page.html")
@@ -26,8 +26,8 @@ def test_a_page_is_self_contained_and_inert(scanner, clips, tmp_path):
     assert row["media"]["sha256"] in page
 
 
-def test_an_index_lists_every_row(scanner, clips, tmp_path):
-    rows = [scanner.scan(clips["authentic"]).to_dict(), scanner.scan(tmp_path / "missing.mp4").to_dict()]
+def test_an_index_lists_every_row(scanner, short_clips, tmp_path):
+    rows = [scanner.scan(short_clips["authentic"]).to_dict(), scanner.scan(tmp_path / "missing.mp4").to_dict()]
     write_index(iter(rows), tmp_path / "report")
     index = (tmp_path / "report" / "index.html").read_text()
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["000001.html", "000002.html", "index.html"]

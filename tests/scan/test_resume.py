@@ -30,8 +30,8 @@ def test_only_files_of_known_length_and_known_addresses_are_read(tmp_path, read)
     assert sorted(read) == [str(tmp_path / "other"), str(tmp_path / "same")]
 
 
-def test_rows_come_in_order_with_their_time(scanner, clips, tmp_path):
-    items = [Input(str(path), path.name) for path in clips.values()]
+def test_rows_come_in_order_with_their_time(scanner, short_clips, tmp_path):
+    items = [Input(str(path), path.name) for path in short_clips.values()]
     with Journal(tmp_path / "j.partial", scanner.settings_hash) as journal:
         first = list(scan_rows(scanner, items[1:], journal, Limits()))
     with Journal(tmp_path / "j.partial", scanner.settings_hash, resume=True) as journal:

@@ -69,15 +69,18 @@ def find_landmarks(image_HW3: ImageHW3) -> Floats:
 def film(image_HW3: ImageHW3, frames: int, seed: int = 0, mask_HW: Floats | None = None) -> Iterator[View]:
     """Film a still with a slowly moving camera and a little sensor noise; the mask moves along."""
     rng = np.random.default_rng(seed)
-    mask_HW = np.zeros(image_HW3.shape[:2], np.float32) if mask_HW is None else mask_HW
+    noise_HW3 = np.empty((*SIZE_PX[::-1], 3))
     for i in range(frames):
         phase = 2 * np.pi * i / RATE / 3
         zoom = 1.30 + 0.04 * np.sin(phase)
         left, top = 12 * np.cos(phase) + 10, 8 * np.sin(2 * phase) + 14
         camera = np.array([[zoom, 0, -left * zoom], [0, zoom, -top * zoom]], np.float32)
-        view = cv2.warpAffine(image_HW3, camera, SIZE_PX, flags=cv2.INTER_CUBIC)
-        view = np.clip(view + rng.normal(0, 1.5, view.shape), 0, 255).astype(np.uint8)
-        yield view, cv2.warpAffine(mask_HW, camera, SIZE_PX)
+        rng.standard_normal(out=noise_HW3)
+        noise_HW3 *= 1.5
+        noise_HW3 += cv2.warpAffine(image_HW3, camera, SIZE_PX, flags=cv2.INTER_CUBIC)
+        view = np.clip(noise_HW3, 0, 255, out=noise_HW3).astype(np.uint8)
+        authentic = mask_HW is None
+        yield view, np.zeros(view.shape[:2], np.float32) if authentic else cv2.warpAffine(mask_HW, camera, SIZE_PX)
 
 
 def looped_films(

@@ -14,6 +14,8 @@ from unmask.media import open_video, read_frames
 from unmask.systems.winner.released import HalfSizeDetector, StalledSampler
 from unmask.types import DetectorSpec
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def test_a_short_clip(winner, exact, film):
     """Fewer than 32 frames: each once, or, as released, the first one only."""
