@@ -1,5 +1,6 @@
 """Clips that many tests share, made once a run, and the order of the tests."""
 
+import gc
 import json
 import os
 import shutil
@@ -7,7 +8,8 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import suppress
+from functools import cache, partial
 from hashlib import blake2b
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +41,7 @@ GROUP_FRAMES = 16
 GROUP_EVERY = 2
 """Frames of them that `group_prepared` keeps."""
 
+gc.disable()  # until all tests are imported: of the million objects that this makes most stay
 settings.register_profile("unmask", deadline=None)  # no test is timed: the neighbour may hold the core
 settings.load_profile("unmask")
 
@@ -180,7 +183,10 @@ def group_prepared(group, made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def retinaface_home(made_once) -> Path:
-    """A home with RetinaFace of random weights, imported from a file as published, which lies beside ``models``."""
+    """A home with RetinaFace of random weights, imported from a file as published, which lies beside ``models``.
+
+    Each stage has one separable convolution: to write a network out takes time by the layer, and the others are alike.
+    """
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
     from unmask.models.checkpoints import import_checkpoint
@@ -189,10 +195,12 @@ def retinaface_home(made_once) -> Path:
     from unmask.models.networks.retinaface import RetinaFaceNetwork
 
     def fill(folder: Path) -> None:
-        torch.manual_seed(0)
-        tensors = {f"module.{name}": tensor for name, tensor in RetinaFaceNetwork().state_dict().items()}
-        torch.save(tensors, folder / "mobilenet0.25_Final.pth")
         with pytest.MonkeyPatch.context() as patch:
+            stages = (((8, 64, 4),), ((64, 128, 2),), ((128, 256, 2),))
+            patch.setattr("unmask.models.networks.retinaface._STAGES", stages)
+            torch.manual_seed(0)
+            tensors = {f"module.{name}": tensor for name, tensor in RetinaFaceNetwork().state_dict().items()}
+            torch.save(tensors, folder / "mobilenet0.25_Final.pth")
             patch.setenv("UNMASK_HOME", str(folder))
 
             def convert_here(job, working_folder, _):
@@ -236,6 +244,21 @@ def compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def torchlib_read_once() -> Iterator[None]:
+    """Keep torch's table of what writes each operation as ONNX, which it makes anew, in a third of a second, each time.
+
+    It has no public name; where it is not found, networks are written more slowly.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "torch" in sys.modules:
+            with suppress(ImportError, AttributeError):
+                from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+                patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_decoder_outlives_the_tests() -> Iterator[None]:
     """End the server of decoders while all of Python is there, lest its end find torch's handlers half taken down."""
     yield
@@ -245,7 +268,14 @@ def no_decoder_outlives_the_tests() -> Iterator[None]:
 CLIPS = {"clips", "short_clips", "sample", "scanner"}
 """Fixtures that take seconds; `scripts/test fast` leaves out the tests that use one ..."""
 WHOLE = {"journeys", "faults", "hostile"}
-"""... and the folders of tests of whole commands."""
+"""... and the folders of tests of whole commands. Lines and branches are not counted in those, since that takes a
+fourth of the time and they hardly run any that no other test runs."""
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not in what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -257,6 +287,8 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if CLIPS & set(item.fixturenames) or WHOLE & set(item.path.parts):
             item.add_marker("scans")
+        if WHOLE & set(item.path.parts):
+            item.add_marker("no_cover")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     trains = {"training", "networks", "checkpoints"}
     items.sort(key=lambda item: (not trains.isdisjoint(item.path.parts), item.path not in slow))

@@ -115,6 +115,7 @@ def test_still_or_single_frames_have_no_cuts():
     assert find_cuts(np.arange(9.0), np.full((9, 3, 9, 16), 90, np.uint8)).tolist() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="needs the shared videos")
 def test_made_cuts_between_real_scenes(tmp_path):
     """Shots of real people, joined: signatures are joined, which is what joining the films would give."""

@@ -12,6 +12,7 @@ pytest.importorskip("timm")
 pytest.importorskip("onnxscript")
 
 from tests.models.networks.test_export import SIZE_PX, TINY, assert_alike, used
+from tests.shallow import shallow_encoders
 from unmask.errors import ModelError, UsageError
 from unmask.models import Card, Network, NetworkSpec, load_network
 from unmask.models.card import load_card, write_card
@@ -33,6 +34,12 @@ def write_model(folder, name="blendnet", encoder=TINY, gain=1):
     network.fc.weight.data *= gain
     export_model(network, folder, card, mean=(0.5, 0.4, 0.3), std=(0.5, 0.6, 0.7))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with shallow_encoders():
+        yield
 
 
 @pytest.fixture(scope="module")

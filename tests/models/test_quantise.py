@@ -13,10 +13,17 @@ pytest.importorskip("onnxscript")
 
 from tests.models.networks.test_export import SIZE_PX
 from tests.models.test_cuda import write_model
+from tests.shallow import shallow_encoders
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, load_card, verify_folder
 from unmask.models.quantise import Check, compare, quantise_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with shallow_encoders():
+        yield
 
 
 @pytest.fixture(scope="module")

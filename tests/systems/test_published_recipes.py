@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.prepared import prepare
+from tests.shallow import shallow_encoders
 from unmask import UsageError, open_preset
 from unmask.datasets import read_index
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
@@ -31,6 +32,12 @@ NETWORKS = {
     "slowfast": {"depths": [1, 1, 1, 1], "width": 8, "shrink": 2},
 }
 SHORT_CLIPS = {"data.clip_frames": 4, "data.clip_step": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with shallow_encoders():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """A prepared dataset, and a recipe of the smallest network, for training that takes seconds."""
 
+from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,18 @@ from unmask.prepare.clip_steps import Settings
 from unmask.training.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny.toml"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shallow() -> Iterator[None]:
+    """To train a network of full depth proves no more."""
+    if find_spec("timm") is None:
+        yield
+        return
+    from tests.shallow import shallow_encoders
+
+    with shallow_encoders():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_crops_say_where_the_face_is(table):
 def test_all_three_learn(table, tmp_path):
     """A few steps on twelve pictures of one face: enough to tell it from grey, and to move a crop towards it."""
     out = str(tmp_path / "run")
-    changes = ["steps=40", "images_a_step=6", "validate_every=40", "learning_rate=0.003"]
+    changes = ["steps=40", "images_a_step=3", "validate_every=40", "learning_rate=0.003"]
     options = [text for change in changes for text in ("--set", change)]
     done = CliRunner().invoke(app, ["train", "mtcnn", "--data", str(table), "--out", out, *options])
     assert done.exit_code == 0, done.output

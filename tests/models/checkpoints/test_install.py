@@ -16,6 +16,7 @@ pytest.importorskip("onnxscript")
 
 from tests.models.checkpoints.files import TINY, network, published, save, tensors
 from tests.server import serve
+from tests.shallow import CREATE_WHOLE, shallow_encoders
 from unmask.cli import app
 from unmask.errors import ModelError, UsageError
 from unmask.models import Network, NetworkSpec, load_card, verify_folder
@@ -26,11 +27,19 @@ from unmask.models.checkpoints.convert import main as convert_main
 from unmask.models.networks import build_network
 from unmask.types import CropSpec, DetectorSpec
 
+VIT = {"encoder": "test_vit", "size_px": 64}
+
 install = importlib.import_module("unmask.models.checkpoints.install")
 
 
 def sha256(content):
     return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with shallow_encoders():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +87,18 @@ def instantly(monkeypatch):
     return jobs
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Spare a process that imports torch; `test_a_network_of_the_winners_size_is_imported` has one."""
+
+    def convert_here(job, folder, _):
+        monkeypatch.chdir(folder)
+        return ANSWER.validate_json(convert_main(JOB.dump_json(job)))
+
+    monkeypatch.setattr(install, "run_converter", convert_here)
+
+
+@pytest.mark.usefixtures("here")
 def test_a_published_file_becomes_a_model(checkpoint, home):
     card = import_checkpoint(checkpoint, "tiny")
 
@@ -138,9 +159,9 @@ def test_the_winners_kinds_and_release():
     assert list(release.files)[-1] == "winner-b7-999-23"
 
 
-def winners_file(folder, encoder):
-    """A checkpoint of the winner's network with random weights, as published; the state dict that it was made of."""
-    state = build_network("classifier", encoder=encoder).state_dict()
+def winners_file(folder, network, parameters):
+    """A checkpoint of such a network with random weights, as the winner published his; the state dict it is made of."""
+    state = build_network(network, **parameters).state_dict()
     state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     named = {f"module.{name}": tensor for name, tensor in state.items()}
     return save(
@@ -148,14 +169,23 @@ def winners_file(folder, encoder):
     ), state
 
 
+@pytest.fixture
+def whole(monkeypatch):
+    """Networks are those that the isolated process builds."""
+    monkeypatch.setattr("timm.create_model", CREATE_WHOLE)
+
+
 @pytest.mark.b7
+@pytest.mark.usefixtures("whole")
 def test_the_winners_network_is_imported(tmp_path, monkeypatch):
     """The whole of what the next two tests do with a part of it each."""
-    assert_it_is_imported(winners_file(tmp_path, "tf_efficientnet_b7_ns")[0], tmp_path, monkeypatch)
+    file, _ = winners_file(tmp_path, "classifier", {"encoder": "tf_efficientnet_b7_ns"})
+    assert_it_is_imported(file, tmp_path, monkeypatch)
 
 
+@pytest.mark.usefixtures("whole")
 def test_the_winners_network_takes_the_tensors_of_its_file(tmp_path):
-    file, state = winners_file(tmp_path, "tf_efficientnet_b7_ns")
+    file, state = winners_file(tmp_path, "classifier", {"encoder": "tf_efficientnet_b7_ns"})
     assert len(state) == 1202
     network = build_network("classifier", encoder="tf_efficientnet_b7_ns")
     importlib.import_module("unmask.systems")  # enters the kinds of published systems
@@ -163,14 +193,16 @@ def test_the_winners_network_takes_the_tensors_of_its_file(tmp_path):
     assert all(torch.equal(tensor, state[name].to(tensor.dtype)) for name, tensor in network.state_dict().items())
 
 
+@pytest.mark.usefixtures("whole")
 def test_a_network_of_the_winners_size_is_imported(tmp_path, monkeypatch):
-    """As many weights in fewer layers: what is written out and compared takes time by the layer."""
+    """As many weights in two layers: what is written out and compared takes time by the layer."""
     importlib.import_module("unmask.systems")
     kind = CHECKPOINT_KINDS["winner-b7"]
     card = replace(kind.card, crop=replace(kind.card.crop, size_px=64))
-    kind = replace(kind, card=card, parameters={"encoder": "wide_resnet50_2"})
+    wide = {"depth": 2, "embed_dim": 1760, "num_heads": 8, "mlp_ratio": 4}
+    kind = replace(kind, card=card, network="layernorm", parameters=VIT | {"options": wide})
     monkeypatch.setitem(CHECKPOINT_KINDS, "winner-b7", kind)
-    assert_it_is_imported(winners_file(tmp_path, "wide_resnet50_2")[0], tmp_path, monkeypatch)
+    assert_it_is_imported(winners_file(tmp_path, kind.network, kind.parameters)[0], tmp_path, monkeypatch)
 
 
 def assert_it_is_imported(file, tmp_path, monkeypatch):
@@ -325,13 +357,8 @@ def test_names_of_the_options():
     assert options["push"] == ["--private"]
 
 
-def test_which_weights_were_taken_is_said(home, tmp_path, monkeypatch):
-    def convert_here(job, folder, _):
-        """Spare the test two processes that import torch; `test_a_published_file_becomes_a_model` has one."""
-        monkeypatch.chdir(folder)
-        return ANSWER.validate_json(convert_main(JOB.dump_json(job)))
-
-    monkeypatch.setattr(install, "run_converter", convert_here)
+@pytest.mark.usefixtures("here")
+def test_which_weights_were_taken_is_said(home, tmp_path):
     file = save(tmp_path / "two.pth", published(tensors()) | {"state_dict_ema": tensors(seed=1)})
     said = []
     plain = import_checkpoint(file, "tiny", name="plain", say=said.append)

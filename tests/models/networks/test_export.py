@@ -12,12 +12,12 @@ pytest.importorskip("onnxscript")
 
 from safetensors.torch import load_file, save_file
 
+from tests.shallow import shallow_encoders
 from unmask.errors import ModelError, UsageError
 from unmask.models import BATCH_CROPS, Card, Network, NetworkSpec, verify_folder
 from unmask.models.card import Calibration
 from unmask.models.cuda import TorchNetwork
 from unmask.models.networks import NETWORKS, Output, build_network
-from unmask.models.networks.encoders import create_encoder
 from unmask.models.networks.export import FromPixels, export_model, load_weights
 from unmask.types import CropSpec
 
@@ -41,6 +41,12 @@ def card():
         calibration=Calibration(temperature=1.5, offset=0.2),
         limitations=("Knows nothing.",),
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    with shallow_encoders():
+        yield
 
 
 def used(network):
@@ -67,30 +73,6 @@ def exported(blendnet, tmp_path_factory):
     return folder, export_model(blendnet, folder, card)
 
 
-@pytest.fixture
-def shallow(monkeypatch):
-    """LAA-Net and UCF with a block a stage: to write a network out takes time by the layer, and others are small, too.
-
-    Those of full size are compared with torch whenever somebody imports them.
-    """
-
-    def efficientnet(*args, **options):
-        encoder = create_encoder(*args, **options)
-        for number, stage in enumerate(encoder.blocks):
-            encoder.blocks[number] = stage[:1]
-        return encoder
-
-    def xception(*args, **options):
-        encoder = create_encoder(*args, **options)
-        for number in range(4, 12):
-            setattr(encoder, f"block{number}", torch.nn.Identity())
-        return encoder
-
-    monkeypatch.setattr("unmask.models.networks.laa.create_encoder", efficientnet)
-    monkeypatch.setattr("unmask.models.networks.ucf.create_encoder", xception)
-
-
-@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("name", sorted({*NETWORKS} - {"slowfast"}))  # which sees clips, not crops
 def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_path):
     parameters, mean, std = PARAMETERS.get(name, {"encoder": TINY}), (0.5, 0.4, 0.3), (0.5, 0.6, 0.7)

@@ -19,6 +19,7 @@ SMALL = (
     Member("stills", "image", "", 10, 56, mirrored=True),
     Member("shrunk", "image", "", 4, 48, shrunk=True),
 )
+pytestmark = pytest.mark.usefixtures("searched_once")
 MTCNN = DetectorSpec(thresholds=(0.6, 0.7, 0.8))
 
 
@@ -27,13 +28,15 @@ def models(tmp_path_factory):
     """Folders of two networks, with outputs that differ from 0.5."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")
+    from tests.shallow import shallow_encoders
     from unmask.models.networks import SlowFast, TwoClass
     from unmask.models.networks.export import export_model
 
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("models")
-    networks = {"clips": SlowFast((1, 1, 1, 1), width=16), "shrunk": TwoClass("test_efficientnet", bgr=True)}
-    networks["stills"] = TwoClass("test_efficientnet")
+    with shallow_encoders():
+        networks = {"clips": SlowFast((1, 1, 1, 1), width=16), "shrunk": TwoClass("test_efficientnet", bgr=True)}
+        networks["stills"] = TwoClass("test_efficientnet")
     for member in SMALL:
         network = networks[member.name]
         torch.nn.init.normal_(network.fc.weight, std=2.0)
