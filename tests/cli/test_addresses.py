@@ -14,6 +14,8 @@ from unmask.cli import app
 from unmask.net import address, download, public
 from unmask.scan import inputs
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 @pytest.fixture(scope="module")
 def authority():

@@ -11,6 +11,8 @@ from unmask.models import load_card
 from unmask.models.card import bundled_folder
 from unmask.report import write_csv
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])

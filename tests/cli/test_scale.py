@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 
 from unmask.cli import app
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])

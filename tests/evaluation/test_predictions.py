@@ -11,6 +11,8 @@ from unmask.evaluation import Prediction, read_predictions, scan_index, truth_of
 from unmask.evaluation.predictions import prediction_of
 from unmask.report import write_csv, write_json_lines
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def test_the_table_of_a_scan(tmp_path):
     strange = os.fsdecode(b"b\xff, 2.mp4")

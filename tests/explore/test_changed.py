@@ -10,6 +10,8 @@ from unmask.explore.suspicions import find_suspicions
 from unmask.media import Limits, open_video, read_frames
 from unmask.types import Face
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def explored(index, out):
     settings = ExploreSettings(sample=9, frames_per_second=6.25, detectors=("mtcnn",))

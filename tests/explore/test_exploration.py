@@ -28,6 +28,8 @@ from unmask.explore.suspicions import find_suspicions
 from unmask.faces import load_detector
 from unmask.media import open_video
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 class TestLooking:
     def test_each_clip_has_a_row(self, index, explored):

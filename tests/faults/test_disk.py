@@ -14,6 +14,8 @@ from unmask.prepare.clip_steps import ClipSteps
 from unmask.scan.scanner import Scanner
 from unmask.storage.outputs import PAGE_MARK
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def unmask(*args):
     return CliRunner().invoke(app, [str(arg) for arg in args])

@@ -15,6 +15,8 @@ from unmask.scan.crops import CutFace, SeenFrame
 from unmask.scan.people import number_people
 from unmask.types import Face
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 VIDEOS = Path(os.environ.get("UNMASK_SHARED", Path(__file__).parents[3] / "shared")) / "data" / "videos"
 RATE, SHOT = 10, 20
 

@@ -9,6 +9,8 @@ from unmask.media import Shots
 from unmask.report.words import spans_text
 from unmask.scan.spans import spans_of
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 LOOKED = np.arange(0, 100, 5)
 
 

@@ -17,6 +17,8 @@ from unmask.systems.presets import PRESETS
 from unmask.systems.winner.presets import WINNER
 from unmask.types import CropSpec, DetectorSpec
 
+pytestmark = pytest.mark.usefixtures("searched_once")
+
 
 def test_the_command_line_knows_them_all():
     assert sorted(Preset) == sorted(PRESETS)
