@@ -98,6 +98,7 @@ def starts(clip: Path, rounds: int) -> list[Goal]:
             "first verdict": [PROGRAM, "scan", clip],
             "first verdict of three seconds": [PROGRAM, "scan", short],
             "floor: a new interpreter": [sys.executable, "-c", "print()"],
+            "floor: with Typer, which reads the command line": [sys.executable, "-c", "import typer; print()"],
             "floor: with the libraries of a scan": [sys.executable, "-c", LIBRARIES],
         }
         network = load_network(model_folder("bundled"))

@@ -276,7 +276,8 @@ def no_decoder_outlives_the_tests() -> Iterator[None]:
 CLIPS = {"clips", "short_clips", "sample", "scanner"}
 """Fixtures that take seconds; `scripts/test fast` leaves out the tests that use one ..."""
 WHOLE = {"journeys", "faults", "hostile"}
-"""... and the folders of tests of whole commands."""
+"""... and the folders of tests of whole commands. Lines and branches are not counted in those, since that takes a
+fourth of the time and they hardly run any that no other test runs."""
 
 
 def pytest_collection_finish() -> None:
@@ -294,6 +295,8 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         if CLIPS & set(item.fixturenames) or WHOLE & set(item.path.parts):
             item.add_marker("scans")
+        if WHOLE & set(item.path.parts):
+            item.add_marker("no_cover")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     trains = {"training", "networks", "checkpoints"}
     items.sort(key=lambda item: (not trains.isdisjoint(item.path.parts), item.path not in slow))

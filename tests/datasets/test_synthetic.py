@@ -7,7 +7,7 @@ from examples.make_clips import PORTRAIT
 
 from tests.media_factory import write_film, write_video
 from unmask.augment.selfblend import self_blend
-from unmask.datasets.synthetic import write_sample
+from unmask.datasets.synthetic import film, write_sample
 from unmask.errors import UnreadableError, UsageError
 from unmask.faces import load_detector
 from unmask.media import probe, sample_frames
@@ -104,3 +104,11 @@ def test_wrong_use(tmp_path):
     grey = write_video(tmp_path / "grey.mp4", [np.full((96, 160, 3), 90, np.uint8)] * 3)
     with pytest.raises(UsageError, match="no face"):
         write_sample(tmp_path / "new3", [grey], self_blend, parts=1, seconds=0.1)
+
+
+def test_a_mask_moves_with_its_picture(portrait):
+    """And without one nothing is said to be changed."""
+    for view, mask_HW in film(portrait, 2, mask_HW=portrait[..., 0] / np.float32(255)):
+        assert np.abs(view[..., 0] - 255 * mask_HW).mean() < 4
+    ((_, mask_HW),) = film(portrait, 1)
+    assert (mask_HW.shape, mask_HW.any()) == ((480, 640), False)

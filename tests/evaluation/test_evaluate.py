@@ -2,7 +2,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from sklearn import metrics as reference
 
 from tests.evaluation.samples import faces, made_up
 from unmask.errors import UsageError
@@ -12,6 +11,8 @@ from unmask.evaluation.page import MEASURES
 
 
 def test_measures_and_intervals():
+    from sklearn import metrics as reference  # here, since it takes long and each process collects all tests
+
     predictions, truth = made_up()
     report = evaluate(predictions[::-1], truth, repeats=50)
     labels = [clip.label == "fake" for clip in truth.clips]

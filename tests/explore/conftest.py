@@ -1,5 +1,6 @@
 """An explored dataset, made once a run, and what its tests share."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,19 @@ SETTINGS = ExploreSettings(frames_per_second=3, detectors=("mtcnn", "haar"), ext
 
 
 @pytest.fixture(scope="session")
-def explored(index, tmp_path_factory):
+def explored(index, made_once):
     """Output folder, and what was found out about each clip."""
-    out = tmp_path_factory.mktemp("explored") / "out"
-    with Exploration(index, out, SETTINGS) as exploration:
-        assert sum(1 for _ in exploration.run()) == len(index.clips)
-        clips = exploration.clips()
-        write_explore_page(index, clips, SETTINGS, out / "index.html")
-        exploration.finish()
-    return out, clips
+
+    def fill(folder):
+        with Exploration(index, folder / "out", SETTINGS) as exploration:
+            assert sum(1 for _ in exploration.run()) == len(index.clips)
+            clips = exploration.clips()
+            write_explore_page(index, clips, SETTINGS, folder / "out" / "index.html")
+            exploration.finish()
+        (folder / "clips.pickle").write_bytes(pickle.dumps(clips))
+
+    folder = made_once("explored", fill)
+    return folder / "out", pickle.loads((folder / "clips.pickle").read_bytes())
 
 
 def dataset(folder: Path, clips) -> Index:

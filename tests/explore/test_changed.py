@@ -32,6 +32,7 @@ def test_groups_and_passages_are_told(group, tmp_path, masked):
     assert {change.aligned for clip in found for change in clip.changes} == {True}
 
 
+@pytest.mark.slow
 def test_pairs_that_do_not_align_are_told(group, tmp_path):
     """The fakes of another clip than their original, which shows the same size of frames."""
     by_id = {clip.id: clip for clip in group.clips}

@@ -86,9 +86,9 @@ def test_one_shot_is_one_shot(tmp_path):
 def test_a_camera_that_moves_slowly_makes_no_shots(tmp_path, portrait):
     for seed in range(8):
         assert found_in(write_scenes(tmp_path / f"{seed}.mp4", list(drift(np.random.default_rng(seed), 40)))) == []
-    images = [view for view, _ in film(portrait, 100)]
+    images = [view for view, _ in film(portrait, 125)]
     for phase in (0, 50):  # the film of scripts/demo, begun at two moments
-        clip = write_video(tmp_path / f"film{phase}.mp4", images[phase:][:50], rate=25, options={"preset": "veryfast"})
+        clip = write_video(tmp_path / f"film{phase}.mp4", images[phase:][:75], rate=25, options={"preset": "veryfast"})
         assert found_in(clip) == []
 
 
@@ -115,6 +115,7 @@ def test_still_or_single_frames_have_no_cuts():
     assert find_cuts(np.arange(9.0), np.full((9, 3, 9, 16), 90, np.uint8)).tolist() == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not VIDEOS.is_dir(), reason="needs the shared videos")
 def test_made_cuts_between_real_scenes(tmp_path):
     """Shots of real people, joined: signatures are joined, which is what joining the films would give."""

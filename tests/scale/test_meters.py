@@ -109,3 +109,10 @@ def test_nothing_is_guessed_before_anything_is_known(clock):
     meters = Meters(1, lambda _: None)
     clock.now += 1
     assert "\nunmask_seconds_left " not in meters.text(leases_of(1))
+
+
+def test_a_clock_that_stands_still_ends_nothing(clock):
+    leases, meters = leases_of(3), Meters(3, print)
+    answer(leases, meters, ["ok"])
+    assert meters.line(leases).startswith("1 rows done, 2 left; ")
+    assert "unmask_rows_per_second" in meters.text(leases)

@@ -16,9 +16,6 @@ from unmask.scale.rows import Answer
 from unmask.scale.sources import Sources
 from unmask.scan.inputs import open_input
 
-pytest.importorskip("s3fs", reason="the extra s3 is not installed")
-moto_server = pytest.importorskip("moto.server", reason="moto is not installed")
-
 OBJECTS = 80
 
 
@@ -78,6 +75,8 @@ class FlakyHandler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def store():
     """A stand-in for S3 and the flaky server in front of it."""
+    pytest.importorskip("s3fs", reason="the extra s3 is not installed")
+    moto_server = pytest.importorskip("moto.server", reason="moto is not installed")
     moto = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     _, port = moto.get_host_and_port()

@@ -99,6 +99,7 @@ def test_rows_under_way_together_are_suspects_together(tmp_path):
     assert statuses == ["ok"] * 20 + ["crashed"] + ["ok"] * 20
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr("unmask.scale.worker.PATIENCE_SECONDS", 3.0)
     do(tmp_path, rows_named(["quick", "hang", "quick"]), engine=LocalEngine(1))

@@ -47,17 +47,17 @@ def test_examples_have_twenty_lines_of_code(name):
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
 
 
-mcp = pytest.importorskip("mcp")
-
-
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory):
+    pytest.importorskip("mcp")  # here, since it takes long and each process collects all tests
     with running(stub_settings(tmp_path_factory.mktemp("asked"), token=TOKEN)) as service:
         yield service
 
 
 def talk(service, conversation, token=TOKEN):
     """Talk to the server for assistants as a client does, within this process."""
+    import mcp
+
     from unmask.web.assistant import ServiceClient, make_server
 
     with closing(ServiceClient(str(service.client.base_url), token)) as jobs:
@@ -111,6 +111,8 @@ def test_an_assistant_is_told_what_went_wrong(asked, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_speaks_on_stdin_and_stdout(asked, tmp_path):
+    import mcp
+
     (tmp_path / "clip.png").write_bytes(clip("stdio"))
     environment = os.environ | {"UNMASK_TOKEN": TOKEN}
     command = ["-m", "unmask", "mcp", "--url", str(asked.client.base_url)]

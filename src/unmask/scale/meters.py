@@ -67,7 +67,7 @@ class Meters:
     def line(self, leases: Leases) -> str:
         """Return one line for people."""
         with self._lock:
-            done, seconds = self.statuses.total(), time.monotonic() - self._started
+            done, seconds = self.statuses.total(), self._seconds()
             left = self._seconds_left(leases)
             bad = [(status, count) for status, count in self.statuses.most_common() if status not in _WELL]
             failed = ", ".join(f"{count} {status}" for status, count in bad)
@@ -78,10 +78,14 @@ class Meters:
                 + ("time left unknown" if left is None else f"{_duration(left)} left")
             )
 
+    def _seconds(self) -> float:
+        """Return the time since the begin, above 0 also where the clock has coarse steps."""
+        return max(time.monotonic() - self._started, 1e-3)
+
     def text(self, leases: Leases) -> str:
         """Return the counts in Prometheus' text format."""
         with self._lock:
-            seconds = time.monotonic() - self._started
+            seconds = self._seconds()
             left = self._seconds_left(leases)
             values: list[tuple[str, str, str, list[tuple[str, float]]]] = [
                 ("rows_total", "counter", "Rows answered in this run, by status.",
