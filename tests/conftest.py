@@ -34,6 +34,7 @@ from unmask.media.server import SERVER
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.fusion import FUSE_RULES
 from unmask.prepare.clip_steps import Settings
+from unmask.prepare.preparation import STEPS
 from unmask.types import DetectorSpec, Face
 
 GROUP_FRAMES = 16
@@ -148,6 +149,13 @@ def index(sample) -> Index:
 @pytest.fixture(scope="session")
 def prepared(index, made_once) -> Path:
     return made_once("prepared", lambda folder: prepare(index, folder / "out")) / "out"
+
+
+@pytest.fixture(scope="session")
+def prepared_often(index, made_once) -> Path:
+    """Every fifth frame of the sample, folds by part, by all steps."""
+    fill = partial(prepare, index, steps=STEPS, settings=Settings(every=5))
+    return made_once("prepared_often", lambda folder: fill(folder / "out")) / "out"
 
 
 @pytest.fixture(scope="session")

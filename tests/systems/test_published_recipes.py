@@ -7,14 +7,10 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.prepared import prepare
 from tests.shallow import shallow_encoders
 from unmask import UsageError, open_preset
-from unmask.datasets import read_index
 from unmask.models.checkpoints.kinds import CHECKPOINT_KINDS
 from unmask.models.networks import export
-from unmask.prepare.clip_steps import Settings
-from unmask.prepare.preparation import STEPS
 from unmask.systems.robustforensics.members import MEMBERS
 from unmask.systems.winner.presets import WINNER
 from unmask.training.export import export_run
@@ -38,13 +34,6 @@ SHORT_CLIPS = {"data.clip_frames": 4, "data.clip_step": 1}
 def shallow():
     with shallow_encoders():
         yield
-
-
-@pytest.fixture(scope="module")
-def prepared_fully(sample, tmp_path_factory):
-    out = tmp_path_factory.mktemp("published") / "prepared"
-    prepare(read_index(sample), out, steps=STEPS, settings=Settings(every=5))
-    return out
 
 
 WRITTEN = {}
@@ -78,8 +67,8 @@ def train(path, data, folder):
 
 @pytest.mark.usefixtures("written_once")
 @pytest.mark.parametrize("path", WINNERS, ids=lambda path: path.stem)
-def test_the_winners_presets_take_what_his_recipes_train(path, prepared_fully, tmp_path):
-    card = train(path, prepared_fully, tmp_path)
+def test_the_winners_presets_take_what_his_recipes_train(path, prepared_often, tmp_path):
+    card = train(path, prepared_often, tmp_path)
     assert (replace(card.crop, size_px=380), card.fusion, card.precision) == (WINNER.crop, WINNER.fusion, "fp32")
     for preset in ("b5x15", "winner-exact") if path.stem == "b5" else ("winner",):
         scanner = open_preset(preset, tmp_path / "model")
@@ -88,9 +77,9 @@ def test_the_winners_presets_take_what_his_recipes_train(path, prepared_fully, t
 
 @pytest.mark.usefixtures("written_once")
 @pytest.mark.parametrize("path", ROBUST, ids=lambda path: path.stem)
-def test_the_preset_robustforensics_takes_what_its_recipes_train(path, prepared_fully, tmp_path, monkeypatch):
+def test_the_preset_robustforensics_takes_what_its_recipes_train(path, prepared_often, tmp_path, monkeypatch):
     monkeypatch.setattr("unmask.systems.robustforensics.scanner.load_detector", lambda _: None)
-    card = train(path, prepared_fully, tmp_path)
+    card = train(path, prepared_often, tmp_path)
     published = CHECKPOINT_KINDS[card.name].card
     assert (card.crop, card.fusion, card.precision) == (published.crop, published.fusion, published.precision)
     scanner = open_preset("robustforensics", tmp_path / "model")

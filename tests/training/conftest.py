@@ -1,14 +1,11 @@
-"""A prepared dataset, and a recipe of the smallest network, for training that takes seconds."""
+"""Shallow networks, and a recipe of the smallest, for training that takes seconds."""
 
 from collections.abc import Iterator
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.prepared import prepare
-from unmask.prepare.clip_steps import Settings
 from unmask.training.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny.toml"
@@ -24,13 +21,6 @@ def shallow() -> Iterator[None]:
 
     with shallow_encoders():
         yield
-
-
-@pytest.fixture(scope="session")
-def prepared_often(index, made_once) -> Path:
-    """Every fifth frame of the sample, folds by part."""
-    fill = partial(prepare, index, settings=Settings(every=5))
-    return made_once("prepared_often", lambda folder: fill(folder / "out")) / "out"
 
 
 SMALLEST = {

@@ -50,14 +50,17 @@ def shallow():
 
 
 def used(network):
-    """Give a network statistics and weights that are not those of its start."""
+    """Give a network weights that are not those of its start, and statistics that let it tell pictures apart."""
     torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = None  # the mean of all batches, without what it starts from
     with torch.no_grad():
-        for _ in range(3):
-            network.train()(torch.randn(8, 3, SIZE_PX, SIZE_PX))
         for parameter in network.parameters():
             if parameter.requires_grad:
                 parameter.add_(0.02 * torch.randn_like(parameter))
+        for _ in range(3):
+            network.train()(torch.randn(8, 3, SIZE_PX, SIZE_PX))
     return network
 
 
