@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 
 from safetensors.torch import load_file, save_file
 
-from tests.shallow import shallow_encoders
+from tests.shallow import CREATE_WHOLE, shallow_encoders
 from unmask.errors import ModelError, UsageError
 from unmask.models import BATCH_CROPS, Card, Network, NetworkSpec, verify_folder
 from unmask.models.card import Calibration
@@ -103,6 +103,18 @@ def test_torch_and_the_runtime_agree_for_any_number_of_crops(name, card, tmp_pat
     on_torch = TorchNetwork(tmp_path / "model", "fp32", "cpu", batch_sizes=(2, 4))
     assert_alike(on_torch.score(crops_NSS3), scores, 1e-4)
     assert (on_torch.precision, on_torch.device, on_torch.weights_file) == ("fp32", "cpu", "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("blendnet", {"encoder": TINY}), ("layernorm", PARAMETERS["layernorm"])]
+)
+def test_encoders_of_full_depth_are_written(name, parameters, card, tmp_path, monkeypatch):
+    """`export_model` compares what it writes with torch; here with inverted bottlenecks, attention and the like."""
+    monkeypatch.setattr("timm.create_model", CREATE_WHOLE)
+    network = used(build_network(name, **parameters))
+    card = replace(card, network=NetworkSpec(name, parameters))
+    written = export_model(network, tmp_path / "model", card)
+    assert verify_folder(tmp_path / "model") == written
 
 
 def assert_alike(found, expected, tolerance):
