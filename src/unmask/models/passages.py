@@ -91,32 +91,40 @@ def strongest_run(scores_n: ArrayLike, rule: PassageRule, times_n: ArrayLike | N
         times_n: (n,) rising times of the frames in seconds; None where they are evenly spread.
     """
     scores = np.asarray(scores_n, np.float64)
-    times = None if times_n is None else np.asarray(times_n, np.float64)
     total = len(scores)
+    looked = None if times_n is None or total == 1 else _looked(np.asarray(times_n, np.float64))
     sums = np.concatenate(([0.0], np.cumsum(scores)))
-    shown = None if times is None or total == 1 else np.append(np.diff(times), np.median(np.diff(times)))
     best: Run | None = None
     for width in range(total, min(rule.min_frames, total) - 1, -1):
         means = np.minimum(np.maximum((sums[width:] - sums[:-width]) / width, 0.0), 1.0)  # np.clip takes thrice as long
         start = int(means.argmax())
-        evidence = _logit(float(means[start])) - rule.of_runs * math.log(_places(times, shown, start, width, total))
+        evidence = _logit(float(means[start])) - rule.of_runs * math.log(_places(looked, start, width, total))
         if best is None or evidence > best.evidence:
             best = Run(start, start + width, float(means[start]), evidence)
     assert best is not None
     return best
 
 
+def _looked(times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the times of frames, and how long each stands for: to the next one, the last as long as most."""
+    gaps = np.diff(times)
+    return times, np.append(gaps, np.median(gaps))
+
+
 def _places(
-    times: NDArray[np.float64] | None, shown: NDArray[np.float64] | None, start: int, width: int, total: int
+    looked: tuple[NDArray[np.float64], NDArray[np.float64]] | None, start: int, width: int, total: int
 ) -> float:
     """Return at how many places that were looked at a run of ``width`` frames could have lain, at least 1.
 
-    Each frame stands for the time to the next one, ``shown``, and for no more than the length of the run.
+    No frame stands for more than the length of the run.
     """
-    if times is None or shown is None or width == total or times[start + width - 1] <= times[start]:
+    if looked is None or width == total:
+        return total / width
+    times, lasting = looked
+    if times[start + width - 1] <= times[start]:
         return total / width
     length = (times[start + width - 1] - times[start]) * width / (width - 1)
-    return max(1.0, float(np.minimum(shown, length).sum() / length))
+    return max(1.0, float(np.minimum(lasting, length).sum() / length))
 
 
 def discounted(fake_probabilities_P: ArrayLike, rule: PassageRule) -> NDArray[np.float64]:
